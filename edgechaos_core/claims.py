@@ -1,0 +1,126 @@
+"""The paper's claims, each judged from runs: a measured value with its interval over seeds, and a plain verdict.
+
+The rule of each verdict stands in its function's docstring. Claims and published numbers are those of Zhang, Feng,
+Chen, Lai, arXiv 2107.09437.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from edgechaos_core.data import REPOSITORY
+from edgechaos_core.runs import Run
+from edgechaos_core.scaling import PUBLISHED_WINDOW, Interval, growth, least_test_loss, over_seeds, straightness
+
+Verdict = Literal["holds", "holds in part", "fails", "not judged"]
+
+PUBLISHED = REPOSITORY / "data" / "published"
+EDGE = 1.0  # J at the edge of chaos for |J0 / J| <= 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One quantity behind a claim: what was measured, what was published, and the verdict.
+
+    ``clear`` tells that every value of the interval would get the same verdict.
+    """
+
+    name: str
+    statement: str
+    quantity: str
+    measured: Interval
+    published: float
+    verdict: Verdict
+    clear: bool
+
+
+def loss_is_least_at_the_edge(runs: Sequence[Run]) -> Claim:
+    """C2: J at the epoch of least test loss, over seeds; published: J = 1.
+
+    *Holds* if the mean is within 10% of 1, *holds in part* within 25%, else *fails*; *not judged* if a run does not
+    pass J = 1.25, the far side of the edge then not being seen. Expects runs of one setting.
+    """
+    measured = over_seeds([float(least_test_loss(run.history)["J_squared"]) ** 0.5 for run in runs])
+    seen = all(run.history["J_squared"].max() >= 1.25**2 for run in runs)
+    statement = "the test loss is least near J = 1"
+    return _judge("C2", statement, "J at the least test loss", measured, EDGE, holds=0.1, in_part=0.25, judged=seen)
+
+
+def growth_is_linear(runs: Sequence[Run]) -> list[Claim]:
+    """C3: the slope A of J^2 over epochs 0-48 against the published one, and how straight the line is.
+
+    The slope *holds* within 5% of the published value, *holds in part* within 15%, else *fails*. Straightness, the
+    slope over epochs 24-48 divided by that over 0-24, *holds* within 10% of 1, *holds in part* within 25%, else
+    *fails*. *Not judged* where a run is shorter, and then the slope alone is given. Expects runs of one setting of the
+    paper's Fig. 3; raises ValueError for another.
+    """
+    statement = "J² is linear in epochs in the ordered phase"
+    published = published_slope(runs[0])
+    whole = all(run.outcome.epoch >= PUBLISHED_WINDOW[-1] for run in runs)
+    slope = over_seeds([growth(run.history).slope for run in runs])
+    quantity = "A, growth of J² per epoch"
+    claims = [_judge("C3", statement, quantity, slope, published, holds=0.05, in_part=0.15, judged=whole)]
+    if whole:
+        ratio = over_seeds([straightness(run.history) for run in runs])
+        claims.append(_judge("C3", statement, "A late / A early", ratio, 1.0, holds=0.1, in_part=0.25, judged=True))
+    return claims
+
+
+def published_slope(run: Run) -> float:
+    """Return the paper's slope A (Fig. 3) for a run's setting; raise ValueError where the paper has none."""
+    table = pd.read_csv(PUBLISHED / "fig3_slopes.csv", comment="#")
+    setting = {name: getattr(run.config, name) for name in ("learning_rate", "momentum", "batch_size")}
+    rows = table[(table[list(setting)] == pd.Series(setting)).all(axis=1)]
+    if rows.empty:
+        raise ValueError(f"the paper has no slope for {setting}")
+    return float(rows["A"].iloc[0])
+
+
+def table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """Set claims in a table: claim, quantity, paper, here (with the 95% interval over seeds), verdict."""
+    return (
+        pd.DataFrame(
+            {
+                "claim": [f"{claim.name}: {claim.statement}" for claim in claims],
+                "quantity": [claim.quantity for claim in claims],
+                "paper": [f"{claim.published:.4g}" for claim in claims],
+                "here": [_measured(claim.measured) for claim in claims],
+                "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in claims],
+            }
+        )
+        .set_index("claim")
+        .rename_axis(None)
+    )
+
+
+def _judge(
+    name: str,
+    statement: str,
+    quantity: str,
+    measured: Interval,
+    published: float,
+    *,
+    holds: float,
+    in_part: float,
+    judged: bool,
+) -> Claim:
+    """Judge a mean by its relative distance from the published value; *clear* if all its interval says the same."""
+
+    def verdict(value: float) -> Verdict:
+        off = abs(value / published - 1)
+        return "holds" if off <= holds else "holds in part" if off <= in_part else "fails"
+
+    if not judged:
+        return Claim(name, statement, quantity, measured, published, "not judged", clear=True)
+    ends = [end for end in (measured.low, measured.high) if end is not None]
+    ours = verdict(measured.mean)
+    clear = bool(ends) and all(verdict(end) == ours for end in ends)
+    return Claim(name, statement, quantity, measured, published, ours, clear)
+
+
+def _measured(interval: Interval) -> str:
+    if interval.low is None:
+        return f"{interval.mean:.3g} (one seed)"
+    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], {interval.seeds} seeds"

@@ -1,0 +1,221 @@
+"""The command ``edgechaos``: thin doors to the package, every refusal one line on stderr.
+
+Exit codes: 0 done, 1 something outside the command's arguments failed, 2 bad arguments, 3 training diverged,
+130 interrupted with what was done kept.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Training neural networks at the edge of chaos: train, and build the book.",
+)
+
+FAILED, BAD_ARGUMENTS, DIVERGED, INTERRUPTED = 1, 2, 3, 130
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: errors are one line each, never a traceback."""
+    from typer.exceptions import TyperException
+
+    from edgechaos_core import EdgechaosError
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps the epochs done, as Ctrl-C does
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        _refuse(error.format_message(), error.exit_code)
+    except ValueError as error:
+        _refuse(str(error), BAD_ARGUMENTS)
+    except (EdgechaosError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(FAILED)
+        _refuse(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        _refuse("interrupted", INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        _refuse(f"out of memory: try a smaller width, depth or batch size ({error})", FAILED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(message: str, code: int) -> NoReturn:
+    print(f"edgechaos: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from edgechaos_core import __version__
+
+        print(f"edgechaos {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def train(
+    learning_rate: Annotated[float | None, typer.Option(help="eta [default: 0.01 for sgd, 0.001 for adam(w)]")] = None,
+    batch_size: Annotated[int, typer.Option(help="B, mini-batch size")] = 32,
+    momentum: Annotated[float | None, typer.Option(help="alpha, or beta_1 of adam(w) [default: 0, 0.9]")] = None,
+    l2: Annotated[float, typer.Option(help="lambda of lambda ||w||^2; PyTorch's weight_decay is 2 l2")] = 0.0,
+    epochs: Annotated[int, typer.Option(help="passes over the training set")] = 10,
+    seed: Annotated[int, typer.Option(help="decides initial weights and shuffles")] = 0,
+    samples: Annotated[int | None, typer.Option(help="train on the first S images [default: all]")] = None,
+    validation: Annotated[int, typer.Option(help="hold out the last training images, say 10000")] = 0,
+    dataset: Annotated[str, typer.Option(help="fashion-mnist, mnist, kmnist or emnist[-SPLIT]")] = "fashion-mnist",
+    width: Annotated[int, typer.Option(help="neurons in a hidden layer")] = 784,
+    depth: Annotated[int, typer.Option(help="hidden layers")] = 1,
+    activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
+    optimizer: Annotated[str, typer.Option(help="sgd, adam or adamw")] = "sgd",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads; more than one rarely pays")] = 1,
+    full_train_loss: Annotated[bool, typer.Option(help="also measure the loss over the whole training set")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,
+    force: Annotated[bool, typer.Option(help="replace FILE.parquet if it exists")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="what to print, one line an epoch")] = "table",
+) -> int:
+    """Train one network and print its order parameters, loss and accuracy after every epoch (epoch 0: before)."""
+    from edgechaos_core.runs import parse_config
+
+    config = parse_config(
+        {
+            "dataset": dataset,
+            "samples": samples,
+            "validation": validation,
+            "width": width,
+            "depth": depth,
+            "activation": activation,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "momentum": momentum,
+            "l2": l2,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "seed": seed,
+        }
+    )
+    if out is not None:
+        _check_out(out, force=force)
+
+    from tqdm import tqdm
+
+    from edgechaos_core.data import load_dataset
+    from edgechaos_core.runs import save_run
+    from edgechaos_core.sweep import show_progress
+    from edgechaos_core.trainer import Row, parse_device
+    from edgechaos_core.trainer import train as train_stack
+
+    parse_device(device)
+    data = load_dataset(config.dataset, samples=config.samples, validation=config.validation)
+    printer = _Printer(format, must_finish=out is not None)
+    with tqdm(total=config.epochs, unit="epoch", disable=not show_progress(), leave=False) as bar:
+
+        def on_epoch(epoch: int, rows: list[Row | None]) -> None:
+            bar.update(min(epoch, 1))
+            if rows[0] is not None:
+                printer.print(rows[0])
+
+        run = train_stack(
+            [config], data, device=device, threads=threads, full_train_loss=full_train_loss, on_epoch=on_epoch
+        )[0]
+    if out is not None and len(run.history):
+        save_run(run, out)
+    kept = f"{out} holds" if out is not None else "printed"
+    if run.outcome.state == "diverged":
+        last = f", last finite J^2 = {run.history['J_squared'].iloc[-1]:.6g}" if len(run.history) else ""
+        print(f"edgechaos: diverged: {run.outcome.detail}{last}; {kept} the epochs before", file=sys.stderr)
+        return DIVERGED
+    if run.outcome.state == "interrupted":
+        done = f"after epoch {run.outcome.epoch}; {kept} the epochs done" if len(run.history) else "before epoch 0"
+        print(f"edgechaos: interrupted {done}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _check_out(out: Path, *, force: bool) -> None:
+    """Refuse, before training, a place that could not be written after it."""
+    if out.suffix != ".parquet":
+        raise ValueError(f"--out must end in .parquet, got {out}")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out: folder {out.parent} does not exist")
+    if not os.access(out.parent, os.W_OK):
+        raise ValueError(f"--out: folder {out.parent} is not writable")
+    if out.is_dir():
+        raise ValueError(f"--out: {out} is a folder")
+    if out.exists() and not force:
+        raise ValueError(f"--out: {out} exists: choose another name, or --force to replace it")
+
+
+class _Printer:
+    """Print one row an epoch; a reader that goes away (``| head``) ends training unless a file waits for it."""
+
+    def __init__(self, style: str, *, must_finish: bool) -> None:
+        self.style, self.must_finish = style, must_finish
+        self.header_printed = self.closed = False
+
+    def print(self, row: dict[str, float]) -> None:
+        from tqdm import tqdm
+
+        if self.closed:
+            return
+        try:
+            for line in self._lines(row):
+                tqdm.write(line, file=sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.closed = True
+            if not self.must_finish:
+                raise KeyboardInterrupt from None
+
+    def _lines(self, row: dict[str, float]) -> list[str]:
+        if self.style == "json":
+            return [json.dumps(row)]
+        cells = [f"{row['epoch']:5d}"] + [f"{row[name]:>{max(len(name), 9)}.5f}" for name in list(row)[1:]]
+        lines = [] if self.header_printed else ["epoch  " + "  ".join(f"{name:>9}" for name in list(row)[1:])]
+        self.header_printed = True
+        return [*lines, "  ".join(cells)]
+
+
+@app.command()
+def book(
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="standard: the committed runs; quick: train live, few epochs; "
+            "paper: train everything anew at the paper's scale"
+        ),
+    ] = "standard",
+    chapter: Annotated[str | None, typer.Option(help="execute this chapter with the parameters of -p")] = None,
+    parameter: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="with --chapter")] = None,
+    freeze: Annotated[
+        bool, typer.Option(help="keep the checked outputs as the reference that nbval compares with")
+    ] = False,
+) -> None:
+    """Execute the chapters that changed and build the book; print where the page is."""
+    from edgechaos_core.book import build_book
+    from edgechaos_core.chapters import parse_parameters
+
+    overrides = parse_parameters(parameter or [])
+    page = build_book(profile, chapter=chapter, overrides=overrides, freeze=freeze)
+    print(page)
+
+
+__all__: list[Any] = ["app", "main"]

@@ -1,0 +1,20 @@
+"""Order parameters of a weight matrix: ``J = sqrt(N) std(W)`` and ``J0 = N mean(W)``, N its fan-in.
+
+They place a layer on the phase diagram of the random map ``x <- phi(W x)``, whose axes are J0/J and 1/J (Zhang et al.,
+arXiv 2107.09437, Section 2). ``J^2`` is the weight variance sigma_w^2 of the mean-field literature when J0 = 0.
+"""
+
+import torch
+from torch import Tensor
+
+
+def order_parameters(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (J, J0) of weights ``[..., in, out]``, each ``[...]`` and float64; std is the population's (divisor n).
+
+    Raises ValueError for a tensor with fewer than two dimensions.
+    """
+    if weight.ndim < 2:
+        raise ValueError(f"order parameters need a matrix [..., in, out], got shape {tuple(weight.shape)}")
+    fan_in = weight.shape[-2]
+    std, mean = torch.std_mean(weight.double(), dim=(-2, -1), correction=0)
+    return std * fan_in**0.5, mean * fan_in

@@ -1,0 +1,37 @@
+"""Fixtures shared by the unit tests: the real data set loaded once, small pieces of it, and a private cache."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edgechaos_core.data import Dataset, Split, load_dataset
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Dataset:
+    return load_dataset("fashion-mnist")
+
+
+@pytest.fixture(scope="session")
+def small(fashion: Dataset) -> Callable[..., Dataset]:
+    """A piece of Fashion-MNIST: 1,200 test images, so that evaluation in batches of 1,000 has a ragged end."""
+
+    def piece(samples: int = 300, validation: int = 0, test: int = 1_200) -> Dataset:
+        images, labels = fashion.train.images, fashion.train.labels
+        held_out = Split(images[-validation:], labels[-validation:]) if validation else None
+        kept, tested = (
+            Split(images[:samples], labels[:samples]),
+            Split(fashion.test.images[:test], fashion.test.labels[:test]),
+        )
+        return Dataset(fashion.name, fashion.classes, kept, held_out, tested, fingerprint="a piece")
+
+    return piece
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Empty (committed, cached) folders of runs, in place of the real ones."""
+    committed = tmp_path / "committed"
+    monkeypatch.setattr("edgechaos_core.runs.COMMITTED_RUNS", committed)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return committed, tmp_path / "cache" / "edgechaos" / "runs"

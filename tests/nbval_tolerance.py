@@ -1,0 +1,53 @@
+"""A pytest plugin for nbval: outputs agree when their words are equal and their numbers close.
+
+Whole numbers must be equal; others agree within the relative tolerance EDGECHAOS_NBVAL_RTOL. Pictures and the HTML
+twin of a table are not compared.
+"""
+
+import math
+import os
+import re
+
+import pytest
+from nbval.plugin import IPyNbCell
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)")
+NOT_COMPARED = ("text/html", "image/svg+xml")
+
+
+class Close(str):
+    """Text that equals another when they differ in no more than the digits of their numbers."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, str):
+            return NotImplemented
+        if _words(self) != _words(other):
+            return False
+        return all(_agree(*pair) for pair in zip(NUMBER.findall(self), NUMBER.findall(other), strict=True))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+def _words(text: str) -> list[str]:
+    return NUMBER.sub("#", text).split()
+
+
+def _agree(one: str, other: str) -> bool:
+    if one.lstrip("+-").isdigit() and other.lstrip("+-").isdigit():
+        return int(one) == int(other)
+    return math.isclose(float(one), float(other), rel_tol=float(os.environ["EDGECHAOS_NBVAL_RTOL"]))
+
+
+def pytest_configure() -> None:
+    """Make nbval compare with tolerance."""
+    IPyNbCell.sanitize = lambda _, text: Close(text) if isinstance(text, str) else text
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave pictures and HTML out of the comparison."""
+    for item in items:
+        if isinstance(item, IPyNbCell):
+            item.parent.skip_compare = tuple({*item.parent.skip_compare, *NOT_COMPARED})

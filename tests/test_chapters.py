@@ -1,0 +1,62 @@
+"""Chapters as sources: their formulas against the package, and the house rules for cells."""
+
+import ast
+
+import numpy as np
+import pytest
+import torch
+
+from edgechaos_core import chapters, network, optimizers
+from edgechaos_core import order_parameters as package
+
+PAGES = [page for page in chapters.documents() if chapters.read_notebook(page) is not None]
+
+
+def formulas(page: str) -> dict[str, object]:
+    """Execute a page's cells tagged `formula` and return what they define."""
+    scope: dict[str, object] = {"np": np}
+    for cell in chapters.read_notebook(page).cells:
+        if "formula" in cell.metadata.get("tags", []):
+            exec(cell.source, scope)
+    return scope
+
+
+@pytest.mark.parametrize(("momentum", "l2"), [(0.0, 0.0), (0.7, 0.0), (0.5, 0.01)])
+def test_step_shown_in_training_path_is_the_package(momentum, l2):
+    step = formulas("chapters/training_path")["step"]
+    rng = np.random.default_rng()
+    stack = network.initialise([int(rng.integers(2**31))], inputs=19, width=13, dtype=torch.float64)
+    w = [stack.hidden[0][0].numpy().copy(), stack.output[0].numpy().copy(), stack.bias[0, 0].numpy().copy()]
+    v = [np.zeros_like(p) for p in w]
+    decay = optimizers.weight_decay_from_l2(l2)
+    optimizer = optimizers.make_optimizer("sgd", stack, learning_rate=[0.1], momentum=[momentum], weight_decay=[decay])
+    batch = network.Workspace(stack, 7)
+    for _ in range(30):
+        x, y = rng.random((7, 19)), rng.integers(10, size=7)
+        step(w, v, x, y, 0.1, momentum, l2)
+        batch.x[0], batch.labels[0] = torch.from_numpy(x), torch.from_numpy(y)
+        network.forward(stack, batch)
+        optimizer.step(network.gradient_factors(stack, batch))
+    for mine, shown in zip(stack.parameters, w, strict=True):
+        np.testing.assert_allclose(mine[0].squeeze(), shown, rtol=0, atol=1e-12)
+
+
+def test_order_parameters_shown_in_training_path_are_the_package():
+    shown = formulas("chapters/training_path")["order_parameters"]
+    W = np.random.default_rng().normal(0.01, 0.3, size=(50, 30))
+    ours = [float(value) for value in package.order_parameters(torch.from_numpy(W))]
+    assert shown(W) == pytest.approx(ours, rel=1e-12)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_cells_are_short_and_parameters_are_literal(page):
+    notebook = chapters.read_notebook(page)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        lines = cell.source.splitlines()
+        assert len(lines) <= 30, f"{page}: a cell of {len(lines)} lines: {lines[0]}"
+        assert not lines[0].lstrip().startswith("#"), f"{page}: a comment for a header: {lines[0]}"
+        if "parameters" in cell.metadata.get("tags", []):
+            assert all(isinstance(node, ast.Assign) for node in ast.parse(cell.source).body)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) <= 1

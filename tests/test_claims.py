@@ -1,0 +1,100 @@
+"""Verdicts follow their stated rules, and the committed runs give what the book says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core import claims
+from edgechaos_core.runs import COMMITTED_RUNS, Outcome, Run, load_run, parse_config
+from edgechaos_core.scaling import growth
+
+COMMITTED = [load_run(path) for path in sorted(COMMITTED_RUNS.glob("*.parquet"))]
+
+
+def committed(epochs: int, **settings: float) -> list[Run]:
+    return [
+        run
+        for run in COMMITTED
+        if run.config.epochs == epochs and all(getattr(run.config, name) == value for name, value in settings.items())
+    ]
+
+
+def made_up(J_at_minimum: float, *, A: float = 0.00342, bend: float = 0.0, epochs: int = 600) -> Run:
+    epoch = np.arange(epochs + 1)
+    J_squared = 0.25 + A * epoch + bend * epoch**2
+    loss = (np.sqrt(J_squared) - J_at_minimum) ** 2
+    history = pd.DataFrame({"epoch": epoch, "J_squared": J_squared, "test_loss": loss})
+    return Run(parse_config({"learning_rate": 0.01, "epochs": epochs}), history, Outcome("finished", epochs))
+
+
+@pytest.mark.parametrize(("J", "verdict"), [(1.0, "holds"), (0.93, "holds"), (1.2, "holds in part"), (0.6, "fails")])
+def test_rule_of_c2(J, verdict):
+    claim = claims.loss_is_least_at_the_edge([made_up(J, A=0.005)])
+    assert claim.verdict == verdict
+    assert claim.measured.mean == pytest.approx(J, abs=0.01)
+    assert not claim.clear  # one seed has no interval
+
+
+def test_a_verdict_is_clear_when_its_whole_interval_agrees():
+    near = claims.loss_is_least_at_the_edge([made_up(J, A=0.005) for J in (0.98, 1.0, 1.02)])
+    assert (near.verdict, near.clear) == ("holds", True)
+    wide = claims.loss_is_least_at_the_edge([made_up(J, A=0.005) for J in (0.8, 1.0, 1.2)])
+    assert (wide.verdict, wide.clear) == ("holds", False)
+    assert claims.table([wide])["verdict"].iloc[0] == "holds (not clearly)"
+
+
+def test_c2_is_not_judged_before_the_far_side_of_the_edge_is_seen():
+    assert claims.loss_is_least_at_the_edge([made_up(1.0, epochs=300)]).verdict == "not judged"
+
+
+@pytest.mark.parametrize(
+    ("factor", "bend", "verdicts"),
+    [
+        (1.0, 0, ["holds", "holds"]),
+        (1.1, 0, ["holds in part", "holds"]),
+        (1.3, 0, ["fails", "holds"]),
+        (1.0, 1e-5, ["holds in part", "holds in part"]),
+        (1.0, 1e-4, ["fails", "fails"]),
+    ],
+)
+def test_rule_of_c3(factor, bend, verdicts):
+    assert [c.verdict for c in claims.growth_is_linear([made_up(1.0, A=0.00342 * factor, bend=bend)])] == verdicts
+
+
+def test_c3_is_not_judged_from_a_short_run():
+    assert [c.verdict for c in claims.growth_is_linear([made_up(1.0, epochs=10)])] == ["not judged"]
+
+
+def test_a_setting_without_a_published_slope_is_refused():
+    run = made_up(1.0)
+    other = Run(run.config.model_copy(update={"batch_size": 31}), run.history, run.outcome)
+    with pytest.raises(ValueError, match=r"the paper has no slope for .*31"):
+        claims.growth_is_linear([other])
+
+
+def test_committed_fig2_runs_show_the_least_test_loss_at_the_edge():
+    runs = committed(501, learning_rate=0.02, momentum=0.5, batch_size=32, l2=0.0)
+    assert {run.config.seed for run in runs} >= {0, 1, 2}
+    claim = claims.loss_is_least_at_the_edge(runs)
+    assert claim.verdict == "holds"
+    for run in runs:
+        assert len(run.history) == 502
+        assert run.history["J_squared"].iloc[0] == pytest.approx(0.25, rel=0.01)
+        assert run.history["J_squared"].iloc[-1] > 3
+
+
+def test_committed_base_runs_miss_the_published_slope_by_a_seventh():
+    runs = committed(50, learning_rate=0.01, momentum=0.0, batch_size=32, l2=0.0)
+    assert {run.config.seed for run in runs} >= {0, 1, 2}
+    for run in runs:
+        assert growth(run.history).slope == pytest.approx(0.00295, rel=0.01)
+    slope, straight = claims.growth_is_linear(runs)
+    assert slope.verdict == "holds in part"
+    assert straight.verdict == "holds"
+
+
+def test_committed_fig2_runs_have_the_published_slope_times_their_scale_factor():
+    """eta / ((1 - alpha) B) is 4 times the base setting's; the project asks for 5%."""
+    runs = committed(501, learning_rate=0.02, momentum=0.5, batch_size=32, l2=0.0)
+    for run in runs:
+        assert growth(run.history).slope == pytest.approx(4 * 0.00342, rel=0.05)

@@ -1,0 +1,333 @@
+"""The command `edgechaos`: what it prints and keeps, how it refuses, and how it ends when it is stopped."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from edgechaos_core import __version__, cli
+from edgechaos_core.runs import load_run, parse_config
+
+COMMAND = Path(sys.executable).parent / "edgechaos"
+TINY = ["train", "--samples", "500", "--width", "32"]
+KEYS = ["epoch", "J_squared", "J0", "train_loss", "test_loss", "test_accuracy"]
+ENDLESS = ["--epochs", "1000000", "--format", "json"]
+PATIENCE = 120  # seconds; a hang, not a slow machine
+
+
+@pytest.fixture
+def edgechaos(capsys, monkeypatch):
+    """Run the command in this process, which saves importing torch each time: (exit code, stdout, stderr)."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["edgechaos", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, *capsys.readouterr()
+
+    yield command
+    signal.signal(signal.SIGTERM, before)
+
+
+def start(*arguments, **options) -> subprocess.Popen:
+    """Start the installed command in a process of its own."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([COMMAND, *map(str, arguments)], text=True, **pipes | options)
+
+
+# what it prints and keeps -------------------------------------------------------------------------------------------
+
+
+def test_json_lines(tmp_path):
+    out = tmp_path / "run.parquet"
+    process = start(*TINY, "--epochs", 2, "--format", "json", "--out", out)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    rows = [json.loads(line) for line in stdout.splitlines()]
+    assert process.returncode == 0
+    assert stderr == ""  # no progress bar where no one watches
+    assert [list(row) for row in rows] == [KEYS] * 3
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert pq.read_table(out).to_pylist() == rows
+    metadata = {
+        name.decode(): json.loads(value) for name, value in pq.read_schema(out).metadata.items() if name[:1] in b"cop"
+    }
+    assert metadata["config"] == parse_config({"samples": 500, "width": 32, "epochs": 2}).model_dump()
+    assert metadata["outcome"] == {"state": "finished", "epoch": 2, "detail": ""}
+    assert set(metadata["provenance"]) >= {"data_sha256", "code_version", "torch_version", "device", "started"}
+
+
+def test_table(edgechaos):
+    code, stdout, stderr = edgechaos(*TINY, "--epochs", 2)
+    header, *rows = [line.split() for line in stdout.splitlines()]
+    assert code == 0
+    assert header == KEYS
+    assert [row[0] for row in rows] == ["0", "1", "2"]
+    assert all(len(row) == len(KEYS) for row in rows)
+    assert len({len(line) for line in stdout.splitlines()}) == 1  # columns stand under their names
+    assert stderr == ""
+
+
+def test_every_setting_reaches_the_run(edgechaos, tmp_path):
+    settings = {"learning_rate": 0.002, "batch_size": 50, "momentum": 0.5, "l2": 0.01, "epochs": 1, "seed": 7}
+    settings |= {"samples": 200, "validation": 100, "dataset": "fashion-mnist", "width": 8, "depth": 2}
+    settings |= {"activation": "relu", "optimizer": "adamw"}
+    options = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+    out = tmp_path / "run.parquet"
+    code, stdout, _ = edgechaos("train", *options, "--full-train-loss", "--format", "json", "--out", out)
+    assert code == 0
+    assert load_run(out).config == parse_config(settings)
+    assert set(settings) == set(type(load_run(out).config).model_fields)
+    added = {"J_squared_2", "J0_2", "train_loss_full", "validation_loss", "validation_accuracy"}
+    assert set(json.loads(stdout.splitlines()[0])) == {*KEYS} | added
+
+
+def test_an_existing_file_is_replaced_only_by_force(edgechaos, tmp_path):
+    out = tmp_path / "run.parquet"
+    out.write_text("precious")
+    code, stdout, stderr = edgechaos(*TINY, "--epochs", 1, "--out", out)
+    assert (code, stdout) == (2, "")
+    assert stderr == f"edgechaos: --out: {out} exists: choose another name, or --force to replace it\n"
+    assert out.read_text() == "precious"
+    assert edgechaos(*TINY, "--epochs", 1, "--out", out, "--force")[0] == 0
+    assert load_run(out).outcome.state == "finished"
+
+
+def test_help_and_version(edgechaos):
+    assert edgechaos("--version") == (0, f"edgechaos {__version__}\n", "")
+    alone, helped = edgechaos(), edgechaos("--help")
+    assert alone == helped
+    assert alone[1].startswith("Usage: edgechaos")
+    usage = edgechaos("train", "--help")[1]
+    assert all(f"--{name.replace('_', '-')}" in usage for name in parse_config({}).model_dump())
+
+
+# how it refuses -----------------------------------------------------------------------------------------------------
+
+BAD_OPTIONS = [
+    ("--dataset", "cifar10"),
+    ("--dataset", ""),
+    ("--samples", "0"),
+    ("--samples", "60001"),
+    ("--samples", "many"),
+    ("--validation", "-1"),
+    ("--validation", "60000"),
+    ("--width", "0"),
+    ("--width", "65537"),
+    ("--width", "1e3"),
+    ("--depth", "0"),
+    ("--depth", "101"),
+    ("--activation", "sine"),
+    ("--optimizer", "lion"),
+    ("--optimizer", "sgd\nadam"),
+    ("--learning-rate", "0"),
+    ("--learning-rate", "-1"),
+    ("--learning-rate", "nan"),
+    ("--learning-rate", "1e999"),
+    ("--learning-rate", "fast"),
+    ("--momentum", "1"),
+    ("--momentum", "-0.1"),
+    ("--l2", "-1"),
+    ("--l2", "inf"),
+    ("--batch-size", "0"),
+    ("--batch-size", "501"),
+    ("--epochs", "0"),
+    ("--epochs", "1000001"),
+    ("--epochs", ""),
+    ("--seed", "-1"),
+    ("--seed", "9223372036854775808"),
+    ("--threads", "0"),
+    ("--threads", "100000"),
+    ("--threads", "99999999999999999999"),
+    ("--device", ""),
+    ("--device", "gpu"),
+    ("--device", "meta"),
+    ("--device", "cuda:99"),
+    ("--format", "xml"),
+    ("--beta", "2"),
+    ("--out", "run.csv"),
+    ("--out", ""),
+    ("--out", "no/such/folder/run.parquet"),
+    ("--out", "folder.parquet"),
+    ("--epochs",),
+    ("extra",),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_OPTIONS, ids=" ".join)
+def test_a_bad_value_is_refused_in_one_line(edgechaos, tmp_path, monkeypatch, bad):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.parquet").mkdir()
+    code, stdout, stderr = edgechaos(*TINY, *bad)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("edgechaos: ")
+    assert stderr.count("\n") == 1
+    assert stderr.endswith("\n")
+    name = bad[0].removeprefix("--")
+    assert name in stderr or name.replace("-", "_") in stderr  # says which option
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["train", "--nonsense"]], ids=" ".join)
+def test_an_unknown_command_or_option(edgechaos, arguments):
+    code, stdout, stderr = edgechaos(*arguments)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert "nonsense" in stderr
+
+
+def test_the_installed_command_refuses_as_well():
+    process = start(*TINY, "--epochs", 0)
+    assert process.communicate(timeout=PATIENCE) == (
+        "",
+        "edgechaos: epochs must be greater than or equal to 1, got 0\n",
+    )
+    assert process.returncode == 2
+
+
+def test_data_out_of_reach(edgechaos, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path / "file" / "data"))
+    code, stdout, stderr = edgechaos(*TINY, "--dataset", "mnist")
+    assert (code, stdout, stderr.count("\n")) == (1, "", 1)
+    assert stderr.startswith("edgechaos: mnist could not be downloaded or read in ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("Unable to allocate 32. GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory:\nyou tried")],
+    ids=["numpy", "torch"],
+)
+def test_out_of_memory(edgechaos, monkeypatch, error):
+    def initialise(*_, **__):
+        raise error
+
+    monkeypatch.setattr("edgechaos_core.trainer.initialise", initialise)
+    code, stdout, stderr = edgechaos(*TINY)
+    assert (code, stdout, stderr.count("\n")) == (1, "", 1)
+    assert stderr.startswith("edgechaos: out of memory: try a smaller width")
+
+
+def test_an_error_of_ours_keeps_its_traceback(capsys, monkeypatch):
+    def initialise(*_, **__):
+        raise RuntimeError("a bug")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("edgechaos_core.trainer.initialise", initialise)
+    monkeypatch.setattr(sys, "argv", ["edgechaos", *TINY])
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main()
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_disk_that_fills_up_while_training(edgechaos, tmp_path, monkeypatch):
+    def fsync(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    out = tmp_path / "run.parquet"
+    code, stdout, stderr = edgechaos(*TINY, "--epochs", 1, "--out", out)
+    assert (code, stderr) == (1, f"edgechaos: {out} cannot be written: No space left on device\n")
+    assert len(stdout.splitlines()) == 3  # the numbers are not lost
+    assert list(tmp_path.iterdir()) == []
+
+
+# how it ends --------------------------------------------------------------------------------------------------------
+
+
+def test_divergence(edgechaos, tmp_path):
+    out = tmp_path / "run.parquet"
+    code, stdout, stderr = edgechaos(*TINY, "--learning-rate", "1e38", "--format", "json", "--out", out)
+    run = load_run(out)
+    assert code == 3
+    assert run.outcome.state == "diverged"
+    assert [json.loads(line) for line in stdout.splitlines()] == run.history.to_dict("records")
+    assert len(run.history) >= 1
+    assert stderr.startswith(f"edgechaos: diverged: NaN or Inf in epoch {run.outcome.epoch + 1}, last finite J^2 = ")
+    assert stderr.endswith(f"; {out} holds the epochs before\n")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda sent: sent.name)
+def test_a_signal_while_training(tmp_path, sent):
+    out = tmp_path / "run.parquet"
+    with start(*TINY, *ENDLESS, "--out", out) as process:
+        seen = [process.stdout.readline() for _ in range(3)]  # epochs 0, 1, 2
+        process.send_signal(sent)
+        rest, stderr = process.communicate(timeout=PATIENCE)
+    if sent == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+        assert list(tmp_path.iterdir()) == []
+        return
+    rows = [json.loads(line) for line in [*seen, *rest.splitlines()]]
+    run = load_run(out)
+    assert process.returncode == 130
+    assert run.outcome.state == "interrupted"
+    assert run.outcome.epoch == len(rows) - 1
+    assert run.history.to_dict("records") == rows
+    assert stderr == f"edgechaos: interrupted after epoch {run.outcome.epoch}; {out} holds the epochs done\n"
+
+
+def test_stopped_before_the_first_epoch(edgechaos, monkeypatch):
+    def initialise(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgechaos_core.trainer.initialise", initialise)
+    assert edgechaos(*TINY) == (130, "", "edgechaos: interrupted before epoch 0\n")
+
+
+def test_stopped_while_loading(edgechaos, monkeypatch):
+    def load(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgechaos_core.data.load_dataset", load)
+    assert edgechaos(*TINY) == (130, "", "")  # nothing is lost, so there is nothing to say
+
+
+def test_a_reader_that_goes_away_ends_training():
+    script = '"$@" | head -1; exit ${PIPESTATUS[0]}'
+    command = ["bash", "-c", script, "bash", COMMAND, *TINY, *ENDLESS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert json.loads(done.stdout)["epoch"] == 0
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_does_not_cost_the_file(tmp_path):
+    out = tmp_path / "run.parquet"
+    with start(*TINY, "--epochs", 30, "--format", "json", "--out", out) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert load_run(out).outcome.epoch == 30
+
+
+def test_a_stdout_that_is_full():
+    with Path("/dev/full").open("w") as full, start(*TINY, "--epochs", 1, stdout=full) as process:
+        stderr = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 1
+    assert stderr.count("\n") == 1
+    assert "No space left on device" in stderr
+
+
+def test_a_bar_on_a_terminal():
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 80))  # born without a size, in which tqdm draws nothing
+    drawn = b""
+    with start(*TINY, "--epochs", 3, "--format", "json", stderr=theirs) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # Linux ends a terminal's output with EIO
+            while chunk := os.read(ours, 4096):
+                drawn += chunk
+        stdout = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert [json.loads(line)["epoch"] for line in stdout.splitlines()] == [0, 1, 2, 3]  # the bar is not among them
+    assert b"/3 [" in drawn

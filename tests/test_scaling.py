@@ -1,0 +1,91 @@
+"""Lines, straightness and intervals against computations by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core.scaling import growth, least_test_loss, near_least, over_seeds, straightness
+
+ROUNDING = 1e-9  # relative error of a least-squares fit in float64
+
+
+def history_of(j_squared, epochs=range(51)) -> pd.DataFrame:
+    return pd.DataFrame({"epoch": list(epochs), "J_squared": [j_squared(epoch) for epoch in epochs]})
+
+
+def test_growth_recovers_a_line():
+    line = growth(history_of(lambda epoch: 0.25 + 0.003 * epoch))
+    assert line.slope == pytest.approx(0.003, rel=ROUNDING)
+    assert line.intercept == pytest.approx(0.25, rel=ROUNDING)
+    assert line.r_squared == pytest.approx(1, rel=ROUNDING)
+
+
+def test_growth_by_hand():
+    values = {0: 1.0, 2: 2.0, 4: 2.0}  # slope 2/8, intercept 5/3 - 1/2, r^2 = (2 / (8 * 2/3)^(1/2))^2
+    line = growth(history_of(values.__getitem__, values))
+    assert line.slope == pytest.approx(0.25, rel=ROUNDING)
+    assert line.intercept == pytest.approx(7 / 6, rel=ROUNDING)
+    assert line.r_squared == pytest.approx(0.75, rel=ROUNDING)
+
+
+def test_growth_sees_the_published_window_alone():
+    # Odd epochs and those after 48 lie far off the line; the fit is of epochs 0, 2, ..., 48.
+    line = growth(history_of(lambda epoch: 0.01 * epoch if epoch % 2 == 0 and epoch <= 48 else 1e6))
+    assert line.slope == pytest.approx(0.01, rel=ROUNDING)
+
+
+def test_growth_of_a_short_history_uses_what_there_is():
+    assert growth(history_of(lambda epoch: 3 * epoch, range(6))).slope == pytest.approx(3, rel=ROUNDING)
+
+
+@pytest.mark.parametrize("epochs", [range(0), range(1), range(4), range(1, 50, 2)], ids=["none", "1", "2 even", "odd"])
+def test_growth_over_fewer_than_three_epochs_is_nan(epochs):
+    line = growth(history_of(lambda epoch: epoch, epochs))
+    assert np.isnan([line.slope, line.intercept, line.r_squared]).all()
+
+
+@pytest.mark.parametrize(("late", "ratio"), [(1.0, 1.0), (2.0, 2.0), (0.0, 0.0), (-1.0, -1.0)])
+def test_straightness_is_late_slope_over_early(late, ratio):
+    history = history_of(lambda epoch: 0.1 * (epoch if epoch < 24 else 24 + late * (epoch - 24)))
+    assert straightness(history) == pytest.approx(ratio, rel=ROUNDING, abs=ROUNDING)
+
+
+@pytest.mark.parametrize("last", [24, 27])
+def test_straightness_needs_both_halves(last):
+    assert np.isnan(straightness(history_of(lambda epoch: epoch, range(last + 1))))
+
+
+def test_straightness_of_a_frozen_network_is_undefined():
+    assert np.isnan(straightness(history_of(lambda _: 0.25)))
+
+
+def test_least_test_loss_and_the_epochs_near_it():
+    history = history_of(lambda epoch: epoch).assign(test_loss=lambda frame: 1 + (frame["epoch"] - 30) ** 2 / 1000)
+    assert least_test_loss(history)["epoch"] == 30
+    assert near_least(history) == "26-34"  # (4 epochs)^2 / 1000 is within 2%, 5^2 / 1000 is not
+
+
+def test_the_interval_is_students():
+    # Mean 3, standard error (2.5 / 5)^(1/2); the 97.5% point of t with 4 degrees of freedom is 2.776 in any table.
+    interval = over_seeds([1.0, 2.0, 3.0, 4.0, 5.0])
+    half = 2.776 * 0.5**0.5
+    table_digits = 5e-4
+    assert interval.mean == 3
+    assert interval.seeds == 5
+    assert interval.low == pytest.approx(3 - half, abs=table_digits)
+    assert interval.high == pytest.approx(3 + half, abs=table_digits)
+
+
+def test_a_lower_confidence_is_narrower():
+    ninety = over_seeds([1.0, 2.0, 3.0], confidence=0.9)  # t with 2 degrees of freedom: 2.920 at 95%
+    assert ninety.high == pytest.approx(2 + 2.920 / 3**0.5, abs=5e-4)
+
+
+def test_one_seed_has_no_interval():
+    only = over_seeds([0.7])
+    assert (only.mean, only.low, only.high, only.seeds) == (0.7, None, None, 1)
+
+
+def test_no_seeds_are_refused():
+    with pytest.raises(ValueError, match="needs at least one value"):
+        over_seeds([])
