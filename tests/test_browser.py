@@ -3,6 +3,7 @@
 import functools
 import os
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -55,7 +56,12 @@ def open_page(chrome: Browser, address: str, *, width: int, scheme: str = "light
     page.on("pageerror", lambda error: trouble.append(f"exception: {error}"))
     page.on("requestfailed", lambda request: trouble.append(f"failed request: {request.url}"))
     page.on("response", lambda answer: answer.status >= 400 and trouble.append(f"{answer.status}: {answer.url}"))
-    page.on("console", lambda message: message.type == "error" and trouble.append(f"console: {message.text}"))
+    page.on(
+        "console",
+        lambda message: (
+            message.type == "error" and trouble.append(f"console: {message.text} {message.location['url']}")
+        ),
+    )
     page.goto(address, wait_until="networkidle")
     page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))")
     return page, [entry for entry in trouble if not any(known in entry for known in KNOWN_ERRORS)]
@@ -87,6 +93,11 @@ def test_chapter_shows_its_equations_and_figures(site, chrome):
     assert min(heights) > 150
     assert page.get_by_text("epochs = 4").count() == 1  # the parameters in force, once
     page.context.close()
+
+
+def test_the_icon_is_where_browsers_look_for_it(site):
+    with urllib.request.urlopen(f"{site}/favicon.ico") as answer:  # asked for on a page without its own, the redirect
+        assert answer.read(4) == b"\0\0\1\0"
 
 
 def test_figures_follow_dark_mode(site, chrome):
