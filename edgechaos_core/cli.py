@@ -112,14 +112,15 @@ def train(
         }
     )
     if out is not None:
-        _check_out(out, force=force)
+        _check_out(out, force=force, suffixes=(".parquet",))
 
     from tqdm import tqdm
 
     from edgechaos_core.data import load_dataset
+    from edgechaos_core.machine import parse_device
     from edgechaos_core.runs import save_run
     from edgechaos_core.sweep import show_progress
-    from edgechaos_core.trainer import Row, parse_device
+    from edgechaos_core.trainer import Row
     from edgechaos_core.trainer import train as train_stack
 
     parse_device(device)
@@ -149,10 +150,10 @@ def train(
     return 0
 
 
-def _check_out(out: Path, *, force: bool) -> None:
-    """Refuse, before training, a place that could not be written after it."""
-    if out.suffix != ".parquet":
-        raise ValueError(f"--out must end in .parquet, got {out}")
+def _check_out(out: Path, *, force: bool, suffixes: tuple[str, ...]) -> None:
+    """Refuse, before any work, a place that could not be written after it."""
+    if out.suffix not in suffixes:
+        raise ValueError(f"--out must end in {' or '.join(suffixes)}, got {out}")
     if not out.parent.is_dir():
         raise ValueError(f"--out: folder {out.parent} does not exist")
     if not os.access(out.parent, os.W_OK):
@@ -192,6 +193,76 @@ class _Printer:
         lines = [] if self.header_printed else ["epoch  " + "  ".join(f"{name:>9}" for name in list(row)[1:])]
         self.header_printed = True
         return [*lines, "  ".join(cells)]
+
+
+@app.command()
+def edge(
+    ratio: Annotated[float, typer.Option(help="J0 / J")],
+    activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
+) -> None:
+    """Print 1/J at the theoretical edge of chaos for a given J0/J, to 12 digits; nan where there is no edge."""
+    from edgechaos_core.meanfield import edge_of_chaos
+
+    print(f"{edge_of_chaos(ratio, activation):.12f}")
+
+
+@app.command()
+def phase_diagram(
+    neurons: Annotated[int, typer.Option(help="N, components of x <- phi(W x)")] = 4_000,
+    rows: Annotated[int, typer.Option(help="values of 1/J in (0, 2]")] = 100,
+    columns: Annotated[int, typer.Option(help="values of J0/J in [-1, 2]")] = 151,
+    iterations: Annotated[int, typer.Option(help="of the map; distances are averaged over the last fifth")] = 500,
+    draws: Annotated[int, typer.Option(help="independent draws of W and of the start")] = 1,
+    activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
+    seed: Annotated[int, typer.Option(help="decides the draws")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="CPU threads [default: all cores]")] = None,
+    dry_run: Annotated[bool, typer.Option(help="say what it would cost in time and memory, and stop")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE(.parquet|.png)", help="numbers, kept as they come and resumed; or a picture"),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
+) -> None:
+    """Simulate the phase diagram: asymptotic distance and Lyapunov exponent over a grid of J0/J and 1/J."""
+    from tqdm import tqdm
+
+    from edgechaos_core import diagram
+    from edgechaos_core.settings import parse_settings
+    from edgechaos_core.sweep import show_progress
+
+    config = parse_settings(
+        diagram.DiagramConfig,
+        {
+            "neurons": neurons,
+            "rows": rows,
+            "columns": columns,
+            "iterations": iterations,
+            "draws": draws,
+            "activation": activation,
+            "seed": seed,
+        },
+    )
+    if dry_run:
+        print(diagram.estimate(config, device=device, threads=threads))
+        return
+    if out is None:
+        raise ValueError("--out FILE.parquet or FILE.png is needed (or --dry-run)")
+    if out.suffix == ".parquet" and out.is_file() and not force:
+        if diagram.load_diagram(out).complete:
+            raise ValueError(f"--out: {out} exists and is complete: choose another name, or --force to replace it")
+        print(f"edgechaos: going on with {out}", file=sys.stderr)
+    else:
+        _check_out(out, force=force, suffixes=(".parquet", ".png"))
+        out.unlink(missing_ok=True)
+    with tqdm(total=diagram.steps(config), unit="step", unit_scale=True, disable=not show_progress()) as bar:
+        kept = out if out.suffix == ".parquet" else None
+        result = diagram.simulate(config, path=kept, device=device, threads=threads, on_progress=bar.update)
+    if kept is None:
+        from edgechaos_core.figures import save_phase_diagram
+
+        save_phase_diagram(result, out)
+    print(out)
 
 
 @app.command()

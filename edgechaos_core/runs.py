@@ -1,28 +1,24 @@
 """A training run: its settings, its history by epoch, and the one Parquet file that holds both.
 
 Rows are epochs (epoch 0 is before training); the schema metadata carry ``config``, ``provenance`` and ``outcome`` as
-JSON, and ``sha256``, a digest of history and metadata alike (Parquet's own checksums leave the schema out). A file
-appears whole or not at all: it is written beside its place, synced and renamed.
+JSON. Files are whole and checksummed, see tables.py.
 """
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from edgechaos_core import EdgechaosError
 from edgechaos_core.data import REPOSITORY, TRAINING_SAMPLES, cache_folder, canonical_name
 from edgechaos_core.network import Activation
 from edgechaos_core.optimizers import Optimizer
+from edgechaos_core.settings import Settings, parse_settings
+from edgechaos_core.tables import TableError, named_errors, read_table, write_table
 
 NUMERICS_VERSION = 1  # part of a run's key: raised when the same settings would give other numbers
 COMMITTED_RUNS = REPOSITORY / "data" / "runs"
@@ -33,18 +29,12 @@ _MOMENTUM = {"sgd": 0.0, "adam": 0.9, "adamw": 0.9}
 State = Literal["finished", "diverged", "interrupted"]
 
 
-class RunError(EdgechaosError):
-    """A run file is missing, damaged or cannot be written; the message names it."""
-
-
-class RunConfig(BaseModel):
+class RunConfig(Settings):
     """Settings of one run, validated; ValueError in one line through `parse_config`.
 
     ``learning_rate`` and ``momentum`` default by optimizer (SGD 0.01 and 0, Adam and AdamW 0.001 and 0.9), ``samples``
     to all that ``validation`` leaves. ``l2`` is lambda of the penalty ``lambda ||w||^2``: half PyTorch's weight_decay.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     dataset: str = "fashion-mnist"
     samples: int = Field(ge=1)
@@ -110,24 +100,7 @@ class RunConfig(BaseModel):
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
     """Validate settings; raise ValueError with one line naming every bad one and what is accepted."""
-    try:
-        return RunConfig.model_validate(dict(values))
-    except ValidationError as error:
-        raise ValueError(describe(error)) from None
-
-
-def describe(error: ValidationError) -> str:
-    """Put a pydantic error in one line: ``learning_rate must be greater than 0, got -1.0; ...``."""
-    lines = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = f"unknown setting {name!r}: choose from {', '.join(RunConfig.model_fields)}"
-        elif message.startswith("Input should"):
-            message = f"{name} must{message.removeprefix('Input should')}, got {item['input']!r}"
-        lines.append(message)
-    return "; ".join(lines)
+    return parse_settings(RunConfig, values)
 
 
 @dataclass(frozen=True)
@@ -150,68 +123,25 @@ class Run:
 
 
 def save_run(run: Run, path: Path) -> None:
-    """Write a run to ``path``: whole or not at all. Raises RunError naming the file where it cannot be written."""
-    table = pa.Table.from_pandas(run.history, preserve_index=False)
+    """Write a run to ``path``: whole or not at all. Raises TableError naming the file where it cannot be written."""
     metadata = {
         "config": run.config.model_dump_json(),
         "provenance": json.dumps(run.provenance),
         "outcome": json.dumps(vars(run.outcome)),
     }
-    table = table.replace_schema_metadata(metadata | {"sha256": _digest(run.history, metadata)})
-    scratch = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            scratch = Path(file.name)
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.chmod(0o644)
-        scratch.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _digest(history: pd.DataFrame, metadata: Mapping[str, str]) -> str:
-    columns = [(name, str(kind)) for name, kind in history.dtypes.items()]
-    digest = hashlib.sha256(json.dumps([columns, metadata], sort_keys=True).encode())
-    for name in history:
-        digest.update(history[name].to_numpy().tobytes())
-    return digest.hexdigest()
+    write_table(run.history, metadata, path)
 
 
 def load_run(path: Path) -> Run:
-    """Read a run back, verifying its digest. Raises RunError naming a missing, damaged or foreign file."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-        metadata = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
-        expected, history = metadata.pop("sha256"), table.to_pandas()
-        if _digest(history, metadata) != expected:
-            raise ValueError("its content does not match its SHA-256 digest")
+    """Read a run back, verifying its digest. Raises TableError naming a missing, damaged or foreign file."""
+    with named_errors(path, "run file"):
+        history, metadata = read_table(path)
         return Run(
             config=parse_config(json.loads(metadata["config"])),
             history=history,
             outcome=Outcome(**json.loads(metadata["outcome"])),
             provenance=json.loads(metadata["provenance"]),
         )
-    except FileNotFoundError as error:
-        raise RunError(f"{path} does not exist") from error
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"{path} is not a readable run file ({type(error).__name__}: {reason})") from error
 
 
 def find_run(config: RunConfig, fingerprint: str) -> Run | None:
@@ -224,8 +154,8 @@ def find_run(config: RunConfig, fingerprint: str) -> Run | None:
         if path.exists():
             try:
                 run = load_run(path)
-            except RunError as error:
-                raise RunError(f"{error}: delete it and the run is trained again") from error
+            except TableError as error:
+                raise TableError(f"{error}: delete it and the run is trained again") from error
             if run.outcome.state == "diverged" or run.outcome.epoch >= config.epochs:
                 return _cut(run, config)
     return None

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from edgechaos_core.data import Dataset, load_dataset
-from edgechaos_core.runs import COMMITTED_RUNS, Run, RunConfig, RunError, cached_runs, find_run, save_run
+from edgechaos_core.runs import COMMITTED_RUNS, Run, RunConfig, cached_runs, find_run, save_run
+from edgechaos_core.tables import TableError
 from edgechaos_core.trainer import OWN_SETTINGS, Row, train
 
 PROGRESS_VARIABLE = "EDGECHAOS_PROGRESS"  # "1": show progress bars although stderr is not a terminal
@@ -26,8 +27,8 @@ def obtain(
 
     Committed and cached runs are loaded (a longer run serves a shorter request); the rest are trained, members that
     can share a stack together, behind a progress bar, and kept in the user's cache. ``retrain`` trains everything anew
-    and stores nothing; ``stored_only`` trains nothing and raises RunError naming the first run that is missing. Ctrl-C
-    while training ends with KeyboardInterrupt. Raises what `load_dataset` and `train` raise.
+    and stores nothing; ``stored_only`` trains nothing and raises TableError naming the first run that is missing.
+    Ctrl-C while training ends with KeyboardInterrupt. Raises what `load_dataset` and `train` raise.
     """
     datasets: dict[tuple[str, int, int], Dataset] = {}
     found: dict[RunConfig, Run] = {}
@@ -44,7 +45,7 @@ def obtain(
         found |= {config: run for config, run in zip(stack, stored, strict=True) if run is not None}
         missing = [config for config in stack if config not in found]
         if missing and stored_only:
-            raise RunError(f"no stored run for {missing[0]!r}: look in {COMMITTED_RUNS}")
+            raise TableError(f"no stored run for {missing[0]!r}: look in {COMMITTED_RUNS}")
         if not missing:
             continue
         for run in _train_with_bar(missing, dataset, device=device, threads=threads):

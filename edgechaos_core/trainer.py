@@ -4,23 +4,17 @@ Members share shapes, batch size, optimizer and data; each has its own learning 
 weights and shuffles depend on the member's seed alone. Nothing waits for the device inside an epoch.
 """
 
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from edgechaos_core.data import REPOSITORY, Dataset, Split
+from edgechaos_core.data import Dataset, Split
+from edgechaos_core.machine import cpu_threads, parse_device, provenance
 from edgechaos_core.network import Stack, Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.optimizers import make_optimizer, weight_decay_from_l2
 from edgechaos_core.order_parameters import order_parameters
@@ -63,24 +57,12 @@ def train(
     """
     shared = _shared_settings(configs, dataset)
     place = parse_device(device)
-    cores = os.cpu_count() or 1
-    if not 1 <= threads <= cores:  # torch crashes where the system refuses it a thread
-        raise ValueError(f"threads must be between 1 and the {cores} cores of this machine, got {threads}")
     clock = time.perf_counter()
-    provenance: dict[str, Any] = {
-        "data_sha256": dataset.fingerprint,
-        "code_version": _code_version(),
-        "torch_version": torch.__version__,
-        "python_version": platform.python_version(),
-        "device": torch.cuda.get_device_name(place) if place.type == "cuda" else f"cpu ({platform.machine()})",
-        "threads": threads,
-        "dtype": str(dtype).removeprefix("torch."),
-        "stack_members": len(configs),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
     histories: list[list[Row]] = [[] for _ in configs]
     outcomes: list[Outcome | None] = [None for _ in configs]
-    with torch.inference_mode(), _threads(threads):
+    with torch.inference_mode(), cpu_threads(threads):
+        made_by = provenance(place, threads=threads, dtype=dtype)
+        made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
         try:
             for epoch, rows in _epochs(configs, dataset, place, dtype, full_train_loss):
                 for member, row in enumerate(rows):
@@ -96,24 +78,11 @@ def train(
                     break
         except KeyboardInterrupt:
             outcomes = [outcome or Outcome("interrupted", len(rows) - 1) for outcome, rows in zip(outcomes, histories)]
-    provenance["wall_seconds"] = round(time.perf_counter() - clock, 3)
+    made_by["wall_seconds"] = round(time.perf_counter() - clock, 3)
     return [
-        Run(config, _history(rows), outcome or Outcome("finished", shared.epochs), provenance)
+        Run(config, _history(rows), outcome or Outcome("finished", shared.epochs), made_by)
         for config, rows, outcome in zip(configs, histories, outcomes, strict=True)
     ]
-
-
-def parse_device(name: str) -> torch.device:
-    """Return the torch device of that name; raise ValueError for an unknown one or one this machine lacks."""
-    if name.partition(":")[0] not in ("cpu", "cuda"):  # others lack an operation or float64: refuse them by name
-        raise ValueError(f"unknown device {name!r}: choose from cpu, cuda, cuda:1 ...")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"device {name!r} cannot be used here ({reason}): try 'cpu'") from None
-    return device
 
 
 def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfig:
@@ -245,23 +214,3 @@ def _order_columns(stack: Stack) -> dict[str, Tensor]:
 def _history(rows: list[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     return frame.astype({"epoch": "int64"}) if rows else frame
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _code_version() -> str:
-    """The package version and, in a git checkout, the commit (``-dirty`` with uncommitted changes)."""
-    try:
-        command: list[Any] = ["git", "-C", REPOSITORY, "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "no git checkout"
-    return f"{version('edgechaos')} ({commit})"

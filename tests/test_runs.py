@@ -21,12 +21,12 @@ from edgechaos_core.runs import (
     Outcome,
     Run,
     RunConfig,
-    RunError,
     find_run,
     load_run,
     parse_config,
     save_run,
 )
+from edgechaos_core.tables import TableError
 
 # settings -----------------------------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ def same(one: Run, other: Run) -> bool:
 
 
 def assert_refused(path) -> None:
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(TableError) as caught:
         load_run(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -255,7 +255,7 @@ def test_a_flipped_bit_is_never_silently_another_run(path):
         path.write_bytes(damaged)
         try:
             loaded = load_run(path)
-        except RunError:
+        except TableError:
             refused += 1
         else:
             assert same(loaded, run)
@@ -322,7 +322,7 @@ def test_kill_9_while_saving_leaves_a_whole_file(path):
 def assert_save_fails(path, reason: str) -> None:
     """Saving another run fails in one line, leaves the old file as it was and nothing beside it."""
     before = path.read_bytes()
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(TableError) as caught:
         save_run(run_of(seed=7), path)
     assert str(caught.value) == f"{path} cannot be written: {reason}"
     assert path.read_bytes() == before
@@ -368,7 +368,7 @@ def test_places_that_cannot_hold_a_file(tmp_path):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder.parquet" / "inside").mkdir(parents=True)
     for path in (tmp_path / "file" / "run.parquet", tmp_path / "folder.parquet", tmp_path / f"{'x' * 300}.parquet"):
-        with pytest.raises(RunError, match="cannot be written: "):
+        with pytest.raises(TableError, match="cannot be written: "):
             save_run(run_of(), path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.parquet"]
 
@@ -430,5 +430,5 @@ def test_a_damaged_stored_run_is_named(folders):
     store(folders[1], run_of())
     path = next(folders[1].iterdir())
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(RunError, match=path.name):
+    with pytest.raises(TableError, match=path.name):
         find_run(run_of().config, FINGERPRINT)

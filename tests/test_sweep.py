@@ -3,7 +3,8 @@
 import pytest
 
 from edgechaos_core import sweep
-from edgechaos_core.runs import RunError, load_run, parse_config, save_run
+from edgechaos_core.runs import load_run, parse_config, save_run
+from edgechaos_core.tables import TableError
 
 SETTINGS = {"samples": 300, "batch_size": 64, "width": 16, "epochs": 2}
 
@@ -53,7 +54,7 @@ def test_a_longer_run_serves_a_shorter_request_of_the_same_call(trained, folders
 
 
 def test_stored_only_trains_nothing(trained):
-    with pytest.raises(RunError, match=r"no stored run for RunConfig\(.*seed=7"):
+    with pytest.raises(TableError, match=r"no stored run for RunConfig\(.*seed=7"):
         sweep.obtain([config_of(seed=7)], stored_only=True)
     assert trained == []
     sweep.obtain([config_of(seed=7)])

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from edgechaos_core.data import Dataset, Split
+from edgechaos_core.machine import parse_device
 from edgechaos_core.network import initialise
 from edgechaos_core.optimizers import weight_decay_from_l2
 from edgechaos_core.order_parameters import order_parameters
 from edgechaos_core.runs import Outcome, parse_config
-from edgechaos_core.trainer import parse_device, shuffles, train
+from edgechaos_core.trainer import shuffles, train
 from tests.reference import module_of, optimizer_of
 
 # Epochs are 5 batches, the last of 44 samples; all ends are ragged.

@@ -1,0 +1,84 @@
+"""One table, one Parquet file: rows, metadata in the schema, and a SHA-256 digest of both.
+
+A file appears whole or not at all: it is written beside its place, synced and renamed. Parquet's own checksums leave
+the schema out, hence the digest.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgechaos_core import EdgechaosError
+
+
+class TableError(EdgechaosError):
+    """A file is missing, damaged or cannot be written; the message names it."""
+
+
+def write_table(frame: pd.DataFrame, metadata: Mapping[str, str], path: Path) -> None:
+    """Write a table to ``path``: whole or not at all. Raises TableError naming the file where it cannot be written."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**metadata, "sha256": _digest(frame, metadata)})
+    scratch = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            scratch = Path(file.name)
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.chmod(0o644)
+        scratch.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise TableError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Read a table and its metadata back, verifying the digest; errors as they come, see `named_errors`."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        table = file.read()
+    metadata = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+    expected, frame = metadata.pop("sha256"), table.to_pandas()
+    if _digest(frame, metadata) != expected:
+        raise ValueError("its content does not match its SHA-256 digest")
+    return frame, metadata
+
+
+@contextmanager
+def named_errors(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever reading and parsing a file raises into a TableError that names it and its ``kind``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise TableError(f"{path} does not exist") from error
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TableError(f"{path} is not a readable {kind} ({type(error).__name__}: {reason})") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(frame: pd.DataFrame, metadata: Mapping[str, str]) -> str:
+    columns = [(name, str(kind)) for name, kind in frame.dtypes.items()]
+    digest = hashlib.sha256(json.dumps([columns, metadata], sort_keys=True).encode())
+    for name in frame:
+        digest.update(frame[name].to_numpy().tobytes())
+    return digest.hexdigest()
