@@ -7,7 +7,7 @@ PORT ?= 8000
 SITE := _build/site/$(PROFILE)/_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser book test lint bench freeze picture serve clean
+.PHONY: help setup browser book test lint bench freeze diagrams picture serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,19 @@ bench: setup ## measure the trainer against its bounds and against torch.optim
 freeze: setup ## keep the chapters' outputs as the reference that nbval compares with
 	@$(BIN)/edgechaos book --profile quick --freeze
 	@$(BIN)/edgechaos book --profile standard --freeze
+
+diagrams: setup ## simulate the committed phase diagrams (two hours; goes on where it was)
+	@$(BIN)/edgechaos phase-diagram --neurons 4000 --out data/phase-diagrams/tanh-4000.parquet
+	@$(BIN)/edgechaos phase-diagram --neurons 10000 --rows 34 --columns 51 --out data/phase-diagrams/tanh-10000.parquet
+	@$(BIN)/edgechaos phase-diagram --neurons 1000 --rows 50 --columns 76 --activation relu \
+		--out data/phase-diagrams/relu-1000.parquet
+	@for size in 100:40 300:40 1000:20 3000:10 10000:4; do \
+	for cut in 0:0.7:1.1 1.1:0.4:0.9 1.25:0.25:0.65 1.5:0.1:0.45 1.75:0.05:0.3; do \
+		neurons=$${size%:*} draws=$${size#*:} ratio=$${cut%%:*} to=$${cut##*:} from=$${cut#*:}; \
+		$(BIN)/edgechaos phase-diagram --neurons $$neurons --draws $$draws --rows 20 --columns 1 \
+			--ratio-from $$ratio --ratio-to $$ratio --inverse-j-from $${from%:*} --inverse-j-to $$to \
+			--out data/phase-diagrams/cut-$$ratio-$$neurons.parquet || exit; \
+	done; done
 
 picture: setup ## draw the README's picture from the committed runs
 	@$(BIN)/python assets/picture.py

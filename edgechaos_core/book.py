@@ -33,7 +33,7 @@ from edgechaos_core.chapters import (
     read_notebook,
 )
 from edgechaos_core.data import REPOSITORY
-from edgechaos_core.sweep import PROGRESS_VARIABLE, show_progress
+from edgechaos_core.progress import PROGRESS_VARIABLE, show_progress
 
 BUILD = REPOSITORY / "_build"
 

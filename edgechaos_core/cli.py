@@ -118,8 +118,8 @@ def train(
 
     from edgechaos_core.data import load_dataset
     from edgechaos_core.machine import parse_device
+    from edgechaos_core.progress import show_progress
     from edgechaos_core.runs import save_run
-    from edgechaos_core.sweep import show_progress
     from edgechaos_core.trainer import Row
     from edgechaos_core.trainer import train as train_stack
 
@@ -209,8 +209,12 @@ def edge(
 @app.command()
 def phase_diagram(
     neurons: Annotated[int, typer.Option(help="N, components of x <- phi(W x)")] = 4_000,
-    rows: Annotated[int, typer.Option(help="values of 1/J in (0, 2]")] = 100,
-    columns: Annotated[int, typer.Option(help="values of J0/J in [-1, 2]")] = 151,
+    rows: Annotated[int, typer.Option(help="values of 1/J")] = 100,
+    columns: Annotated[int, typer.Option(help="values of J0/J")] = 151,
+    inverse_j_from: Annotated[float, typer.Option(help="1/J lies above this")] = 0.0,
+    inverse_j_to: Annotated[float, typer.Option(help="largest 1/J")] = 2.0,
+    ratio_from: Annotated[float, typer.Option(help="smallest J0/J")] = -1.0,
+    ratio_to: Annotated[float, typer.Option(help="largest J0/J")] = 2.0,
     iterations: Annotated[int, typer.Option(help="of the map; distances are averaged over the last fifth")] = 500,
     draws: Annotated[int, typer.Option(help="independent draws of W and of the start")] = 1,
     activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
@@ -228,8 +232,8 @@ def phase_diagram(
     from tqdm import tqdm
 
     from edgechaos_core import diagram
+    from edgechaos_core.progress import show_progress
     from edgechaos_core.settings import parse_settings
-    from edgechaos_core.sweep import show_progress
 
     config = parse_settings(
         diagram.DiagramConfig,
@@ -237,6 +241,10 @@ def phase_diagram(
             "neurons": neurons,
             "rows": rows,
             "columns": columns,
+            "inverse_j_from": inverse_j_from,
+            "inverse_j_to": inverse_j_to,
+            "ratio_from": ratio_from,
+            "ratio_to": ratio_to,
             "iterations": iterations,
             "draws": draws,
             "activation": activation,
@@ -248,20 +256,19 @@ def phase_diagram(
         return
     if out is None:
         raise ValueError("--out FILE.parquet or FILE.png is needed (or --dry-run)")
-    if out.suffix == ".parquet" and out.is_file() and not force:
-        if diagram.load_diagram(out).complete:
-            raise ValueError(f"--out: {out} exists and is complete: choose another name, or --force to replace it")
+    kept = out if out.suffix == ".parquet" else None
+    resume = kept is not None and not force
+    _check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
+    if resume and out.exists():
         print(f"edgechaos: going on with {out}", file=sys.stderr)
-    else:
-        _check_out(out, force=force, suffixes=(".parquet", ".png"))
-        out.unlink(missing_ok=True)
     with tqdm(total=diagram.steps(config), unit="step", unit_scale=True, disable=not show_progress()) as bar:
-        kept = out if out.suffix == ".parquet" else None
-        result = diagram.simulate(config, path=kept, device=device, threads=threads, on_progress=bar.update)
+        result = diagram.simulate(
+            config, path=kept, resume=resume, device=device, threads=threads, on_progress=bar.update
+        )
     if kept is None:
-        from edgechaos_core.figures import save_phase_diagram
+        from edgechaos_core.figures import save_diagram_picture
 
-        save_phase_diagram(result, out)
+        save_diagram_picture(result, out)
     print(out)
 
 

@@ -4,6 +4,7 @@ The grid is that of Zhang et al. (arXiv 2107.09437), Fig. 1b: 1/J in (0, 2] and 
 tiles that bound the memory; a file is written after each tile, so that an interrupted diagram goes on where it was.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -14,10 +15,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
+from tqdm import tqdm
 
+from edgechaos_core.data import REPOSITORY, cache_folder
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
+from edgechaos_core.meanfield import edge_of_chaos
 from edgechaos_core.network import Activation
 from edgechaos_core.probes import (
     ALIGN,
@@ -28,34 +33,54 @@ from edgechaos_core.probes import (
     draw_maps,
     lyapunov_exponents,
 )
+from edgechaos_core.progress import show_progress
 from edgechaos_core.settings import Settings, parse_settings
 from edgechaos_core.tables import named_errors, read_table, write_table
 
-INVERSE_J = (0.0, 2.0)  # rows: above the first, up to the second
-RATIO = (-1.0, 2.0)  # columns: J0 / J, both ends included
 TILE = 512  # cells simulated together: enough for the products to run at their peak
+COMMITTED_DIAGRAMS = REPOSITORY / "data" / "phase-diagrams"
 CELL = ["draw", "inverse_J", "ratio"]
+_TYPICAL = 40  # iterations before a cell in order has settled
 
 
 class DiagramConfig(Settings):
-    """What is simulated: N neurons, rows of 1/J, columns of J0/J, iterations, draws of Z, activation and seed."""
+    """What is simulated: N neurons, a grid of cells, iterations, draws of Z and of the start, activation, seed.
+
+    Rows of 1/J are equally spaced above ``inverse_j_from`` up to ``inverse_j_to``, columns of J0/J from ``ratio_from``
+    to ``ratio_to``.
+    """
 
     neurons: int = Field(4_000, ge=2, le=100_000)
     rows: int = Field(100, ge=1, le=10_000)
     columns: int = Field(151, ge=1, le=10_000)
+    inverse_j_from: float = Field(0.0, ge=0)
+    inverse_j_to: float = Field(2.0, gt=0, le=100)
+    ratio_from: float = Field(-1.0, ge=-100)
+    ratio_to: float = Field(2.0, le=100)
     iterations: int = Field(ITERATIONS, ge=5, le=1_000_000)
     draws: int = Field(1, ge=1, le=10_000)
     activation: Activation = "tanh"
     seed: int = Field(0, ge=0, lt=2**63)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "DiagramConfig":
+        if self.inverse_j_from >= self.inverse_j_to:
+            raise ValueError(
+                f"inverse_j_from must be below inverse_j_to = {self.inverse_j_to:g}, got {self.inverse_j_from:g}"
+            )
+        if self.ratio_from > self.ratio_to or (self.ratio_from < self.ratio_to and self.columns == 1):
+            raise ValueError(
+                f"ratio_from must be at most ratio_to, and equal to it with one column, "
+                f"got {self.ratio_from:g} to {self.ratio_to:g} in {self.columns} columns"
+            )
+        return self
+
     @property
     def cells(self) -> pd.DataFrame:
         """All cells, row by row from the smallest 1/J: ``draw``, ``inverse_J``, ``ratio`` = J0/J."""
-        grid = pd.MultiIndex.from_product(
-            [range(self.draws), np.linspace(*INVERSE_J, self.rows + 1)[1:], np.linspace(*RATIO, self.columns)],
-            names=CELL,
-        )
-        return grid.to_frame(index=False)
+        inverse_J = np.linspace(self.inverse_j_from, self.inverse_j_to, self.rows + 1)[1:]
+        ratios = np.linspace(self.ratio_from, self.ratio_to, self.columns)
+        return pd.MultiIndex.from_product([range(self.draws), inverse_J, ratios], names=CELL).to_frame(index=False)
 
 
 @dataclass(frozen=True)
@@ -79,19 +104,20 @@ def simulate(
     config: DiagramConfig,
     *,
     path: Path | None = None,
+    resume: bool = True,
     device: str = "cpu",
     threads: int | None = None,
     dtype: torch.dtype = torch.float32,
     on_progress: OnProgress | None = None,
 ) -> Diagram:
-    """Simulate a diagram; with ``path`` keep it there tile by tile, going on with what the file already has.
+    """Simulate a diagram; with ``path`` keep it there tile by tile, and ``resume`` what the file already has.
 
     ``threads`` defaults to all cores. ``on_progress`` is called with steps done out of `steps`. Raises ValueError for a
     bad device or thread count or a file of other settings, TableError for one that cannot be read or written. Ctrl-C
     leaves the tiles done in the file and raises KeyboardInterrupt.
     """
     place, threads = parse_device(device), threads or os.cpu_count() or 1
-    done = _resume(config, path)
+    done = _done(config, path if resume else None)
     with torch.inference_mode(), cpu_threads(threads):
         made_by = provenance(place, threads=threads, dtype=dtype) | {"wall_seconds": 0.0} | done.provenance
         remaining = config.cells.merge(done.cells[CELL], how="left", on=CELL, indicator=True)
@@ -114,6 +140,32 @@ def steps(config: DiagramConfig) -> int:
     return len(config.cells) * _steps_per_cell(config)
 
 
+def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None = None) -> str:
+    """Say in one line what `simulate` would cost here, from one timed product of its size.
+
+    Counts all iterations for the cells that theory calls chaotic and a typical 40 before another cell settles.
+    """
+    place, threads, N = parse_device(device), threads or os.cpu_count() or 1, config.neurons
+    cells = config.cells
+    rows = min(2 * TILE, 2 * len(cells))
+    with torch.inference_mode(), cpu_threads(threads):
+        Z, x = (torch.rand(size, N, device=place) for size in (N, rows))
+        out, clocks = torch.mm(x, Z.T), []
+        for _ in range(3):
+            clock = time.perf_counter()
+            float(torch.mm(x, Z.T, out=out)[0, 0])
+            clocks.append(time.perf_counter() - clock)
+    edge = {ratio: edge_of_chaos(ratio, config.activation) for ratio in cells["ratio"].unique()}
+    chaotic = int((cells["inverse_J"] < cells["ratio"].map(edge)).sum())
+    products = 2 * (len(cells) * (ALIGN + MEASURE) + chaotic * config.iterations + (len(cells) - chaotic) * _TYPICAL)
+    seconds, bound = (count * min(clocks) / rows for count in (products, 2 * steps(config)))
+    memory = 4 * N * (N + 8 * TILE) / 1e9
+    return (
+        f"{len(cells):,} cells of {N:,} neurons, {chaotic:,} of them chaotic by theory: about {_duration(seconds)}, "
+        f"at most {_duration(bound)}; {memory + 0.3:.1f} GB of memory"
+    )
+
+
 def save_diagram(diagram: Diagram, path: Path) -> None:
     """Write a diagram to ``path``: whole or not at all. Raises TableError naming a file that cannot be written."""
     metadata = {"config": diagram.config.model_dump_json(), "provenance": json.dumps(diagram.provenance)}
@@ -128,17 +180,63 @@ def load_diagram(path: Path) -> Diagram:
         return Diagram(config, cells[[*CELL, "distance", "lyapunov_exponent"]], json.loads(metadata["provenance"]))
 
 
-def _resume(config: DiagramConfig, path: Path | None) -> Diagram:
+def obtain_diagram(config: DiagramConfig, *, device: str = "cpu", threads: int | None = None) -> Diagram:
+    """Return a diagram: the committed one with these settings, or the user's own, simulated where it is missing.
+
+    A simulation shows a progress bar and is kept in the user's cache tile by tile, so that it goes on where Ctrl-C
+    (KeyboardInterrupt) ended it. Raises what `simulate` raises.
+    """
+    for path in sorted(COMMITTED_DIAGRAMS.glob("*.parquet")):
+        with named_errors(path, "phase diagram"):
+            found = json.loads(pq.read_schema(path).metadata[b"config"])
+        if parse_settings(DiagramConfig, found) == config:
+            return load_diagram(path)
+    key = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
+    with tqdm(
+        total=steps(config), unit="step", unit_scale=True, desc="phase diagram", disable=not show_progress()
+    ) as bar:
+        path = cache_folder() / "phase-diagrams" / f"{key}.parquet"
+        return simulate(config, path=path, device=device, threads=threads, on_progress=bar.update)
+
+
+def simulated_edge(diagram: Diagram, column: str = "lyapunov_exponent", above: float = 0.0) -> pd.DataFrame:
+    """Return where each draw and ratio turns chaotic: ``draw``, ``ratio``, ``inverse_J``.
+
+    A cell counts as chaotic if ``column`` is above the threshold. The edge is the 1/J, half-way between two rows, with
+    the fewest cells on the wrong side, chaos being below; the middle one of several; an end of the window where all
+    cells agree gives ``nan``.
+    """
+    edges = []
+    for (draw, ratio), cells in diagram.cells.sort_values("inverse_J").groupby(["draw", "ratio"]):
+        chaotic, inverse_J = (cells[column] > above).to_numpy(), cells["inverse_J"].to_numpy()
+        wrong = np.concatenate([[0], np.cumsum(~chaotic)]) + np.concatenate([np.cumsum(chaotic[::-1])[::-1], [0]])
+        best = int(np.median(np.flatnonzero(wrong == wrong.min())))
+        inside = 0 < best < len(cells)
+        edges.append((draw, ratio, inverse_J[best - 1 : best + 1].mean() if inside else np.nan))
+    return pd.DataFrame(edges, columns=["draw", "ratio", "inverse_J"])
+
+
+def _done(config: DiagramConfig, path: Path | None) -> Diagram:
     if path is None or not path.exists():
         return Diagram(config, config.cells[:0].assign(distance=0.0, lyapunov_exponent=0.0))
     diagram = load_diagram(path)
     if diagram.config != config:
-        raise ValueError(f"{path} has other settings ({diagram.config!r}): choose another name")
+        raise ValueError(f"{path} holds a diagram of other settings, {diagram.config!r}: choose another name")
     return diagram
 
 
 def _steps_per_cell(config: DiagramConfig) -> int:
     return config.iterations + ALIGN + MEASURE
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _tiles(

@@ -3,16 +3,23 @@
 One style: transparent, so that a page's dark mode shows through; a colour keeps its role in every chapter.
 """
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from edgechaos_core.diagram import Diagram
+from edgechaos_core.meanfield import edge_of_chaos, relu_limit
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import Line, least_test_loss
+from edgechaos_core.tables import write_whole
 
 _COLORBLIND = sns.color_palette("colorblind").as_hex()
 COLORS = {
@@ -22,6 +29,7 @@ COLORS = {
     "train_loss": _COLORBLIND[7],
     "test_accuracy": _COLORBLIND[2],
     "edge": "0.25",
+    "edge on map": _COLORBLIND[8],
     "optimum": _COLORBLIND[4],
 }
 LABELS = {
@@ -30,7 +38,12 @@ LABELS = {
     "test_loss": "test loss",
     "train_loss": "train loss",
     "test_accuracy": "test accuracy",
+    "distance": "asymptotic distance$\\,/\\sqrt{N}$",
+    "lyapunov_exponent": "largest Lyapunov exponent",
 }
+
+
+AXES = {"ratio": "mean over spread of the weights, $J_0 / J$", "inverse_J": "inverse spread, $1 / J$"}
 
 
 def use_style() -> None:
@@ -45,23 +58,63 @@ def histories(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat([run.history.assign(seed=run.config.seed) for run in runs], ignore_index=True)
 
 
-def plot_phase_path(runs: Sequence[Run], ax: Axes) -> Axes:
-    """Draw each run's path in the phase diagram (x: J0/J, y: 1/J), the edge at J = 1, and its least test loss.
+def plot_edge(
+    ax: Axes, activation: str = "tanh", ratios: tuple[float, float] = (-1, 2), color: str = COLORS["edge"]
+) -> Axes:
+    """Draw the theoretical edge of chaos, 1/J against J0/J; for ReLU also, dotted, where x grows without bound."""
+    x = np.linspace(*ratios, 151)
+    ax.plot(x, [edge_of_chaos(ratio, activation) for ratio in x], color=color, lw=1.5, ls="--")
+    if activation == "relu":
+        ax.plot(x, [relu_limit(ratio) for ratio in x], color=color, lw=1.5, ls=":")
+    return ax
 
-    The edge is drawn at J = 1, its theoretical place for |J0/J| <= 1; the axis shows no more than that range.
+
+def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
+    """Draw ``distance`` (per square root of N) or ``lyapunov_exponent`` over J0/J and 1/J, the mean of the draws.
+
+    Cells without a value, because the state grows without bound, are grey.
     """
+    cells = diagram.cells.groupby(["inverse_J", "ratio"])[column].mean().unstack()
+    values = cells.to_numpy() / (diagram.config.neurons**0.5 if column == "distance" else 1)
+    look: dict[str, Any] = {"cmap": "mako", "vmin": 0}
+    if column == "lyapunov_exponent":
+        bound = float(np.nanquantile(np.abs(values[np.isfinite(values)]), 0.98))
+        look = {"cmap": "vlag", "vmin": -bound, "vmax": bound}
+    ax.set_facecolor("0.6")
+    mesh = ax.pcolormesh(cells.columns, cells.index, values, rasterized=True, shading="nearest", **look)
+    plt.colorbar(mesh, ax=ax, label=LABELS[column], extend="both" if "vmax" in look else "neither")
+    ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
+    return ax
+
+
+def save_diagram_picture(diagram: Diagram, path: Path) -> None:
+    """Write both maps of a diagram, with the theoretical edge, as one PNG: whole or not at all."""
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    for ax, column in zip(axes, ("distance", "lyapunov_exponent")):
+        plot_diagram(diagram, column, ax)
+        plot_edge(ax, diagram.config.activation, color=COLORS["edge on map"])
+        ax.set(xlim=ax.get_xlim(), ylim=(0, diagram.config.inverse_j_to))
+    figure.suptitle(f"{diagram.config.activation}, N = {diagram.config.neurons:,}")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150, facecolor="white")
+    plt.close(figure)
+    write_whole(path, picture.getvalue())
+
+
+def plot_phase_path(runs: Sequence[Run], ax: Axes) -> Axes:
+    """Draw each run's path in the phase diagram (x: J0/J, y: 1/J), the theoretical edge, and its least test loss."""
     for run in runs:
         x, y = _path(run.history)
         ax.plot(x, y, color=COLORS["J_squared"], alpha=0.8, lw=1.5)
         best = _path(least_test_loss(run.history).to_frame().T)
         ax.plot(*best, "*", ms=13, color=COLORS["optimum"], mec="white", mew=0.6)
         ax.plot(x[0], y[0], "o", ms=6, color=COLORS["J_squared"])
-    ax.axhline(1, color=COLORS["edge"], ls="--", lw=1.2)
+    plot_edge(ax, ratios=(-1, 1))
     names = [(-0.96, 1.03, "order", "bottom"), (-0.96, 0.97, "chaos", "top"), (0.35, 0.97, "edge, $J = 1$", "top")]
     names += [(0.35, y[0], "start", "center"), (0.35, float(best[1][0]), "least test loss", "center")]
     for across, up, name, align in names:
         ax.text(across, up, name, va=align, size="small", style="italic" if across < 0 else "normal")
-    ax.set(xlabel="mean over spread of the weights, $J_0 / J$", ylabel="inverse spread, $1 / J$")
+    ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
     ax.set(xlim=(-1, 1), ylim=(0, 2.15))
     return ax
 

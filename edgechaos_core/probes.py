@@ -23,7 +23,7 @@ ALIGN, MEASURE = 25, 50  # iterations of the tangent vectors: to turn to the fas
 _LOOK = 5  # iterations from one look for settled cells to the next
 _TINY = 1e-25  # states and differences below are zero: denormal numbers would slow a product down a hundredfold
 
-OnProgress = Callable[[int], None]
+OnProgress = Callable[[int], object]
 
 
 class Maps(Protocol):

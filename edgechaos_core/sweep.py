@@ -1,18 +1,15 @@
 """From a list of configs to their runs: what is stored is loaded, what is missing is trained and stored."""
 
-import os
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
 from edgechaos_core.data import Dataset, load_dataset
+from edgechaos_core.progress import show_progress
 from edgechaos_core.runs import COMMITTED_RUNS, Run, RunConfig, cached_runs, find_run, save_run
 from edgechaos_core.tables import TableError
 from edgechaos_core.trainer import OWN_SETTINGS, Row, train
-
-PROGRESS_VARIABLE = "EDGECHAOS_PROGRESS"  # "1": show progress bars although stderr is not a terminal
 
 
 def obtain(
@@ -55,11 +52,6 @@ def obtain(
             if not retrain:
                 save_run(run, cached_runs() / f"{run.config.key(dataset.fingerprint)}.parquet")
     return [found[config] for config in configs]
-
-
-def show_progress() -> bool:
-    """Tell whether progress bars are wanted: stderr is a terminal, or the caller relays it to one."""
-    return sys.stderr.isatty() or os.environ.get(PROGRESS_VARIABLE) == "1"
 
 
 def _train_with_bar(stack: list[RunConfig], dataset: Dataset, *, device: str, threads: int) -> list[Run]:

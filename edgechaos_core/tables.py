@@ -5,6 +5,7 @@ the schema out, hence the digest.
 """
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -27,12 +28,19 @@ def write_table(frame: pd.DataFrame, metadata: Mapping[str, str], path: Path) ->
     """Write a table to ``path``: whole or not at all. Raises TableError naming the file where it cannot be written."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**metadata, "sha256": _digest(frame, metadata)})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    write_whole(path, buffer.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises TableError naming it where it cannot be written."""
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             scratch = Path(file.name)
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         scratch.chmod(0o644)

@@ -334,7 +334,7 @@ def assert_save_fails(path, reason: str) -> None:
     [
         ("tempfile.NamedTemporaryFile", errno.EACCES),  # a read-only folder, which would not stop root
         ("tempfile.NamedTemporaryFile", errno.EROFS),
-        ("pyarrow.parquet.write_table", errno.ENOSPC),
+        ("tempfile._TemporaryFileWrapper.write", errno.ENOSPC),
         ("os.fsync", errno.ENOSPC),
         ("os.fsync", errno.EIO),
         ("os.replace", errno.EACCES),
