@@ -220,7 +220,7 @@ def phase_diagram(
     activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
     seed: Annotated[int, typer.Option(help="decides the draws")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="CPU threads [default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads [default: all cores; 1 for small N]")] = None,
     dry_run: Annotated[bool, typer.Option(help="say what it would cost in time and memory, and stop")] = False,
     out: Annotated[
         Path | None,

@@ -112,14 +112,15 @@ def simulate(
 ) -> Diagram:
     """Simulate a diagram; with ``path`` keep it there tile by tile, and ``resume`` what the file already has.
 
-    ``threads`` defaults to all cores. ``on_progress`` is called with steps done out of `steps`. Raises ValueError for a
+    ``threads`` defaults to all cores, to one below 1,000 neurons, where more get in each other's way. ``on_progress`` is called with steps done out of `steps`. Raises ValueError for a
     bad device or thread count or a file of other settings, TableError for one that cannot be read or written. Ctrl-C
     leaves the tiles done in the file and raises KeyboardInterrupt.
     """
-    place, threads = parse_device(device), threads or os.cpu_count() or 1
+    place, threads = parse_device(device), _threads(config, threads)
     done = _done(config, path if resume else None)
     with torch.inference_mode(), cpu_threads(threads):
-        made_by = provenance(place, threads=threads, dtype=dtype) | {"wall_seconds": 0.0} | done.provenance
+        before = {name: value for name, value in done.provenance.items() if name in ("started", "wall_seconds")}
+        made_by = provenance(place, threads=threads, dtype=dtype) | {"wall_seconds": 0.0} | before
         remaining = config.cells.merge(done.cells[CELL], how="left", on=CELL, indicator=True)
         remaining = remaining[remaining.pop("_merge") == "left_only"]
         if on_progress is not None:
@@ -145,7 +146,7 @@ def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None 
 
     Counts all iterations for the cells that theory calls chaotic and a typical 40 before another cell settles.
     """
-    place, threads, N = parse_device(device), threads or os.cpu_count() or 1, config.neurons
+    place, threads, N = parse_device(device), _threads(config, threads), config.neurons
     cells = config.cells
     rows = min(2 * TILE, 2 * len(cells))
     with torch.inference_mode(), cpu_threads(threads):
@@ -227,6 +228,12 @@ def _done(config: DiagramConfig, path: Path | None) -> Diagram:
 
 def _steps_per_cell(config: DiagramConfig) -> int:
     return config.iterations + ALIGN + MEASURE
+
+
+def _threads(config: DiagramConfig, wanted: int | None) -> int:
+    if wanted is not None:
+        return wanted
+    return (os.cpu_count() or 1) if config.neurons >= 1_000 else 1
 
 
 def _duration(seconds: float) -> str:
