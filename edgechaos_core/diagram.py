@@ -112,9 +112,10 @@ def simulate(
 ) -> Diagram:
     """Simulate a diagram; with ``path`` keep it there tile by tile, and ``resume`` what the file already has.
 
-    ``threads`` defaults to all cores, to one below 1,000 neurons, where more get in each other's way. ``on_progress`` is called with steps done out of `steps`. Raises ValueError for a
-    bad device or thread count or a file of other settings, TableError for one that cannot be read or written. Ctrl-C
-    leaves the tiles done in the file and raises KeyboardInterrupt.
+    ``threads`` defaults to all cores, to one below 1,000 neurons, where more get in each other's way. ``on_progress``
+    is called with steps done out of `steps`. Raises ValueError for a bad device or thread count or a file of other
+    settings, TableError for one that cannot be read or written. Ctrl-C leaves the tiles done in the file and raises
+    KeyboardInterrupt.
     """
     place, threads = parse_device(device), _threads(config, threads)
     done = _done(config, path if resume else None)
