@@ -1,4 +1,5 @@
 # `make book` and `make test` are all a reader needs: each does its own set-up.
+SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,8 +37,9 @@ lint: setup ## ruff (format and lint) and mypy
 browser: setup
 	@$(BIN)/python -m tests.browser
 
-bench: setup ## measure the trainer against its bounds and against torch.optim
+bench: setup ## measure trainer and phase diagram against their bounds and against the plain ways
 	@$(BIN)/python -m tests.bench_trainer
+	@$(BIN)/python -m tests.bench_probes
 
 freeze: setup ## keep the chapters' outputs as the reference that nbval compares with
 	@$(BIN)/edgechaos book --profile quick --freeze
@@ -48,11 +50,13 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 	@$(BIN)/edgechaos phase-diagram --neurons 10000 --rows 34 --columns 51 --out data/phase-diagrams/tanh-10000.parquet
 	@$(BIN)/edgechaos phase-diagram --neurons 1000 --rows 50 --columns 76 --activation relu \
 		--out data/phase-diagrams/relu-1000.parquet
-	@for size in 100:40 300:40 1000:20 3000:10 10000:4; do \
+	@for size in 100:40:60 300:40:60 1000:20:20 3000:10:20 10000:4:20; do \
 	for cut in 0:0.7:1.1 1.1:0.4:0.9 1.25:0.25:0.65 1.5:0.1:0.45 1.75:0.05:0.3; do \
-		neurons=$${size%:*} draws=$${size#*:} ratio=$${cut%%:*} to=$${cut##*:} from=$${cut#*:}; \
-		$(BIN)/edgechaos phase-diagram --neurons $$neurons --draws $$draws --rows 20 --columns 1 \
-			--ratio-from $$ratio --ratio-to $$ratio --inverse-j-from $${from%:*} --inverse-j-to $$to \
+		IFS=: read -r neurons draws rows ratio from to <<< "$$size:$$cut"; \
+		test $$rows = 20 || { from=0 to=1.2; }; \
+		$(BIN)/edgechaos phase-diagram --neurons $$neurons --draws $$draws --rows $$rows --columns 1 \
+			--align 200 --measure 200 --ratio-from $$ratio --ratio-to $$ratio \
+			--inverse-j-from $$from --inverse-j-to $$to \
 			--out data/phase-diagrams/cut-$$ratio-$$neurons.parquet || exit; \
 	done; done
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import nbformat
 import papermill
+import plotly
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from traitlets.config import Config
@@ -102,6 +103,7 @@ def _stage_static(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None
             leftover.unlink()
     shutil.copyfile(REPOSITORY / "references.bib", stage / "references.bib")
     shutil.copytree(REPOSITORY / "assets", stage / "assets", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py"))
+    shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", stage / "assets")
 
 
 def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Path) -> Path:
@@ -164,7 +166,7 @@ def _inputs_digest() -> str:
     """Digest of what a chapter's outputs depend on besides itself: the package, its pins and the committed data."""
     single = [REPOSITORY / "constraints.txt", REPOSITORY / "data/fashion-mnist/SHA256SUMS"]
     package = sorted((REPOSITORY / "edgechaos_core").glob("*.py"))
-    data = sorted((REPOSITORY / "data" / "runs").glob("*.parquet")) + sorted((REPOSITORY / "data").glob("*/*.csv"))
+    data = sorted(path for kind in ("parquet", "csv") for path in (REPOSITORY / "data").glob(f"*/*.{kind}"))
     return _digest(*(path.read_bytes() for path in [*package, *data, *single]))
 
 

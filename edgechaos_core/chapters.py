@@ -13,10 +13,13 @@ from nbformat import NotebookNode
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.data import REPOSITORY
-from edgechaos_core.runs import RunConfig, parse_config
+from edgechaos_core.diagram import DiagramConfig
+from edgechaos_core.runs import RunConfig
+from edgechaos_core.settings import Settings, parse_settings
 
 PROFILES = ("quick", "standard", "paper")
 REFERENCES = REPOSITORY / "tests" / "frozen"
+SETTINGS: dict[str, type[Settings]] = {"run": RunConfig, "diagram": DiagramConfig}  # what a chapter's parameters set
 CHECKED = "nbval-check-output"  # the tag of cells whose output is a regression reference
 
 Parameters = dict[str, Any]
@@ -67,7 +70,8 @@ def chapter_parameters(
     """Return a chapter's parameters: its defaults, then its profile's, then ``overrides``.
 
     Raises ValueError in one line for an unknown profile or name, a value of another type than the default, or one that
-    RunConfig does not accept (a list named as a plural of a setting is checked item by item).
+    the chapter's settings do not accept: those that ``edgechaos: settings`` in its front matter names, run (the
+    default) or diagram. A list named as a plural of a setting is checked item by item.
     """
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
@@ -82,20 +86,20 @@ def chapter_parameters(
             raise ValueError(f"{name} must be {_kind(defaults[name])}, got {value!r}")
         if isinstance(value, list) and len(set(value)) < len(value):
             raise ValueError(f"{name} must not repeat a value, got {value!r}")
-    profiles: dict[str, Parameters] = notebook.metadata.get("edgechaos", {}).get("profiles", {})
-    parameters: Parameters = {**defaults, **profiles.get(profile, {}), **overrides}
-    _check_settings(parameters)
+    own = notebook.metadata.get("edgechaos", {})
+    parameters: Parameters = {**defaults, **own.get("profiles", {}).get(profile, {}), **overrides}
+    _check_settings(parameters, SETTINGS[own.get("settings", "run")])
     return parameters
 
 
-def _check_settings(parameters: Parameters) -> None:
-    settings = {name: value for name, value in parameters.items() if name in RunConfig.model_fields}
-    parse_config(settings)
+def _check_settings(parameters: Parameters, kind: type[Settings]) -> None:
+    settings = {name: value for name, value in parameters.items() if name in kind.model_fields}
+    parse_settings(kind, settings)
     for name, values in parameters.items():
         field = name.removesuffix("s")
-        if isinstance(values, list) and field in RunConfig.model_fields:
+        if isinstance(values, list) and field in kind.model_fields:
             for value in values:
-                parse_config(settings | {field: value})
+                parse_settings(kind, settings | {field: value})
 
 
 def _same_kind(value: object, default: object) -> bool:

@@ -11,6 +11,8 @@ from typing import Literal
 import pandas as pd
 
 from edgechaos_core.data import REPOSITORY
+from edgechaos_core.diagram import Diagram, simulated_edge
+from edgechaos_core.meanfield import edge_of_chaos
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import PUBLISHED_WINDOW, Interval, growth, least_test_loss, over_seeds, straightness
 
@@ -68,6 +70,33 @@ def growth_is_linear(runs: Sequence[Run]) -> list[Claim]:
     return claims
 
 
+def edges_coincide(cuts: Sequence[Diagram]) -> list[Claim]:
+    """C1: 1/J where the simulated distance turns chaotic, over draws of W, against the theoretical edge.
+
+    One claim a cut (a diagram of one J0/J). It *holds* if the mean is within 5% of theory, *holds in part* within 15%,
+    else *fails*; *not judged* where a draw has its edge outside the cut. Raises ValueError for a diagram of several
+    columns.
+    """
+    claims = []
+    for cut in cuts:
+        if cut.config.columns != 1:
+            raise ValueError(f"a cut has one column, got {cut.config.columns}")
+        edges = simulated_edge(cut, "distance")["inverse_J"]
+        quantity = f"1/J at the edge, J0/J = {cut.config.ratio_from:g}, N = {cut.config.neurons:,}"
+        theory = edge_of_chaos(cut.config.ratio_from, cut.config.activation)
+        judged = not edges.isna().any()
+        statement = "the simulated edge is the theoretical one"
+        measured = over_seeds(edges.dropna().to_list())
+        claims.append(_judge("C1", statement, quantity, measured, theory, holds=0.05, in_part=0.15, judged=judged))
+    return claims
+
+
+def published_edge() -> dict[float, float]:
+    """Return the largest 1/J at which the published simulation (Fig. 1b) is chaotic, by J0/J."""
+    table = pd.read_csv(PUBLISHED / "fig1b_edge.csv", comment="#")
+    return dict(zip(table["ratio"], table["inverse_J"], strict=True))
+
+
 def published_slope(run: Run) -> float:
     """Return the paper's slope A (Fig. 3) for a run's setting; raise ValueError where the paper has none."""
     table = pd.read_csv(PUBLISHED / "fig3_slopes.csv", comment="#")
@@ -122,5 +151,5 @@ def _judge(
 
 def _measured(interval: Interval) -> str:
     if interval.low is None:
-        return f"{interval.mean:.3g} (one seed)"
-    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], {interval.seeds} seeds"
+        return f"{interval.mean:.3g} (n = 1)"
+    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], n = {interval.seeds}"

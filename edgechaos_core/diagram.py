@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from edgechaos_core.probes import (
     ALIGN,
     ITERATIONS,
     MEASURE,
+    PERTURBATION,
     OnProgress,
     asymptotic_distance,
     draw_maps,
@@ -47,7 +48,7 @@ class DiagramConfig(Settings):
     """What is simulated: N neurons, a grid of cells, iterations, draws of Z and of the start, activation, seed.
 
     Rows of 1/J are equally spaced above ``inverse_j_from`` up to ``inverse_j_to``, columns of J0/J from ``ratio_from``
-    to ``ratio_to``.
+    to ``ratio_to``. ``align`` and ``measure`` are the iterations of `lyapunov_exponents`.
     """
 
     neurons: int = Field(4_000, ge=2, le=100_000)
@@ -58,6 +59,8 @@ class DiagramConfig(Settings):
     ratio_from: float = Field(-1.0, ge=-100)
     ratio_to: float = Field(2.0, le=100)
     iterations: int = Field(ITERATIONS, ge=5, le=1_000_000)
+    align: int = Field(ALIGN, ge=0, le=1_000_000)
+    measure: int = Field(MEASURE, ge=1, le=1_000_000)
     draws: int = Field(1, ge=1, le=10_000)
     activation: Activation = "tanh"
     seed: int = Field(0, ge=0, lt=2**63)
@@ -159,7 +162,9 @@ def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None 
             clocks.append(time.perf_counter() - clock)
     edge = {ratio: edge_of_chaos(ratio, config.activation) for ratio in cells["ratio"].unique()}
     chaotic = int((cells["inverse_J"] < cells["ratio"].map(edge)).sum())
-    products = 2 * (len(cells) * (ALIGN + MEASURE) + chaotic * config.iterations + (len(cells) - chaotic) * _TYPICAL)
+    products = 2 * (
+        len(cells) * (config.align + config.measure) + chaotic * config.iterations + (len(cells) - chaotic) * _TYPICAL
+    )
     seconds, bound = (count * min(clocks) / rows for count in (products, 2 * steps(config)))
     memory = 4 * N * (N + 8 * TILE) / 1e9
     return (
@@ -201,13 +206,16 @@ def obtain_diagram(config: DiagramConfig, *, device: str = "cpu", threads: int |
         return simulate(config, path=path, device=device, threads=threads, on_progress=bar.update)
 
 
-def simulated_edge(diagram: Diagram, column: str = "lyapunov_exponent", above: float = 0.0) -> pd.DataFrame:
+def simulated_edge(diagram: Diagram, column: Literal["lyapunov_exponent", "distance"]) -> pd.DataFrame:
     """Return where each draw and ratio turns chaotic: ``draw``, ``ratio``, ``inverse_J``.
 
-    A cell counts as chaotic if ``column`` is above the threshold. The edge is the 1/J, half-way between two rows, with
-    the fewest cells on the wrong side, chaos being below; the middle one of several; an end of the window where all
-    cells agree gives ``nan``.
+    A cell counts as chaotic if its distance exceeds that of the start, or if its exponent exceeds 1 / measure: neutral
+    motion, as on a limit cycle, cannot be told from growth by less than e over the iterations measured. The edge is the
+    1/J, half-way between two rows, with the fewest cells on the wrong side, chaos being below; the middle one of
+    several. Where all cells agree the edge is outside the diagram, and ``nan``.
     """
+    config = diagram.config
+    above = PERTURBATION * config.neurons**0.5 if column == "distance" else 1 / config.measure
     edges = []
     for (draw, ratio), cells in diagram.cells.sort_values("inverse_J").groupby(["draw", "ratio"]):
         chaotic, inverse_J = (cells[column] > above).to_numpy(), cells["inverse_J"].to_numpy()
@@ -228,7 +236,7 @@ def _done(config: DiagramConfig, path: Path | None) -> Diagram:
 
 
 def _steps_per_cell(config: DiagramConfig) -> int:
-    return config.iterations + ALIGN + MEASURE
+    return config.iterations + config.align + config.measure
 
 
 def _threads(config: DiagramConfig, wanted: int | None) -> int:
@@ -269,5 +277,6 @@ def _tiles(
             x, shift = start.expand(len(tile), -1), perturbation.expand(len(tile), -1)
             options = {"activation": config.activation, "on_progress": on_progress}
             distance, state = asymptotic_distance(part, x, shift, iterations=config.iterations, **options)
-            exponent = lyapunov_exponents(part, state, seed=config.seed, **options)[:, 0]
+            options |= {"align": config.align, "measure": config.measure, "seed": config.seed}
+            exponent = lyapunov_exponents(part, state, **options)[:, 0]
             yield tile.assign(distance=distance.cpu().numpy(), lyapunov_exponent=exponent.cpu().numpy())

@@ -6,19 +6,21 @@ One style: transparent, so that a page's dark mode shows through; a colour keeps
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import plotly.graph_objects
 import seaborn as sns
 from matplotlib.axes import Axes
+from plotly.subplots import make_subplots
 
-from edgechaos_core.diagram import Diagram
-from edgechaos_core.meanfield import edge_of_chaos, relu_limit
+from edgechaos_core.diagram import Diagram, simulated_edge
+from edgechaos_core.meanfield import asymptotic_distance, edge_of_chaos, fixed_point, relu_limit
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import Line, least_test_loss
+from edgechaos_core.scaling import Line, least_test_loss, over_seeds
 from edgechaos_core.tables import write_whole
 
 _COLORBLIND = sns.color_palette("colorblind").as_hex()
@@ -30,6 +32,7 @@ COLORS = {
     "test_accuracy": _COLORBLIND[2],
     "edge": "0.25",
     "edge on map": _COLORBLIND[8],
+    "path on map": _COLORBLIND[1],
     "optimum": _COLORBLIND[4],
 }
 LABELS = {
@@ -78,13 +81,85 @@ def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
     values = cells.to_numpy() / (diagram.config.neurons**0.5 if column == "distance" else 1)
     look: dict[str, Any] = {"cmap": "mako", "vmin": 0}
     if column == "lyapunov_exponent":
-        bound = float(np.nanquantile(np.abs(values[np.isfinite(values)]), 0.98))
+        bound = float(np.nanquantile(np.abs(values[np.isfinite(values)]), 0.9))
         look = {"cmap": "vlag", "vmin": -bound, "vmax": bound}
     ax.set_facecolor("0.6")
     mesh = ax.pcolormesh(cells.columns, cells.index, values, rasterized=True, shading="nearest", **look)
-    plt.colorbar(mesh, ax=ax, label=LABELS[column], extend="both" if "vmax" in look else "neither")
+    bar = {"label": LABELS[column], "extend": "both" if "vmax" in look else "neither"}
+    ax.figure.colorbar(mesh, ax=ax, **bar)
     ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
     return ax
+
+
+def plot_cut(cut: Diagram, column: str, ax: Axes, **look: Any) -> Axes:  # noqa: ANN401 - matplotlib's own
+    """Draw one column of a diagram against 1/J, the mean over draws with its 95% Student-t interval."""
+    scale = cut.config.neurons**0.5 if column == "distance" else 1
+    values = cut.cells.pivot(index="inverse_J", columns="draw", values=column) / scale
+    intervals = [over_seeds(row.tolist()) for row in values.to_numpy()]
+    ends = np.array([[end if end is not None else np.nan for end in (i.low, i.high)] for i in intervals])
+    line = ax.plot(values.index, [i.mean for i in intervals], ".-", label=f"$N$ = {cut.config.neurons:,}", **look)[0]
+    ax.fill_between(values.index, ends[:, 0], ends[:, 1], color=line.get_color(), alpha=0.25, lw=0)
+    ax.set(xlabel=AXES["inverse_J"], ylabel=LABELS[column])
+    return ax
+
+
+def plot_theory(ratio: float, column: str, span: tuple[float, float], ax: Axes) -> Axes:
+    """Draw mean-field theory for tanh along a cut of fixed J0/J: the distance, or the largest exponent."""
+    inverse_J = np.linspace(max(span[0], 0.02), span[1], 40)
+    if column == "distance":
+        values = [asymptotic_distance(1 / y, ratio / y) for y in inverse_J]
+    else:
+        values = [fixed_point(1 / y, ratio / y).largest_exponent for y in inverse_J]
+    ax.plot(inverse_J, values, color=COLORS["edge"], lw=1.5, label="theory")
+    ax.axvline(edge_of_chaos(ratio), color=COLORS["edge"], ls="--", lw=1)
+    return ax
+
+
+def plot_edge_against_size(cuts: Sequence[Diagram], column: Literal["lyapunov_exponent", "distance"], ax: Axes) -> Axes:
+    """Draw the simulated edge against N, one colour a J0/J: mean and 95% interval over draws, theory dashed."""
+    ratios = sorted({cut.config.ratio_from for cut in cuts})
+    for ratio, color in zip(ratios, sns.color_palette("colorblind", len(ratios)), strict=True):
+        own = sorted((cut for cut in cuts if cut.config.ratio_from == ratio), key=lambda cut: cut.config.neurons)
+        means = [over_seeds(simulated_edge(cut, column)["inverse_J"].dropna().to_list()) for cut in own]
+        half = [interval.high - interval.mean if interval.high is not None else 0 for interval in means]
+        sizes = [cut.config.neurons for cut in own]
+        label = f"$J_0/J$ = {ratio:g}"
+        ax.errorbar(sizes, [interval.mean for interval in means], half, fmt="o-", color=color, capsize=3, label=label)
+        ax.axhline(edge_of_chaos(ratio), color=color, ls="--", lw=1)
+    ax.set(xscale="log", xlabel="neurons, $N$", ylabel="$1/J$ at the edge")
+    return ax
+
+
+def interactive_diagram(diagram: Diagram) -> str:
+    """Return both maps as a page element (plotly), with the values of a cell under the pointer; needs plotly.min.js."""
+    panels = make_subplots(1, 2, subplot_titles=("asymptotic distance / √N", "largest Lyapunov exponent"))
+    ratios = np.linspace(diagram.config.ratio_from, diagram.config.ratio_to, 121)
+    edge = [edge_of_chaos(ratio, diagram.config.activation) for ratio in ratios]
+    for column, (name, scale, look) in enumerate(
+        [
+            ("distance", diagram.config.neurons**0.5, {"colorscale": "Viridis", "colorbar_x": 0.44}),
+            ("lyapunov_exponent", 1, {"colorscale": "RdBu_r", "zmid": 0}),
+        ],
+        start=1,
+    ):
+        cells = diagram.cells.groupby(["inverse_J", "ratio"])[name].mean().unstack()
+        hover = "J<sub>0</sub>/J = %{x:.2f}<br>1/J = %{y:.3f}<br>%{z:.3f}<extra></extra>"
+        heat = plotly.graph_objects.Heatmap(
+            x=cells.columns.to_numpy().round(4),
+            y=cells.index.to_numpy().round(4),
+            z=(cells.to_numpy() / scale).round(4),
+            hovertemplate=hover,
+            **look,
+        )
+        line = plotly.graph_objects.Scatter(
+            x=ratios, y=edge, mode="lines", line={"color": "black", "dash": "dash"}, name="theory", showlegend=False
+        )
+        panels.add_trace(heat, 1, column).add_trace(line, 1, column)
+    panels.update_xaxes(title="J<sub>0</sub>/J").update_yaxes(title="1/J", range=[0, diagram.config.inverse_j_to])
+    panels.update_layout(height=420, margin={"l": 50, "r": 10, "t": 40, "b": 50}, paper_bgcolor="rgba(0,0,0,0)")
+    return str(
+        panels.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False})
+    )
 
 
 def save_diagram_picture(diagram: Diagram, path: Path) -> None:
@@ -101,21 +176,29 @@ def save_diagram_picture(diagram: Diagram, path: Path) -> None:
     write_whole(path, picture.getvalue())
 
 
-def plot_phase_path(runs: Sequence[Run], ax: Axes) -> Axes:
-    """Draw each run's path in the phase diagram (x: J0/J, y: 1/J), the theoretical edge, and its least test loss."""
+def plot_phase_path(runs: Sequence[Run], ax: Axes, *, on_map: bool = False) -> Axes:
+    """Draw each run's path in the phase diagram (x: J0/J, y: 1/J), the theoretical edge, and its least test loss.
+
+    ``on_map`` draws over a map that is there already, in colours that show on it, over the whole range of J0/J.
+    """
+    path, edge = (COLORS["path on map"], COLORS["edge on map"]) if on_map else (COLORS["J_squared"], COLORS["edge"])
     for run in runs:
         x, y = _path(run.history)
-        ax.plot(x, y, color=COLORS["J_squared"], alpha=0.8, lw=1.5)
+        ax.plot(x, y, color=path, alpha=0.8, lw=1.5)
         best = _path(least_test_loss(run.history).to_frame().T)
         ax.plot(*best, "*", ms=13, color=COLORS["optimum"], mec="white", mew=0.6)
-        ax.plot(x[0], y[0], "o", ms=6, color=COLORS["J_squared"])
-    plot_edge(ax, ratios=(-1, 1))
+        ax.plot(x[0], y[0], "o", ms=6, color=path)
+    plot_edge(ax, ratios=(-1, 2) if on_map else (-1, 1), color=edge)
+    ink = "white" if on_map else None
     names = [(-0.96, 1.03, "order", "bottom"), (-0.96, 0.97, "chaos", "top"), (0.35, 0.97, "edge, $J = 1$", "top")]
-    names += [(0.35, y[0], "start", "center"), (0.35, float(best[1][0]), "least test loss", "center")]
+    names += [
+        (0.35, y[0], "start", "top" if on_map else "center"),
+        (0.35, float(best[1][0]), "least test loss", "center"),
+    ]
     for across, up, name, align in names:
-        ax.text(across, up, name, va=align, size="small", style="italic" if across < 0 else "normal")
+        ax.text(across, up, name, va=align, size="small", style="italic" if across < 0 else "normal", color=ink)
     ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
-    ax.set(xlim=(-1, 1), ylim=(0, 2.15))
+    ax.set(xlim=(-1, 2) if on_map else (-1, 1), ylim=(0, 2) if on_map else (0, 2.15))
     return ax
 
 

@@ -81,11 +81,13 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
         if not np.isfinite(u) or q > 1e12:
             return UNDEFINED
         point, following = _newton(u, q, J, J0, phi), _iterate(u, q, J, J0, phi)
+        if abs(following[0] - u) > 1e-3 and abs(_iterate(*following, J, J0, phi)[0] - u) < 1e-12:
+            return UNDEFINED  # u alternates
         if zero is not None and zero.stable and (q < 1e-2 or (point is not None and point.q < 1e-9)):
             return zero
         if point is not None and point.stable:
             here, there = (np.hypot(a - point.u, b - point.q) for a, b in ((u, q), following))
-            if here < _NEAR and there <= here:
+            if here < _NEAR and there <= max(here, 1e-12):  # rounding may part them again by a few 1e-17
                 return point
         steps *= 2
     return UNDEFINED
@@ -252,11 +254,11 @@ def _edge_beyond(ratio: float, phi: Smooth) -> float:
 
     @cache
     def mean_at(s: float) -> float:
-        return float(brentq(gap, 1e-12 * s, 50 * (1 + s), args=(s,), xtol=1e-16 * s, rtol=1e-14))
+        return float(brentq(gap, 1e-12 * s, 50 * s, args=(s,), xtol=1e-16 * s, rtol=1e-14))
 
-    low, high = np.log(1e-6), np.log(1.0)
+    low, high = np.log(2e-3), np.log(1.0)  # below, m / u loses more to rounding than ratio - 1, of the order of s^4
     if excess(low) >= 0:
-        return float(phi.derivative(np.zeros(1))[0])  # closer to ratio = 1 than double precision resolves
+        return float(phi.derivative(np.zeros(1))[0])  # right to s^2
     while excess(high) < 0:
         low, high = high, high + 1
         if high > np.log(1e4):

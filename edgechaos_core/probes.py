@@ -20,6 +20,7 @@ ITERATIONS = 500
 PERTURBATION = 1e-4
 SETTLED = 1e-6  # root mean square difference, a hundredth of the perturbation, below which a cell has settled
 ALIGN, MEASURE = 25, 50  # iterations of the tangent vectors: to turn to the fastest directions, then to measure
+UNBOUNDED = 1e3  # root mean square state, of a start of 1, beyond which a cell is taken to grow for ever
 _LOOK = 5  # iterations from one look for settled cells to the next
 _TINY = 1e-25  # states and differences below are zero: denormal numbers would slow a product down a hundredfold
 
@@ -112,7 +113,8 @@ def asymptotic_distance(
 
     Returns the Euclidean norm of the difference averaged over the last fifth of the iterations, float64 ``[cells]``,
     and the final state ``[cells, N]``. With ``settle`` a cell whose difference has fallen below ``SETTLED`` (root mean
-    square) leaves the batch: its distance is 0, its state that of then. A cell that is no longer finite has ``nan``.
+    square) leaves the batch: its distance is 0, its state that of then. A cell that grows beyond ``UNBOUNDED`` (ReLU)
+    has ``nan`` for both.
     ``on_progress`` is called with cells x iterations just done or no longer needed. Raises ValueError for an unknown
     activation, fewer than 5 iterations or shapes that do not agree.
     """
@@ -140,11 +142,12 @@ def asymptotic_distance(
         if on_progress is not None:
             on_progress(_LOOK * len(left))
         pair.masked_fill_(pair.abs() < _TINY, 0)
-        gone = ~norm.isfinite() | ((norm < SETTLED * N**0.5) & settle)
+        grown = ~(pair[0].norm(dim=-1) < UNBOUNDED * N**0.5)
+        gone = grown | ((norm < SETTLED * N**0.5) & settle)
         if gone.any():
             leave, stay = gone.nonzero().squeeze(1), (~gone).nonzero().squeeze(1)
-            final[left[leave]] = pair[0, leave]
-            distance[left[leave]] = 0 * norm[leave].where(norm[leave].isfinite(), torch.nan)
+            final[left[leave]] = pair[0, leave].masked_fill(grown[leave, None], torch.nan)
+            distance[left[leave]] = torch.zeros_like(norm[leave]).masked_fill(grown[leave], torch.nan)
             if on_progress is not None:
                 on_progress((iterations - t) * len(leave))
             left, total, maps = left[stay], total[stay], maps.take(stay)
@@ -153,8 +156,9 @@ def asymptotic_distance(
             if not len(left):
                 break
     if len(left):
-        distance[left] = total / window
-        final[left] = pair[0]
+        grown = ~(pair[0].norm(dim=-1) < UNBOUNDED * N**0.5)
+        distance[left] = (total / window).masked_fill(grown, torch.nan)
+        final[left] = pair[0].masked_fill(grown[:, None], torch.nan)
         if on_progress is not None:
             on_progress(len(left) * (window + (iterations - window) % _LOOK))
     return distance, final

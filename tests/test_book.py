@@ -58,6 +58,25 @@ def test_bad_parameters_are_refused_before_anything_runs(overrides, message, mon
 
 
 @pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"epochs": 3}, "has no parameter 'epochs': choose from activation, neurons"),
+        ({"activation": "sine"}, "activation must be 'tanh' or 'relu', got 'sine'"),
+        ({"neurons": 1}, "neurons must be greater than or equal to 2, got 1"),
+        ({"rows": 0}, "rows must be greater than or equal to 1"),
+        ({"columns": 1}, "ratio_from must be at most ratio_to, and equal to it with one column"),
+        ({"iterations": 4}, "iterations must be greater than or equal to 5"),
+        ({"draws": 0}, "draws must be greater than or equal to 1"),
+        ({"seed": -1}, "seed must be greater than or equal to 0"),
+    ],
+)
+def test_bad_parameters_of_a_diagram_are_refused_before_anything_runs(overrides, message, monkeypatch):
+    monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("executed"))
+    with pytest.raises(ValueError, match=message):
+        book.build_book(chapter="phase_diagram", overrides=overrides)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"profile": "huge"}, "unknown profile 'huge': choose from quick, standard, paper"),

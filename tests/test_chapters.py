@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgechaos_core import chapters, network, optimizers
+from edgechaos_core import chapters, meanfield, network, optimizers, probes
 from edgechaos_core import order_parameters as package
 
 PAGES = [page for page in chapters.documents() if chapters.read_notebook(page) is not None]
@@ -46,6 +46,25 @@ def test_order_parameters_shown_in_training_path_are_the_package():
     W = np.random.default_rng().normal(0.01, 0.3, size=(50, 30))
     ours = [float(value) for value in package.order_parameters(torch.from_numpy(W))]
     assert shown(W) == pytest.approx(ours, rel=1e-12)
+
+
+def test_iteration_shown_in_phase_diagram_is_the_package():
+    shown = formulas("chapters/phase_diagram")["iterate"]
+    for J, J0 in np.random.default_rng().uniform([0.5, 0], [20, 30], size=(10, 2)):
+        point = meanfield.fixed_point(J, J0)
+        assert shown(point.u, point.q, J, J0) == pytest.approx((point.u, point.q, point.chi), abs=1e-9)
+
+
+def test_distance_shown_in_phase_diagram_is_the_package():
+    shown = formulas("chapters/phase_diagram")["distance"]
+    J = torch.tensor([0.9, 1.2, 3.0], dtype=torch.float64)
+    options = {"neurons": 60, "seed": 5, "device": "cpu", "dtype": torch.float64}
+    maps, start, shift = probes.draw_maps(J, 0.3 * J, **options)
+    few = 10  # chaos has not yet amplified rounding
+    ours, _ = probes.asymptotic_distance(maps, start.expand(3, -1), shift.expand(3, -1), iterations=few, settle=False)
+    for cell, mine in enumerate(ours.tolist()):
+        W = (0.3 * J[cell] / 60 + J[cell] / 60**0.5 * maps.Z).numpy()
+        assert shown(W, start.numpy(), shift.numpy(), iterations=few) == pytest.approx(mine, rel=1e-9)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from edgechaos_core import claims
+from edgechaos_core.diagram import COMMITTED_DIAGRAMS, Diagram, DiagramConfig, load_diagram
+from edgechaos_core.meanfield import edge_of_chaos
 from edgechaos_core.runs import COMMITTED_RUNS, Outcome, Run, load_run, parse_config
 from edgechaos_core.scaling import growth
 
@@ -98,3 +100,62 @@ def test_committed_fig2_runs_have_the_published_slope_times_their_scale_factor()
     runs = committed(501, learning_rate=0.02, momentum=0.5, batch_size=32, l2=0.0)
     for run in runs:
         assert growth(run.history).slope == pytest.approx(4 * 0.00342, rel=0.05)
+
+
+# C1 -----------------------------------------------------------------------------------------------------------------
+
+
+def cut(edges: list[float], *, ratio: float = 1.5, rows: int = 100) -> Diagram:
+    config = DiagramConfig(
+        neurons=100, rows=rows, columns=1, ratio_from=ratio, ratio_to=ratio, draws=len(edges), inverse_j_to=1.0
+    )
+    cells = config.cells
+    chaotic = cells["inverse_J"] < cells["draw"].map(dict(enumerate(edges)))
+    return Diagram(config, cells.assign(distance=chaotic.astype(float), lyapunov_exponent=np.where(chaotic, 1.0, -1.0)))
+
+
+@pytest.mark.parametrize(
+    ("edges", "verdict", "clear"),
+    [
+        ([0.28, 0.28, 0.28], "holds", True),
+        ([0.25, 0.28, 0.31], "holds", False),
+        ([0.31, 0.31, 0.31], "holds in part", True),
+        ([0.35, 0.35, 0.35], "fails", True),
+        ([0.28, 0.28, 1.1], "not judged", True),
+    ],
+)
+def test_rule_of_c1(edges, verdict, clear):
+    claim = claims.edges_coincide([cut(edges)])[0]
+    assert (claim.verdict, claim.clear) == (verdict, clear)
+    assert claim.published == pytest.approx(0.27503, abs=1e-5)
+
+
+def test_c1_needs_cuts():
+    config = DiagramConfig(neurons=50, rows=5, columns=2)
+    cells = config.cells.assign(distance=0.0, lyapunov_exponent=0.0)
+    with pytest.raises(ValueError, match="a cut has one column, got 2"):
+        claims.edges_coincide([Diagram(config, cells)])
+
+
+def test_committed_diagrams_are_complete_and_finite():
+    paths = sorted(COMMITTED_DIAGRAMS.glob("*.parquet"))
+    assert len(paths) == 28
+    for diagram in map(load_diagram, paths):
+        assert diagram.complete
+        assert diagram.config.activation == "relu" or np.isfinite(diagram.cells.to_numpy()).all()
+
+
+@pytest.mark.parametrize("ratio", ["1.1", "1.25", "1.5", "1.75"])
+def test_committed_edges_of_10_000_neurons_are_those_of_theory(ratio):
+    claim = claims.edges_coincide([load_diagram(COMMITTED_DIAGRAMS / f"cut-{ratio}-10000.parquet")])[0]
+    assert claim.measured.mean == pytest.approx(claim.published, abs=0.06)  # the scatter of one W at 1.1 is 0.03
+
+
+@pytest.mark.parametrize("name", ["tanh-4000", "tanh-10000"])
+def test_committed_maps_have_the_published_protocol_and_theorys_border(name):
+    diagram = load_diagram(COMMITTED_DIAGRAMS / f"{name}.parquet")
+    assert diagram.config.iterations == 500
+    edge = diagram.cells["ratio"].map({ratio: edge_of_chaos(ratio) for ratio in diagram.cells["ratio"].unique()})
+    away = (diagram.cells["inverse_J"] - edge).abs() > 0.2  # finite N moves the border by up to 0.15 at J0 = 0
+    agree = (diagram.cells["distance"] > 0.1) == (diagram.cells["inverse_J"] < edge)
+    assert agree[away].mean() > 0.98

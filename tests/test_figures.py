@@ -7,8 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from edgechaos_core import figures
+from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import PUBLISHED_WINDOW, growth
+from edgechaos_core.tables import TableError
 
 
 @pytest.fixture
@@ -30,7 +32,8 @@ def test_path_runs_from_order_to_chaos_and_is_starred_at_the_least_loss(runs):
     assert path.get_ydata()[-1] == pytest.approx(1 / 1.25**0.5)
     assert star.get_ydata()[0] == pytest.approx(1 / 0.85**0.5)  # J^2 = 0.25 + 0.01 x 60
     assert start.get_ydata()[0] == pytest.approx(2)
-    assert list(edge.get_ydata()) == [1, 1]
+    assert (edge.get_ydata() == 1).all()
+    assert (edge.get_xdata().min(), edge.get_xdata().max()) == (-1, 1)
 
 
 def test_path_is_labelled_in_words_and_drawn_for_every_seed(runs):
@@ -63,3 +66,76 @@ def test_style_is_transparent():
     with mpl.rc_context():
         figures.use_style()
         assert mpl.rcParams["figure.facecolor"] == mpl.rcParams["axes.facecolor"] == "none"
+
+
+@pytest.fixture
+def diagram() -> Diagram:
+    config = DiagramConfig(neurons=100, rows=4, columns=3, draws=2)
+    cells = config.cells
+    return Diagram(
+        config, cells.assign(distance=10 * cells["draw"] + cells["ratio"], lyapunov_exponent=-cells["ratio"])
+    )
+
+
+def test_map_shows_the_mean_over_draws_in_real_coordinates(diagram):
+    ax = figures.plot_diagram(diagram, "distance", Figure().subplots())
+    mesh = ax.collections[0]
+    expected = np.tile((5 + np.array([-1, 0.5, 2])) / 10, (4, 1))  # per square root of N
+    np.testing.assert_allclose(mesh.get_array(), expected)
+    assert ax.get_ylim() == pytest.approx((0.25, 2.25))
+
+
+def test_exponents_are_coloured_about_zero(diagram):
+    mesh = figures.plot_diagram(diagram, "lyapunov_exponent", Figure().subplots()).collections[0]
+    assert mesh.norm.vmin == -mesh.norm.vmax
+
+
+def test_edge_is_drawn_where_theory_has_it():
+    line = figures.plot_edge(Figure().subplots()).get_lines()[0]
+    assert dict(zip(line.get_xdata().round(6), line.get_ydata()))[1.5] == pytest.approx(0.27503, abs=1e-5)
+    dashed, dotted = figures.plot_edge(Figure().subplots(), "relu").get_lines()
+    assert np.isnan(dashed.get_ydata()[-1])
+    assert dotted.get_ydata()[50] == pytest.approx(0.5**0.5)
+
+
+def test_cut_shows_mean_interval_and_theory():
+    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5, draws=3)
+    cells = config.cells
+    cut = Diagram(config, cells.assign(distance=10 + 10 * cells["draw"], lyapunov_exponent=0.0))
+    ax = figures.plot_cut(cut, "distance", Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 2)
+    low, high = ax.collections[0].get_paths()[0].get_extents().intervaly
+    assert (low + high) / 2 == pytest.approx(2)
+    assert high - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # Student's t of 2 degrees of freedom, sd 1
+    figures.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax)
+    curve = ax.get_lines()[1]
+    assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
+
+
+def test_edges_against_size_are_joined_by_ratio():
+    cuts = []
+    for N in (1000, 100):
+        config = DiagramConfig(neurons=N, rows=10, columns=1, ratio_from=1.1, ratio_to=1.1, draws=2, inverse_j_to=1.0)
+        chaotic = config.cells["inverse_J"] < (0.35 if N == 100 else 0.65)
+        cuts.append(Diagram(config, config.cells.assign(distance=100.0 * chaotic, lyapunov_exponent=chaotic - 0.5)))
+    ax = figures.plot_edge_against_size(cuts, "lyapunov_exponent", Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(100, 0.35), (1000, 0.65)])
+
+
+def test_interactive_map_is_self_contained(diagram):
+    html = figures.interactive_diagram(diagram)
+    assert "plotly-graph-div" in html
+    assert "http" not in html.replace("http://www.w3.org", "")
+
+
+def test_picture_is_whole_or_absent(diagram, tmp_path, monkeypatch):
+    figures.save_diagram_picture(diagram, tmp_path / "map.png")
+    assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TableError, match=r"other\.png cannot be written: No space left"):
+        figures.save_diagram_picture(diagram, tmp_path / "other.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
