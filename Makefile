@@ -1,11 +1,15 @@
 # `make book` and `make test` are all a reader needs: each does its own set-up.
-SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= standard
 PORT ?= 8000
 SITE := _build/site/$(PROFILE)/_build/html
+
+# One ratio J0/J of one size (NEURONS:DRAWS): $(call CUT,RATIO,FROM,TO,ROWS), 1/J in (FROM, TO].
+CUT = $(BIN)/edgechaos phase-diagram --neurons $${size%:*} --draws $${size\#*:} --rows $(4) --columns 1 \
+	--align 200 --measure 200 --ratio-from $(1) --ratio-to $(1) --inverse-j-from $(2) --inverse-j-to $(3) \
+	--out data/phase-diagrams/cut-$(1)-$${size%:*}.parquet || exit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser book test lint bench freeze diagrams picture serve clean
@@ -50,15 +54,13 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 	@$(BIN)/edgechaos phase-diagram --neurons 10000 --rows 34 --columns 51 --out data/phase-diagrams/tanh-10000.parquet
 	@$(BIN)/edgechaos phase-diagram --neurons 1000 --rows 50 --columns 76 --activation relu \
 		--out data/phase-diagrams/relu-1000.parquet
-	@for size in 100:40:60 300:40:60 1000:20:20 3000:10:20 10000:4:20; do \
-	for cut in 0:0.7:1.1 1.1:0.4:0.9 1.25:0.25:0.65 1.5:0.1:0.45 1.75:0.05:0.3; do \
-		IFS=: read -r neurons draws rows ratio from to <<< "$$size:$$cut"; \
-		test $$rows = 20 || { from=0 to=1.2; }; \
-		$(BIN)/edgechaos phase-diagram --neurons $$neurons --draws $$draws --rows $$rows --columns 1 \
-			--align 200 --measure 200 --ratio-from $$ratio --ratio-to $$ratio \
-			--inverse-j-from $$from --inverse-j-to $$to \
-			--out data/phase-diagrams/cut-$$ratio-$$neurons.parquet || exit; \
-	done; done
+	@for ratio in 0 1.1 1.25 1.5 1.75; do \
+		for size in 100:40 300:40 1000:40; do $(call CUT,$$ratio,0,1.2,60); done; \
+	done
+	@size=3000:10; $(call CUT,0,0.7,1.1,20); $(call CUT,1.1,0.4,0.9,20); $(call CUT,1.25,0.25,0.65,20); \
+		$(call CUT,1.5,0.1,0.45,20); $(call CUT,1.75,0.05,0.3,20)
+	@size=10000:4; $(call CUT,0,0.75,1.05,20); $(call CUT,1.1,0.5,0.85,20); $(call CUT,1.25,0.35,0.6,20); \
+		$(call CUT,1.5,0.175,0.375,20); $(call CUT,1.75,0.08,0.24,20)
 
 picture: setup ## draw the README's picture from the committed runs
 	@$(BIN)/python assets/picture.py

@@ -85,8 +85,7 @@ def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
         look = {"cmap": "vlag", "vmin": -bound, "vmax": bound}
     ax.set_facecolor("0.6")
     mesh = ax.pcolormesh(cells.columns, cells.index, values, rasterized=True, shading="nearest", **look)
-    bar = {"label": LABELS[column], "extend": "both" if "vmax" in look else "neither"}
-    ax.figure.colorbar(mesh, ax=ax, **bar)
+    ax.figure.colorbar(mesh, ax=ax, label=LABELS[column], extend="both" if "vmax" in look else "neither")
     ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
     return ax
 
