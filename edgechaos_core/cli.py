@@ -46,7 +46,7 @@ def main() -> NoReturn:
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
-        _refuse(f"out of memory: try a smaller width, depth or batch size ({error})", FAILED)
+        _refuse(f"out of memory: try smaller settings ({error})", FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -231,10 +231,7 @@ def phase_diagram(
     force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
 ) -> None:
     """Simulate the phase diagram: asymptotic distance and Lyapunov exponent over a grid of J0/J and 1/J."""
-    from tqdm import tqdm
-
     from edgechaos_core import diagram
-    from edgechaos_core.progress import show_progress
     from edgechaos_core.settings import parse_settings
 
     config = parse_settings(
@@ -264,11 +261,9 @@ def phase_diagram(
     resume = kept is not None and not force
     _check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
     if resume and out.exists():
-        print(f"edgechaos: going on with {out}", file=sys.stderr)
-    with tqdm(total=diagram.steps(config), unit="step", unit_scale=True, disable=not show_progress()) as bar:
-        result = diagram.simulate(
-            config, path=kept, resume=resume, device=device, threads=threads, on_progress=bar.update
-        )
+        done = len(diagram.begun(config, kept).cells)
+        print(f"edgechaos: going on with {out}, {done:,} of {config.size:,} cells are done", file=sys.stderr)
+    result = diagram.simulate_with_bar(config, kept, resume=resume, device=device, threads=threads)
     if kept is None:
         from edgechaos_core.figures import save_diagram_picture
 

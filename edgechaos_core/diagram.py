@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from edgechaos_core.data import REPOSITORY, cache_folder
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
-from edgechaos_core.meanfield import edge_of_chaos
+from edgechaos_core.meanfield import LARGEST_J, LARGEST_RATIO, edge_of_chaos
 from edgechaos_core.network import Activation
 from edgechaos_core.probes import (
     ALIGN,
@@ -36,8 +36,9 @@ from edgechaos_core.probes import (
 )
 from edgechaos_core.progress import show_progress
 from edgechaos_core.settings import Settings, parse_settings
-from edgechaos_core.tables import named_errors, read_table, write_table
+from edgechaos_core.tables import TableError, named_errors, read_table, write_table
 
+LARGEST_SIZE = 10_000_000  # cells
 TILE = 512  # cells simulated together: enough for the products to run at their peak
 COMMITTED_DIAGRAMS = REPOSITORY / "data" / "phase-diagrams"
 CELL = ["draw", "inverse_J", "ratio"]
@@ -56,8 +57,8 @@ class DiagramConfig(Settings):
     columns: int = Field(151, ge=1, le=10_000)
     inverse_j_from: float = Field(0.0, ge=0)
     inverse_j_to: float = Field(2.0, gt=0, le=100)
-    ratio_from: float = Field(-1.0, ge=-100)
-    ratio_to: float = Field(2.0, le=100)
+    ratio_from: float = Field(-1.0, ge=-LARGEST_RATIO)
+    ratio_to: float = Field(2.0, le=LARGEST_RATIO)
     iterations: int = Field(ITERATIONS, ge=5, le=1_000_000)
     align: int = Field(ALIGN, ge=0, le=1_000_000)
     measure: int = Field(MEASURE, ge=1, le=1_000_000)
@@ -76,7 +77,17 @@ class DiagramConfig(Settings):
                 f"ratio_from must be at most ratio_to, and equal to it with one column, "
                 f"got {self.ratio_from:g} to {self.ratio_to:g} in {self.columns} columns"
             )
+        lowest = self.inverse_j_from + (self.inverse_j_to - self.inverse_j_from) / self.rows
+        if lowest < 1 / LARGEST_J:
+            raise ValueError(f"the smallest 1/J must be at least 1/{LARGEST_J:g}, got {lowest:g}: use fewer rows")
+        if self.size > LARGEST_SIZE:
+            raise ValueError(f"rows x columns x draws must be at most {LARGEST_SIZE:,}, got {self.size:,}")
         return self
+
+    @property
+    def size(self) -> int:
+        """The number of cells of all draws."""
+        return self.rows * self.columns * self.draws
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -100,7 +111,7 @@ class Diagram:
     @property
     def complete(self) -> bool:
         """Tell whether every cell has been simulated."""
-        return len(self.cells) == len(self.config.cells)
+        return len(self.cells) == self.config.size
 
 
 def simulate(
@@ -116,19 +127,18 @@ def simulate(
     """Simulate a diagram; with ``path`` keep it there tile by tile, and ``resume`` what the file already has.
 
     ``threads`` defaults to all cores, to one below 1,000 neurons, where more get in each other's way. ``on_progress``
-    is called with steps done out of `steps`. Raises ValueError for a bad device or thread count or a file of other
-    settings, TableError for one that cannot be read or written. Ctrl-C leaves the tiles done in the file and raises
-    KeyboardInterrupt.
+    is called with the steps just done, of those that `steps` counts. Raises ValueError for a bad device or thread count
+    or a file of other settings, TableError for one that cannot be read or written. Ctrl-C leaves the tiles done in the
+    file and raises KeyboardInterrupt.
     """
     place, threads = parse_device(device), _threads(config, threads)
-    done = _done(config, path if resume else None)
+    done = begun(config, path if resume else None)
+    if done.complete:
+        return done
     with torch.inference_mode(), cpu_threads(threads):
         before = {name: value for name, value in done.provenance.items() if name in ("started", "wall_seconds")}
         made_by = provenance(place, threads=threads, dtype=dtype) | {"wall_seconds": 0.0} | before
-        remaining = config.cells.merge(done.cells[CELL], how="left", on=CELL, indicator=True)
-        remaining = remaining[remaining.pop("_merge") == "left_only"]
-        if on_progress is not None:
-            on_progress((len(config.cells) - len(remaining)) * _steps_per_cell(config))
+        remaining = config.cells[len(done.cells) :]  # cells are simulated in order
         parts, clock = [done.cells], time.perf_counter()
         for tile in _tiles(config, remaining, place, dtype, on_progress):
             parts.append(tile)
@@ -140,35 +150,44 @@ def simulate(
     return Diagram(config, pd.concat(parts, ignore_index=True), made_by)
 
 
-def steps(config: DiagramConfig) -> int:
-    """Return the number of steps that `simulate` reports: cells x iterations."""
-    return len(config.cells) * _steps_per_cell(config)
+def steps(config: DiagramConfig, cells: int | None = None) -> int:
+    """Return the steps that `simulate` reports for that many cells, by default all: cells x iterations."""
+    return (config.size if cells is None else cells) * (config.iterations + config.align + config.measure)
+
+
+def simulate_with_bar(
+    config: DiagramConfig, path: Path | None, *, resume: bool = True, device: str = "cpu", threads: int | None = None
+) -> Diagram:
+    """Do as `simulate` does, behind a progress bar that counts what is done already but not as speed."""
+    done = steps(config, len(begun(config, path if resume else None).cells))
+    look: dict[str, Any] = {"unit": "step", "unit_scale": True, "desc": f"phase diagram, N = {config.neurons:,}"}
+    with tqdm(total=steps(config), initial=done, disable=not show_progress(), **look) as bar:
+        return simulate(config, path=path, resume=resume, device=device, threads=threads, on_progress=bar.update)
 
 
 def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None = None) -> str:
-    """Say in one line what `simulate` would cost here, from one timed product of its size.
+    """Say in one line what `simulate` would cost here, from a timed piece of a product of its size.
 
     Counts all iterations for the cells that theory calls chaotic and a typical 40 before another cell settles.
     """
     place, threads, N = parse_device(device), _threads(config, threads), config.neurons
     cells = config.cells
-    rows = min(2 * TILE, 2 * len(cells))
+    rows, slab = 2 * min(TILE, config.rows * config.columns), min(N, 2_000)
     with torch.inference_mode(), cpu_threads(threads):
-        Z, x = (torch.rand(size, N, device=place) for size in (N, rows))
+        Z, x = (torch.rand(size, N, device=place) for size in (slab, rows))
         out, clocks = torch.mm(x, Z.T), []
         for _ in range(3):
             clock = time.perf_counter()
             float(torch.mm(x, Z.T, out=out)[0, 0])
-            clocks.append(time.perf_counter() - clock)
+            clocks.append((time.perf_counter() - clock) * N / slab)
     edge = {ratio: edge_of_chaos(ratio, config.activation) for ratio in cells["ratio"].unique()}
     chaotic = int((cells["inverse_J"] < cells["ratio"].map(edge)).sum())
-    products = 2 * (
-        len(cells) * (config.align + config.measure) + chaotic * config.iterations + (len(cells) - chaotic) * _TYPICAL
-    )
+    settled = (config.size - chaotic) * max(config.iterations - _TYPICAL, 0)
+    products = 2 * (steps(config) - settled)
     seconds, bound = (count * min(clocks) / rows for count in (products, 2 * steps(config)))
     memory = 4 * N * (N + 8 * TILE) / 1e9
     return (
-        f"{len(cells):,} cells of {N:,} neurons, {chaotic:,} of them chaotic by theory: about {_duration(seconds)}, "
+        f"{config.size:,} cells of {N:,} neurons, {chaotic:,} of them chaotic by theory: about {_duration(seconds)}, "
         f"at most {_duration(bound)}; {memory + 0.3:.1f} GB of memory"
     )
 
@@ -179,12 +198,23 @@ def save_diagram(diagram: Diagram, path: Path) -> None:
     write_table(diagram.cells, metadata, path)
 
 
-def load_diagram(path: Path) -> Diagram:
-    """Read a diagram back, verifying its digest. Raises TableError naming a missing, damaged or foreign file."""
+def load_diagram(path: Path, *, partial: bool = False) -> Diagram:
+    """Read a diagram back, verifying its digest; ``partial`` allows one that is not complete.
+
+    Raises TableError naming a missing, damaged, foreign or incomplete file.
+    """
     with named_errors(path, "phase diagram"):
         cells, metadata = read_table(path)
         config = parse_settings(DiagramConfig, json.loads(metadata["config"]))
-        return Diagram(config, cells[[*CELL, "distance", "lyapunov_exponent"]], json.loads(metadata["provenance"]))
+        cells = cells[[*CELL, "distance", "lyapunov_exponent"]]
+        diagram = Diagram(config, cells, json.loads(metadata["provenance"]))
+        expected = config.cells[: len(cells)]
+        if len(cells) > config.size or not np.allclose(cells[CELL], expected, rtol=0, atol=1e-9):
+            raise ValueError("its cells are not those of its settings")
+    if not diagram.complete and not partial:
+        done = f"{len(diagram.cells):,} of {config.size:,} cells"
+        raise TableError(f"{path} has {done}: run the same edgechaos phase-diagram again to finish it")
+    return diagram
 
 
 def obtain_diagram(config: DiagramConfig, *, device: str = "cpu", threads: int | None = None) -> Diagram:
@@ -199,11 +229,8 @@ def obtain_diagram(config: DiagramConfig, *, device: str = "cpu", threads: int |
         if parse_settings(DiagramConfig, found) == config:
             return load_diagram(path)
     key = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
-    with tqdm(
-        total=steps(config), unit="step", unit_scale=True, desc="phase diagram", disable=not show_progress()
-    ) as bar:
-        path = cache_folder() / "phase-diagrams" / f"{key}.parquet"
-        return simulate(config, path=path, device=device, threads=threads, on_progress=bar.update)
+    path = cache_folder() / "phase-diagrams" / f"{key}.parquet"
+    return simulate_with_bar(config, path, device=device, threads=threads)
 
 
 def simulated_edge(diagram: Diagram, column: Literal["lyapunov_exponent", "distance"]) -> pd.DataFrame:
@@ -212,12 +239,12 @@ def simulated_edge(diagram: Diagram, column: Literal["lyapunov_exponent", "dista
     A cell counts as chaotic if its distance exceeds that of the start, or if its exponent exceeds 1 / measure: neutral
     motion, as on a limit cycle, cannot be told from growth by less than e over the iterations measured. The edge is the
     1/J, half-way between two rows, with the fewest cells on the wrong side, chaos being below; the middle one of
-    several. Where all cells agree the edge is outside the diagram, and ``nan``.
+    several. Where all cells agree the edge is outside the diagram, and ``nan``. Cells without a value are left out.
     """
     config = diagram.config
     above = PERTURBATION * config.neurons**0.5 if column == "distance" else 1 / config.measure
     edges = []
-    for (draw, ratio), cells in diagram.cells.sort_values("inverse_J").groupby(["draw", "ratio"]):
+    for (draw, ratio), cells in diagram.cells.dropna(subset=column).sort_values("inverse_J").groupby(["draw", "ratio"]):
         chaotic, inverse_J = (cells[column] > above).to_numpy(), cells["inverse_J"].to_numpy()
         wrong = np.concatenate([[0], np.cumsum(~chaotic)]) + np.concatenate([np.cumsum(chaotic[::-1])[::-1], [0]])
         best = int(np.median(np.flatnonzero(wrong == wrong.min())))
@@ -226,17 +253,16 @@ def simulated_edge(diagram: Diagram, column: Literal["lyapunov_exponent", "dista
     return pd.DataFrame(edges, columns=["draw", "ratio", "inverse_J"])
 
 
-def _done(config: DiagramConfig, path: Path | None) -> Diagram:
+def begun(config: DiagramConfig, path: Path | None) -> Diagram:
+    """Return what a file has of a diagram, nothing where there is no file; ValueError if it has another diagram."""
     if path is None or not path.exists():
         return Diagram(config, config.cells[:0].assign(distance=0.0, lyapunov_exponent=0.0))
-    diagram = load_diagram(path)
+    diagram = load_diagram(path, partial=True)
     if diagram.config != config:
-        raise ValueError(f"{path} holds a diagram of other settings, {diagram.config!r}: choose another name")
+        raise ValueError(
+            f"{path} holds a diagram of other settings, {diagram.config!r}: choose another name or replace it"
+        )
     return diagram
-
-
-def _steps_per_cell(config: DiagramConfig) -> int:
-    return config.iterations + config.align + config.measure
 
 
 def _threads(config: DiagramConfig, wanted: int | None) -> int:
@@ -246,13 +272,9 @@ def _threads(config: DiagramConfig, wanted: int | None) -> int:
 
 
 def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
 
 
 def _tiles(

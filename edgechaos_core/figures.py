@@ -15,10 +15,11 @@ import pandas as pd
 import plotly.graph_objects
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
 from edgechaos_core.diagram import Diagram, simulated_edge
-from edgechaos_core.meanfield import asymptotic_distance, edge_of_chaos, fixed_point, relu_limit
+from edgechaos_core.meanfield import LARGEST_RATIO, asymptotic_distance, edge_of_chaos, fixed_point, relu_limit
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import Line, least_test_loss, over_seeds
 from edgechaos_core.tables import write_whole
@@ -65,7 +66,7 @@ def plot_edge(
     ax: Axes, activation: str = "tanh", ratios: tuple[float, float] = (-1, 2), color: str = COLORS["edge"]
 ) -> Axes:
     """Draw the theoretical edge of chaos, 1/J against J0/J; for ReLU also, dotted, where x grows without bound."""
-    x = np.linspace(*ratios, 151)
+    x = np.linspace(max(ratios[0], -LARGEST_RATIO), min(ratios[1], LARGEST_RATIO), 151)
     ax.plot(x, [edge_of_chaos(ratio, activation) for ratio in x], color=color, lw=1.5, ls="--")
     if activation == "relu":
         ax.plot(x, [relu_limit(ratio) for ratio in x], color=color, lw=1.5, ls=":")
@@ -81,13 +82,32 @@ def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
     values = cells.to_numpy() / (diagram.config.neurons**0.5 if column == "distance" else 1)
     look: dict[str, Any] = {"cmap": "mako", "vmin": 0}
     if column == "lyapunov_exponent":
-        bound = float(np.nanquantile(np.abs(values[np.isfinite(values)]), 0.9))
+        finite = np.abs(values[np.isfinite(values)])
+        bound = float(np.quantile(finite, 0.9)) if finite.size else 1.0
         look = {"cmap": "vlag", "vmin": -bound, "vmax": bound}
     ax.set_facecolor("0.6")
-    mesh = ax.pcolormesh(cells.columns, cells.index, values, rasterized=True, shading="nearest", **look)
+    sides = [_sides(axis.to_numpy()) for axis in (cells.columns, cells.index)]
+    mesh = ax.pcolormesh(*sides, values, rasterized=True, **look)
     ax.figure.colorbar(mesh, ax=ax, label=LABELS[column], extend="both" if "vmax" in look else "neither")
     ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
     return ax
+
+
+def _sides(centres: np.ndarray) -> np.ndarray:
+    """The borders of equally spaced cells, ``[n + 1]``; a single one is 0.1 wide."""
+    half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.05
+    return np.append(centres - half, centres[-1] + half)
+
+
+def plot_maps(diagram: Diagram) -> Figure:
+    """Return a figure of both maps of a diagram, with the theoretical edge."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.9), layout="constrained")
+    for ax, column in zip(axes, ("distance", "lyapunov_exponent")):
+        plot_diagram(diagram, column, ax)
+        limits = {"xlim": ax.get_xlim(), "ylim": (0, diagram.config.inverse_j_to)}
+        plot_edge(ax, diagram.config.activation, ratios=limits["xlim"], color=COLORS["edge on map"])
+        ax.set(**limits)
+    return figure
 
 
 def plot_cut(cut: Diagram, column: str, ax: Axes, **look: Any) -> Axes:  # noqa: ANN401 - matplotlib's own
@@ -115,11 +135,14 @@ def plot_theory(ratio: float, column: str, span: tuple[float, float], ax: Axes) 
 
 
 def plot_edge_against_size(cuts: Sequence[Diagram], column: Literal["lyapunov_exponent", "distance"], ax: Axes) -> Axes:
-    """Draw the simulated edge against N, one colour a J0/J: mean and 95% interval over draws, theory dashed."""
+    """Draw the simulated edge against N, one colour a J0/J: mean and 95% interval over draws, theory dashed.
+
+    A size at which a draw has its edge outside the cut is left out.
+    """
     ratios = sorted({cut.config.ratio_from for cut in cuts})
     for ratio, color in zip(ratios, sns.color_palette("colorblind", len(ratios)), strict=True):
         own = sorted((cut for cut in cuts if cut.config.ratio_from == ratio), key=lambda cut: cut.config.neurons)
-        means = [over_seeds(simulated_edge(cut, column)["inverse_J"].dropna().to_list()) for cut in own]
+        means = [over_seeds(simulated_edge(cut, column)["inverse_J"].to_list()) for cut in own]
         half = [interval.high - interval.mean if interval.high is not None else 0 for interval in means]
         sizes = [cut.config.neurons for cut in own]
         label = f"$J_0/J$ = {ratio:g}"
@@ -163,14 +186,10 @@ def interactive_diagram(diagram: Diagram) -> str:
 
 def save_diagram_picture(diagram: Diagram, path: Path) -> None:
     """Write both maps of a diagram, with the theoretical edge, as one PNG: whole or not at all."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
-    for ax, column in zip(axes, ("distance", "lyapunov_exponent")):
-        plot_diagram(diagram, column, ax)
-        plot_edge(ax, diagram.config.activation, color=COLORS["edge on map"])
-        ax.set(xlim=ax.get_xlim(), ylim=(0, diagram.config.inverse_j_to))
+    figure = plot_maps(diagram)
     figure.suptitle(f"{diagram.config.activation}, N = {diagram.config.neurons:,}")
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150, facecolor="white")
+    figure.savefig(picture, format="png", dpi=180, facecolor="white")
     plt.close(figure)
     write_whole(path, picture.getvalue())
 

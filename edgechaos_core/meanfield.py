@@ -17,6 +17,8 @@ from scipy.special import ndtr
 from edgechaos_core.quadrature import TANH, Array, Averages, Smooth, averages, coarsest_level, nodes
 
 START = (0.01, 1.0)  # u, q of the published start: x ~ N(0, 1) at N = 10,000 has a mean of the order of 0.01
+LARGEST_J, SMALLEST_J = 8_192.0, 1e-6  # steeper averages are not resolved
+LARGEST_RATIO = 4.0  # there the edge is at 1/J = 2e-4, and falls as exp(-ratio^2 / 2)
 _SHORT, _LONG = 30, 100_000  # iterations of (u, q) before Newton's method is tried first, and before giving up
 _NEAR = 0.05  # Newton's fixed point is the iteration's if this near, and coming nearer
 
@@ -67,8 +69,10 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
     """Return the fixed point that the published start, x ~ N(0, 1) with a mean of 0.01, leads to.
 
     ``activation`` is "tanh", "relu" or a `Smooth`. Where u and q grow without bound or never come to rest (a strongly
-    negative J0 makes u alternate) everything is ``nan``. Raises ValueError for J <= 0, values that are not finite, an
-    unknown activation, or one whose averages do not converge because it is not smooth.
+    negative J0 makes u alternate) everything is ``nan``; J sqrt(q) > 8,192 counts as growing. u and q solve their
+    equations to 1e-12: they are good to 1e-10 but within about 1e-6 of J = 1 or J0 = 1, where two fixed points meet.
+    Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown activation, or one whose averages
+    do not converge because it is not smooth.
     """
     phi = _checked(J, J0, activation)
     if phi is None:
@@ -78,23 +82,23 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
     while steps <= _LONG:
         for _ in range(steps):
             u, q = _iterate(u, q, J, J0, phi)
-        if not np.isfinite(u) or q > 1e12:
+        if not np.isfinite(q):
             return UNDEFINED
         point, following = _newton(u, q, J, J0, phi), _iterate(u, q, J, J0, phi)
         if abs(following[0] - u) > 1e-3 and abs(_iterate(*following, J, J0, phi)[0] - u) < 1e-12:
             return UNDEFINED  # u alternates
-        if zero is not None and zero.stable and (q < 1e-2 or (point is not None and point.q < 1e-9)):
-            return zero
-        if point is not None and point.stable:
+        if point is not None and point.stable and point.q > 1e-9:
             here, there = (np.hypot(a - point.u, b - point.q) for a, b in ((u, q), following))
             if here < _NEAR and there <= max(here, 1e-12):  # rounding may part them again by a few 1e-17
                 return point
+        elif zero is not None and zero.stable and q < 1e-2 and following[1] <= q:
+            return zero
         steps *= 2
     return UNDEFINED
 
 
 def fixed_points(J: float, J0: float, activation: AnyActivation = "tanh") -> tuple[FixedPoint, ...]:
-    """Return every fixed point found, stable or not, by increasing u: Newton's method from nine starts.
+    """Return every fixed point found, stable or not, by increasing u: Newton's method from several starts.
 
     Among the starts is ``u = 0``, so that the symmetric branch of an odd activation is found where it is unstable.
     Arguments and errors are those of `fixed_point`; for ReLU only the one that is reached, if any.
@@ -121,9 +125,9 @@ def edge_of_chaos(ratio: float, activation: AnyActivation = "tanh") -> float:
     tanh, and any odd phi that bends down: 1 / J = phi'(0) for ``|ratio| <= 1``, a curve that bends down for ratio > 1;
     ``nan`` for ratio < -1, where u alternates. ReLU: ``nan`` for ratio > 0, where x grows without bound (see
     `relu_limit`) before chi reaches 1. Other activations are searched for 1/J between 0.01 and 10. ``nan`` where there
-    is no edge. Raises ValueError as `fixed_point` does.
+    is no edge. Raises ValueError for ``|ratio| > 4`` and as `fixed_point` does.
     """
-    phi = _checked(1.0, ratio, activation)
+    phi = _checked_ratio(ratio, activation)
     if phi is None:
         direction = _relu_direction(ratio)
         return float(np.sqrt(ndtr(direction))) if direction <= 0 else np.nan
@@ -136,8 +140,8 @@ def edge_of_chaos(ratio: float, activation: AnyActivation = "tanh") -> float:
 
 
 def relu_limit(ratio: float) -> float:
-    """Return 1/J below which x <- relu(W x) grows without bound, for ``ratio = J0 / J``."""
-    _checked(1.0, ratio, "relu")
+    """Return 1/J below which x <- relu(W x) grows without bound, for ``ratio = J0 / J``, at most 4 in size."""
+    _checked_ratio(ratio, "relu")
     return float(np.sqrt(_relu_square(_relu_direction(ratio))))
 
 
@@ -148,8 +152,8 @@ def asymptotic_distance(J: float, J0: float, activation: AnyActivation = "tanh")
     iterated from nearly q. Zero in order. Arguments and errors are those of `fixed_point`.
     """
     phi, point = _checked(J, J0, activation), fixed_point(J, J0, activation)
-    if phi is None or np.isnan(point.chi) or point.chi <= 1:
-        return 0.0 if point.chi <= 1 else np.nan
+    if phi is None or not point.chi > 1:  # in ReLU's chaos all lengths die out
+        return np.nan if np.isnan(point.chi) else 0.0
     m, q = J0 * point.u, point.q
 
     def overlap(c: float) -> float:
@@ -169,17 +173,17 @@ def asymptotic_distance(J: float, J0: float, activation: AnyActivation = "tanh")
     if abs(point.u) < 1e-12:  # odd phi: the overlap of a symmetric state is lost
         return float(np.sqrt(2 * q))
     close = q * (1 - 1e-6)
-    if overlap(close) >= close:  # so near the edge that the distance is below a thousandth
+    if overlap(close) >= close:  # so near the edge that the distance is below 0.0015 sqrt(q)
         return 0.0
     return float(np.sqrt(2 * (q - brentq(lambda c: overlap(c) - c, 0.0, close, xtol=1e-10))))
 
 
 def _checked(J: float, J0: float, activation: AnyActivation) -> Smooth | None:
     """Return the activation's functions, None for ReLU, after looking at all arguments."""
-    if not (np.isfinite(J) and np.isfinite(J0)):
-        raise ValueError(f"J, J0 and their ratio must be finite, got {J} and {J0}")
-    if J <= 0:
-        raise ValueError(f"J must be positive, got {J}")
+    if not SMALLEST_J <= J <= LARGEST_J:
+        raise ValueError(f"J must be between {SMALLEST_J:g} and {LARGEST_J:g}, got {J}")
+    if not np.isfinite(J0):
+        raise ValueError(f"J0 must be finite, got {J0}")
     if isinstance(activation, Smooth):
         return activation
     if activation not in ("tanh", "relu"):
@@ -187,9 +191,15 @@ def _checked(J: float, J0: float, activation: AnyActivation) -> Smooth | None:
     return TANH if activation == "tanh" else None
 
 
+def _checked_ratio(ratio: float, activation: AnyActivation) -> Smooth | None:
+    if not abs(ratio) <= LARGEST_RATIO:
+        raise ValueError(f"the ratio J0/J must be between {-LARGEST_RATIO:g} and {LARGEST_RATIO:g}, got {ratio}")
+    return _checked(1.0, ratio, activation)
+
+
 def _iterate(u: float, q: float, J: float, J0: float, phi: Smooth) -> tuple[float, float]:
     with np.errstate(over="ignore", invalid="ignore"):
-        if not np.isfinite(u + q) or q > 1e12:
+        if not np.isfinite(u + q) or J * np.sqrt(q) > LARGEST_J:
             return u, np.inf
         average = averages(J0 * u, J * np.sqrt(q), phi)
     return average.f, average.ff
@@ -293,8 +303,8 @@ def _relu_direction(ratio: float) -> float:
         density = np.exp(-(r**2) / 2) / np.sqrt(2 * np.pi)
         return float(ratio * (density + r * ndtr(r)) / np.sqrt(_relu_square(r)) - r)
 
-    reach = abs(ratio) + 1  # g1 / sqrt g2 lies between 0 and 1
-    return float(brentq(excess, -reach, reach, xtol=1e-15))
+    reach = abs(ratio) + 1  # g1 / sqrt g2 lies between 0 and 1, and is tiny where r is strongly negative
+    return float(brentq(excess, max(-reach, -8.0), reach, xtol=1e-15))
 
 
 def _relu_square(r: float) -> float:
@@ -306,7 +316,7 @@ def _relu_fixed_point(J: float, J0: float) -> FixedPoint:
     """u = q = 0 where that is reached; chi from the direction in which it is."""
     r = _relu_direction(J0 / J)
     growth = J**2 * _relu_square(r)
-    return FixedPoint(0.0, 0.0, float(J**2 * ndtr(r)), (growth, 0.0)) if growth < 1 else UNDEFINED
+    return FixedPoint(0.0, 0.0, float(J**2 * ndtr(r)), (float(np.sqrt(growth)), 0.0)) if growth < 1 else UNDEFINED
 
 
 def _half_log(square: float) -> float:

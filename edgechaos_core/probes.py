@@ -30,6 +30,9 @@ OnProgress = Callable[[int], object]
 class Maps(Protocol):
     """Linear parts of many maps of N components, one a row."""
 
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError unless x ``[cells, N]`` fits these maps in shape and dtype."""
+
     def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Apply map c to ``x[..., c, :]``: ``[..., cells, N]`` to the same shape."""
 
@@ -44,6 +47,12 @@ class GaussianMaps:
     Z: Tensor
     J: Tensor
     J0: Tensor
+
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError unless x is ``[cells, N]`` of Z's dtype."""
+        _check_square(self.Z, x)
+        if not len(self.J) == len(self.J0) == len(x):
+            raise ValueError(f"J, J0 and x must have one row a cell, got {len(self.J)}, {len(self.J0)} and {len(x)}")
 
     def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Apply W of cell c to ``x[..., c, :]``."""
@@ -62,6 +71,10 @@ class MatrixMap:
     """One matrix ``[N, N]`` for all rows, as in ``torch.nn.Linear.weight``: ``x <- phi(W x)``."""
 
     W: Tensor
+
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError unless x is ``[cells, N]`` of W's dtype."""
+        _check_square(self.W, x)
 
     def __call__(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Apply W to every row of x."""
@@ -99,6 +112,7 @@ def draw_starts(
     return torch.from_numpy(x).to(device, dtype), torch.from_numpy(PERTURBATION * perturbation).to(device, dtype)
 
 
+@torch.no_grad()
 def asymptotic_distance(
     maps: Maps,
     x: Tensor,
@@ -118,7 +132,9 @@ def asymptotic_distance(
     ``on_progress`` is called with cells x iterations just done or no longer needed. Raises ValueError for an unknown
     activation, fewer than 5 iterations or shapes that do not agree.
     """
-    _check(x, perturbation, activation)
+    _check(maps, x, activation)
+    if x.shape != perturbation.shape:
+        raise ValueError(f"x and perturbation must agree in shape, got {list(x.shape)} and {list(perturbation.shape)}")
     if iterations < 5:
         raise ValueError(f"iterations must be at least 5, got {iterations}")
     cells, N = x.shape
@@ -164,6 +180,7 @@ def asymptotic_distance(
     return distance, final
 
 
+@torch.no_grad()
 def lyapunov_exponents(
     maps: Maps,
     x: Tensor,
@@ -183,7 +200,7 @@ def lyapunov_exponents(
     iterations, after ``align`` more. ``-inf`` where a tangent vector dies out, ``nan`` where the state is not finite.
     Raises ValueError for an unknown activation or bad counts.
     """
-    _check(x, x, activation)
+    _check(maps, x, activation)
     cells, N = x.shape
     if not 1 <= leading <= N:
         raise ValueError(f"leading must be between 1 and the {N} components, got {leading}")
@@ -219,11 +236,17 @@ def lyapunov_exponents(
     return exponents.sort(dim=-1, descending=True).values
 
 
-def _check(x: Tensor, perturbation: Tensor, activation: str) -> None:
+def _check(maps: Maps, x: Tensor, activation: str) -> None:
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}")
-    if x.ndim != 2 or x.shape != perturbation.shape:
-        raise ValueError(f"x and perturbation must be [cells, N], got {list(x.shape)} and {list(perturbation.shape)}")
+    maps.check(x)
+
+
+def _check_square(W: Tensor, x: Tensor) -> None:
+    if W.ndim != 2 or W.shape[0] != W.shape[1] or x.ndim != 2 or x.shape[1] != len(W):
+        raise ValueError(f"a matrix [N, N] and states [cells, N] are needed, got {list(W.shape)} and {list(x.shape)}")
+    if W.dtype != x.dtype or W.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"matrix and states must both be float32 or float64, got {W.dtype} and {x.dtype}")
 
 
 def _activate_(a: Tensor, activation: Activation) -> Tensor:
