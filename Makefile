@@ -59,7 +59,7 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 	done
 	@size=3000:10; $(call CUT,0,0.7,1.1,20); $(call CUT,1.1,0.4,0.9,20); $(call CUT,1.25,0.25,0.65,20); \
 		$(call CUT,1.5,0.1,0.45,20); $(call CUT,1.75,0.05,0.3,20)
-	@size=10000:4; $(call CUT,0,0.75,1.05,20); $(call CUT,1.1,0.5,0.85,20); $(call CUT,1.25,0.35,0.6,20); \
+	@size=10000:3; $(call CUT,0,0.75,1.05,20); $(call CUT,1.1,0.5,0.85,20); $(call CUT,1.25,0.35,0.6,20); \
 		$(call CUT,1.5,0.175,0.375,20); $(call CUT,1.75,0.08,0.24,20)
 
 picture: setup ## draw the README's picture from the committed runs

@@ -247,7 +247,8 @@ def simulated_edge(diagram: Diagram, column: Literal["lyapunov_exponent", "dista
     for (draw, ratio), cells in diagram.cells.dropna(subset=column).sort_values("inverse_J").groupby(["draw", "ratio"]):
         chaotic, inverse_J = (cells[column] > above).to_numpy(), cells["inverse_J"].to_numpy()
         wrong = np.concatenate([[0], np.cumsum(~chaotic)]) + np.concatenate([np.cumsum(chaotic[::-1])[::-1], [0]])
-        best = int(np.median(np.flatnonzero(wrong == wrong.min())))
+        tied = np.flatnonzero(wrong == wrong.min())
+        best = tied[(len(tied) - 1) // 2]
         inside = 0 < best < len(cells)
         edges.append((draw, ratio, inverse_J[best - 1 : best + 1].mean() if inside else np.nan))
     return pd.DataFrame(edges, columns=["draw", "ratio", "inverse_J"])

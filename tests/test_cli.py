@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from edgechaos_core import __version__, cli
+from edgechaos_core import __version__, cli, diagram
+from edgechaos_core.diagram import DiagramConfig, load_diagram
+from edgechaos_core.meanfield import edge_of_chaos
 from edgechaos_core.runs import load_run, parse_config
 
 COMMAND = Path(sys.executable).parent / "edgechaos"
 TINY = ["train", "--samples", "500", "--width", "32"]
 KEYS = ["epoch", "J_squared", "J0", "train_loss", "test_loss", "test_accuracy"]
+DIAGRAM = ["phase-diagram", "--neurons", "30", "--rows", "3", "--columns", "4", "--iterations", "10", "--threads", "1"]
 ENDLESS = ["--epochs", "1000000", "--format", "json"]
 PATIENCE = 120  # seconds; a hang, not a slow machine
 
@@ -211,7 +215,7 @@ def test_out_of_memory(edgechaos, monkeypatch, error):
     monkeypatch.setattr("edgechaos_core.trainer.initialise", initialise)
     code, stdout, stderr = edgechaos(*TINY)
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
-    assert stderr.startswith("edgechaos: out of memory: try a smaller width")
+    assert stderr.startswith("edgechaos: out of memory: try smaller settings (")
 
 
 def test_an_error_of_ours_keeps_its_traceback(capsys, monkeypatch):
@@ -331,3 +335,188 @@ def test_a_bar_on_a_terminal():
     assert process.returncode == 0
     assert [json.loads(line)["epoch"] for line in stdout.splitlines()] == [0, 1, 2, 3]  # the bar is not among them
     assert b"/3 [" in drawn
+
+
+# the edge -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["--ratio", "0.5"], "1.000000000000"),
+        (["--ratio", "1.5"], f"{edge_of_chaos(1.5):.12f}"),
+        (["--ratio", "-1.5"], "nan"),
+        (["--ratio", "0", "--activation", "relu"], "0.707106781187"),
+        (["--ratio", "-1", "--activation", "relu"], f"{edge_of_chaos(-1, 'relu'):.12f}"),
+        (["--ratio", "1", "--activation", "relu"], "nan"),
+    ],
+    ids=" ".join,
+)
+def test_the_edge_to_12_digits(edgechaos, arguments, printed):
+    assert edgechaos("edge", *arguments) == (0, printed + "\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--ratio", ""],
+        ["--ratio", "steep"],
+        ["--ratio", "nan"],
+        ["--ratio", "inf"],
+        ["--ratio", "-1e999"],
+        ["--ratio", "5"],
+        ["--ratio", "1", "--activation", "sine"],
+        ["--ratio", "1", "extra"],
+    ],
+    ids=" ".join,
+)
+def test_a_bad_edge_is_refused_in_one_line(edgechaos, arguments):
+    code, stdout, stderr = edgechaos("edge", *arguments)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert stderr.startswith("edgechaos: ")
+    assert any(word in stderr for word in ("ratio", "activation", "extra"))
+
+
+# the phase diagram --------------------------------------------------------------------------------------------------
+
+
+def test_a_diagram_in_numbers(edgechaos, tmp_path):
+    out = tmp_path / "diagram.parquet"
+    assert edgechaos(*DIAGRAM, "--out", out) == (0, f"{out}\n", "")
+    kept = load_diagram(out)
+    assert kept.config == DiagramConfig(neurons=30, rows=3, columns=4, iterations=10)
+    assert len(kept.cells) == 12
+    assert kept.provenance["threads"] == 1
+
+
+def test_every_setting_reaches_the_diagram(edgechaos, tmp_path):
+    settings = {"neurons": 20, "rows": 2, "columns": 2, "inverse_j_from": 0.5, "inverse_j_to": 1.5, "ratio_from": 0.25}
+    settings |= {
+        "ratio_to": 0.75,
+        "iterations": 6,
+        "align": 3,
+        "measure": 4,
+        "draws": 2,
+        "activation": "relu",
+        "seed": 7,
+    }
+    options = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+    out = tmp_path / "diagram.parquet"
+    assert edgechaos("phase-diagram", *options, "--out", out)[0] == 0
+    assert load_diagram(out).config == DiagramConfig(**settings)
+    assert set(settings) == set(DiagramConfig.model_fields)
+    usage = edgechaos("phase-diagram", "--help")[1]
+    assert all(f"--{name.replace('_', '-')}" in usage for name in settings)
+
+
+@pytest.mark.parametrize("options", [[], ["--activation", "relu", "--inverse-j-to", "0.3"]], ids=["tanh", "all grown"])
+def test_a_diagram_in_a_picture(edgechaos, tmp_path, options):
+    out = tmp_path / "diagram.png"
+    assert edgechaos(*DIAGRAM, *options, "--out", out) == (0, f"{out}\n", "")
+    content = out.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) > 10_000
+    assert list(tmp_path.iterdir()) == [out]
+    code, _, stderr = edgechaos(*DIAGRAM, "--out", out)
+    assert (code, stderr) == (2, f"edgechaos: --out: {out} exists: choose another name, or --force to replace it\n")
+    assert edgechaos(*DIAGRAM, "--seed", 1, "--out", out, "--force")[0] == 0
+    assert out.read_bytes() != content
+
+
+def test_a_dry_run_writes_nothing(edgechaos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options in ([], ["--out", "diagram.parquet"]):
+        code, stdout, stderr = edgechaos(*DIAGRAM, *options, "--dry-run")
+        assert (code, stdout.count("\n"), stderr) == (0, 1, "")
+        assert stdout.startswith("12 cells of 30 neurons, 3 of them chaotic by theory: about ")
+    assert list(tmp_path.iterdir()) == []
+
+
+BAD_DIAGRAMS = [
+    ("--neurons", "1"),
+    ("--neurons", "100001"),
+    ("--neurons", "many"),
+    ("--rows", "0"),
+    ("--columns", "0"),
+    ("--inverse-j-from", "2"),
+    ("--inverse-j-to", "nan"),
+    ("--ratio-from", "-5"),
+    ("--ratio-to", "-2"),
+    ("--iterations", "4"),
+    ("--align", "-1"),
+    ("--measure", "0"),
+    ("--draws", "0"),
+    ("--activation", "sine"),
+    ("--seed", "-1"),
+    ("--threads", "0"),
+    ("--threads", "100000"),
+    ("--device", "gpu"),
+    ("--device", "cuda:99"),
+    ("--J", "1"),
+    ("--out", "diagram.csv"),
+    ("--out", ""),
+    ("--out", "no/such/folder/diagram.parquet"),
+    ("--out", "folder.parquet"),
+    ("extra",),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_DIAGRAMS, ids=" ".join)
+def test_a_bad_diagram_is_refused_in_one_line(edgechaos, tmp_path, monkeypatch, bad):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.parquet").mkdir()
+    code, stdout, stderr = edgechaos(*DIAGRAM, "--out", "diagram.parquet", *bad)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert stderr.startswith("edgechaos: ")
+    name = bad[0].removeprefix("--")
+    assert name in stderr or name.replace("-", "_") in stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.parquet"]
+
+
+def test_a_diagram_needs_a_place(edgechaos):
+    assert edgechaos(*DIAGRAM) == (2, "", "edgechaos: --out FILE.parquet or FILE.png is needed (or --dry-run)\n")
+
+
+def test_a_complete_diagram_is_kept(edgechaos, tmp_path):
+    out = tmp_path / "diagram.parquet"
+    edgechaos(*DIAGRAM, "--out", out)
+    content = out.read_bytes()
+    said = f"edgechaos: going on with {out}, 12 of 12 cells are done\n"
+    assert edgechaos(*DIAGRAM, "--out", out) == (0, f"{out}\n", said)
+    assert out.read_bytes() == content
+    code, stdout, stderr = edgechaos(*DIAGRAM, "--seed", 1, "--out", out)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert stderr.startswith(f"edgechaos: {out} holds a diagram of other settings, ")
+    assert out.read_bytes() == content
+    assert edgechaos(*DIAGRAM, "--seed", 1, "--out", out, "--force") == (0, f"{out}\n", "")
+    assert load_diagram(out).config.seed == 1
+
+
+def test_a_damaged_diagram_is_replaced_only_by_force(edgechaos, tmp_path):
+    out = tmp_path / "diagram.parquet"
+    out.write_text("precious")
+    code, stdout, stderr = edgechaos(*DIAGRAM, "--out", out)
+    assert (code, stdout, stderr.count("\n")) == (1, "", 1)
+    assert stderr.startswith(f"edgechaos: {out} is not a readable phase diagram ")
+    assert out.read_text() == "precious"
+    assert edgechaos(*DIAGRAM, "--out", out, "--force")[0] == 0
+    assert load_diagram(out).complete
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+def test_a_signal_while_simulating(tmp_path, sent):
+    out = tmp_path / "diagram.parquet"
+    long = [*DIAGRAM, "--rows", 200, "--columns", 50, "--draws", 100, "--out", out]
+    with start(*long) as process:
+        patience = time.monotonic() + PATIENCE
+        while not out.exists() and process.poll() is None and time.monotonic() < patience:
+            time.sleep(0.05)
+        process.send_signal(sent)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr.count("\n") <= 1  # no traceback
+    assert list(tmp_path.iterdir()) == [out]
+    kept = load_diagram(out, partial=True)
+    assert 0 < len(kept.cells) < kept.config.size == 1_000_000
+    assert len(kept.cells) % 10_000 % diagram.TILE == 0  # whole tiles, of one draw each

@@ -209,6 +209,14 @@ def test_exponents():
     assert np.isnan(fixed_point(0.5, -3).lyapunov_exponent)
 
 
+@pytest.mark.parametrize(("J", "J0"), [(8192, 1.2 * 8192), (1e-6, 1.5)])
+def test_the_far_corners(J, J0):
+    point = fixed_point(J, J0)
+    residual, jacobian, chi = linearised(point.u, point.q, J, J0)
+    assert np.abs(np.linalg.solve(np.eye(2) - jacobian, residual)).max() < ACCURACY
+    assert point.chi == pytest.approx(chi, abs=ACCURACY, rel=1e-6)  # J^2 of 7e7 times an average
+
+
 # the edge -----------------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +264,7 @@ def test_the_edge_over_a_whole_diagram():
     assert (edges[ratios <= 1] == 1).all()
     assert (np.diff(edges[ratios >= 1]) < 0).all()
     assert 0.08 < edges[-1] < 0.1
+    assert 1e-3 < edge_of_chaos(3) < edges[-1]
 
 
 def test_the_edge_leaves_one_as_a_square_root():
@@ -330,7 +339,7 @@ def test_relu_equals_its_iteration(ratio):
     if growth < 1:
         assert point.chi == pytest.approx(J**2 * active, abs=1e-4)
         assert (point.u, point.q, point.stable) == (0, 0, True)
-        assert point.modes == pytest.approx((growth, 0), abs=grid)
+        assert point.modes == pytest.approx((np.sqrt(growth), 0), abs=grid)  # of a length, as u is
     else:
         assert point.phase == "undefined"
 
@@ -338,6 +347,8 @@ def test_relu_equals_its_iteration(ratio):
 def test_the_edge_of_relu():
     assert edge_of_chaos(0, "relu") == relu_limit(0) == pytest.approx(1 / np.sqrt(2), abs=1e-15)
     assert np.isnan(edge_of_chaos(1e-3, "relu"))
+    for ratio in (4, -4):
+        assert 0 < relu_limit(ratio) < 4.5
     ratio = np.random.uniform(-2, -0.1)
     edge, limit = edge_of_chaos(ratio, "relu"), relu_limit(ratio)
     assert limit < edge
@@ -376,19 +387,20 @@ def test_the_distance_is_zero_in_order_and_grows_from_the_edge():
     assert distances == sorted(distances)
     assert distances[0] < 1e-3 < distances[1] < 0.05 < distances[3]
     assert np.isnan(asymptotic_distance(0.5, -3))
-    assert asymptotic_distance(1, 0, "relu") == 0
+    assert asymptotic_distance(1, 0, "relu") == asymptotic_distance(1.9, -1.9, "relu") == 0  # chaos that dies out
     assert np.isnan(asymptotic_distance(1, 1, "relu"))
 
 
 # bad input ----------------------------------------------------------------------------------------------------------
 
 BAD_CELLS = [
-    (0, 1, "tanh", "J must be positive, got 0"),
-    (-1, 1, "relu", "J must be positive, got -1"),
-    (np.nan, 1, "tanh", "J, J0 and their ratio must be finite, got nan and 1"),
-    (np.inf, 1, "relu", "J, J0 and their ratio must be finite, got inf and 1"),
-    (1, np.nan, ERF, "J, J0 and their ratio must be finite, got 1 and nan"),
-    (1, -np.inf, "tanh", "J, J0 and their ratio must be finite, got 1 and -inf"),
+    (0, 1, "tanh", "J must be between 1e-06 and 8192, got 0"),
+    (-1, 1, "relu", "J must be between 1e-06 and 8192, got -1"),
+    (8193, 1, ERF, "J must be between 1e-06 and 8192, got 8193"),
+    (np.nan, 1, "tanh", "J must be between 1e-06 and 8192, got nan"),
+    (np.inf, 1, "relu", "J must be between 1e-06 and 8192, got inf"),
+    (1, np.nan, ERF, "J0 must be finite, got nan"),
+    (1, -np.inf, "tanh", "J0 must be finite, got -inf"),
     (1, 1, "sine", "unknown activation 'sine': choose from tanh, relu, or give a Smooth"),
     (1, 1, None, "unknown activation None: choose from tanh, relu, or give a Smooth"),
 ]
@@ -402,10 +414,10 @@ def test_a_bad_cell_is_refused(ask, J, J0, activation, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 4.001, -5])
 def test_a_bad_ratio_is_refused(bad):
     for ask in (edge_of_chaos, relu_limit):
-        with pytest.raises(ValueError, match=r"^J, J0 and their ratio must be finite, got .*$"):
+        with pytest.raises(ValueError, match=rf"^the ratio J0/J must be between -4 and 4, got {bad}$"):
             ask(bad)
     with pytest.raises(ValueError, match="unknown activation 'sine': choose from tanh, relu, or give a Smooth"):
         edge_of_chaos(0.5, "sine")

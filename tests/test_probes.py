@@ -318,17 +318,28 @@ def test_bad_input_is_refused():
     maps, x, perturbation = drawn(ORDER, 10)
     distance, exponents = partial(asymptotic_distance, maps), partial(lyapunov_exponents, maps, x)
     choices = ", ".join(ACTIVATIONS)
+    shapes = "a matrix [N, N] and states [cells, N] are needed, got [10, 10] and "
     cases = [
         (lambda: distance(x, perturbation, activation="sine"), f"unknown activation 'sine': choose from {choices}"),
         (lambda: exponents(activation="sine"), f"unknown activation 'sine': choose from {choices}"),
         (lambda: distance(x, perturbation, iterations=4), "iterations must be at least 5, got 4"),
-        (lambda: distance(x[0], x[0]), "x and perturbation must be [cells, N], got [10] and [10]"),
-        (lambda: distance(x, perturbation[:2]), "x and perturbation must be [cells, N], got [5, 10] and [2, 10]"),
+        (lambda: distance(x[0], x[0]), shapes + "[10]"),
+        (lambda: distance(x[:, 1:], x[:, 1:]), shapes + "[5, 9]"),
+        (lambda: lyapunov_exponents(maps, x[0]), shapes + "[10]"),
+        (
+            lambda: lyapunov_exponents(MatrixMap(torch.zeros(10, 9)), x),
+            "a matrix [N, N] and states [cells, N] are needed, got [10, 9] and [5, 10]",
+        ),
+        (lambda: distance(x, perturbation[:2]), "x and perturbation must agree in shape, got [5, 10] and [2, 10]"),
+        (lambda: distance(x[:2], perturbation[:2]), "J, J0 and x must have one row a cell, got 5, 5 and 2"),
+        (
+            lambda: distance(x.float(), perturbation.float()),
+            "matrix and states must both be float32 or float64, got torch.float64 and torch.float32",
+        ),
         (lambda: exponents(leading=0), "leading must be between 1 and the 10 components, got 0"),
         (lambda: exponents(leading=11), "leading must be between 1 and the 10 components, got 11"),
         (lambda: exponents(align=-1), "align must be at least 0 and measure at least 1, got -1 and 50"),
         (lambda: exponents(measure=0), "align must be at least 0 and measure at least 1, got 25 and 0"),
-        (lambda: lyapunov_exponents(maps, x[0]), "x and perturbation must be [cells, N], got [10] and [10]"),
     ]
     for call, message in cases:
         with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below, whole
