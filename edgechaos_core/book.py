@@ -37,6 +37,7 @@ from edgechaos_core.data import REPOSITORY
 from edgechaos_core.progress import PROGRESS_VARIABLE, show_progress
 
 BUILD = REPOSITORY / "_build"
+ONE_BLAS_THREAD = ("OPENBLAS_NUM_THREADS", "1")  # on a busy machine its threads wait for each other a hundredfold
 
 
 class BookError(EdgechaosError):
@@ -123,6 +124,7 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
     with (
         tempfile.TemporaryDirectory() as sockets,  # short: a socket's path has room for about 100 characters
         _environment(PROGRESS_VARIABLE, "1" if relay else "0"),
+        _environment(*ONE_BLAS_THREAD),
         _environment("JUPYTER_RUNTIME_DIR", sockets),
     ):
         try:

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from edgechaos_core import chapters
+from edgechaos_core.book import ONE_BLAS_THREAD
 from edgechaos_core.data import REPOSITORY
 from tests.nbval_tolerance import Close
 
@@ -35,7 +36,7 @@ def run_nbval(notebook: nbformat.NotebookNode, folder: Path, rtol: float) -> sub
         text=True,
         check=False,
         cwd=REPOSITORY,
-        env=os.environ | {"EDGECHAOS_NBVAL_RTOL": str(rtol)},
+        env=os.environ | dict([ONE_BLAS_THREAD]) | {"EDGECHAOS_NBVAL_RTOL": str(rtol)},
     )
 
 
