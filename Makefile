@@ -1,6 +1,7 @@
 # `make book` and `make test` are all a reader needs: each does its own set-up.
 PYTHON ?= python3
 VENV := .venv
+SHELL := /bin/bash
 BIN := $(VENV)/bin
 PROFILE ?= standard
 PORT ?= 8000
@@ -59,6 +60,11 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 	done
 	@size=3000:10; $(call CUT,0,0.7,1.1,20); $(call CUT,1.1,0.4,0.9,20); $(call CUT,1.25,0.25,0.65,20); \
 		$(call CUT,1.5,0.1,0.45,20); $(call CUT,1.75,0.05,0.3,20)
+	@for cut in 1.1:0.5:0.9 1.5:0.2:0.4; do IFS=: read ratio from to <<< $$cut; \
+		$(BIN)/edgechaos phase-diagram --neurons 1000 --draws 20 --rows 20 --columns 1 --iterations 5000 --align 200 \
+		--measure 200 --ratio-from $$ratio --ratio-to $$ratio --inverse-j-from $$from --inverse-j-to $$to \
+		--out data/phase-diagrams/long-$$ratio-1000.parquet || exit; \
+	done
 	@size=10000:3; $(call CUT,0,0.75,1.05,20); $(call CUT,1.1,0.5,0.85,20); $(call CUT,1.25,0.35,0.6,20); \
 		$(call CUT,1.5,0.175,0.375,20); $(call CUT,1.75,0.08,0.24,20)
 

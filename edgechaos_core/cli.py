@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something outside the command's arguments failed, 2 bad ar
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -13,12 +14,16 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from edgechaos_core import cli_runs
+
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Training neural networks at the edge of chaos: train, and build the book.",
+    help="Training neural networks at the edge of chaos: train, map, and build the book.",
 )
+app.command()(cli_runs.sweep)
+app.add_typer(cli_runs.runs_app, name="runs")
 
 FAILED, BAD_ARGUMENTS, DIVERGED, INTERRUPTED = 1, 2, 3, 130
 
@@ -29,6 +34,9 @@ def main() -> NoReturn:
 
     from edgechaos_core import EdgechaosError
 
+    notes = logging.StreamHandler()
+    notes.setFormatter(logging.Formatter("edgechaos: %(message)s"))
+    logging.getLogger("edgechaos").handlers = [notes]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps the epochs done, as Ctrl-C does
     try:
         code = app(standalone_mode=False)
@@ -112,15 +120,14 @@ def train(
         }
     )
     if out is not None:
-        _check_out(out, force=force, suffixes=(".parquet",))
+        check_out(out, force=force, suffixes=(".parquet",))
 
     from tqdm import tqdm
 
     from edgechaos_core.data import load_dataset
     from edgechaos_core.machine import parse_device
     from edgechaos_core.progress import show_progress
-    from edgechaos_core.runs import save_run
-    from edgechaos_core.trainer import Row
+    from edgechaos_core.runs import Row, save_run
     from edgechaos_core.trainer import train as train_stack
 
     parse_device(device)
@@ -150,7 +157,7 @@ def train(
     return 0
 
 
-def _check_out(out: Path, *, force: bool, suffixes: tuple[str, ...]) -> None:
+def check_out(out: Path, *, force: bool, suffixes: tuple[str, ...]) -> None:
     """Refuse, before any work, a place that could not be written after it."""
     if out.suffix not in suffixes:
         raise ValueError(f"--out must end in {' or '.join(suffixes)}, got {out}")
@@ -259,7 +266,7 @@ def phase_diagram(
         raise ValueError("--out FILE.parquet or FILE.png is needed (or --dry-run)")
     kept = out if out.suffix == ".parquet" else None
     resume = kept is not None and not force
-    _check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
+    check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
     if resume and out.exists():
         done = len(diagram.begun(config, kept).cells)
         print(f"edgechaos: going on with {out}, {done:,} of {config.size:,} cells are done", file=sys.stderr)

@@ -18,17 +18,19 @@ from edgechaos_core import EdgechaosError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-TRAINING_SAMPLES = {
-    "fashion-mnist": 60_000,
-    "mnist": 60_000,
-    "kmnist": 60_000,
-    "emnist-balanced": 112_800,
-    "emnist-byclass": 697_932,
-    "emnist-bymerge": 697_932,
-    "emnist-digits": 240_000,
-    "emnist-letters": 124_800,
-    "emnist-mnist": 60_000,
+PIXELS = 784
+_SIZES = {  # training samples, test samples, classes
+    "fashion-mnist": (60_000, 10_000, 10),
+    "mnist": (60_000, 10_000, 10),
+    "kmnist": (60_000, 10_000, 10),
+    "emnist-balanced": (112_800, 18_800, 47),
+    "emnist-byclass": (697_932, 116_323, 62),
+    "emnist-bymerge": (697_932, 116_323, 47),
+    "emnist-digits": (240_000, 40_000, 10),
+    "emnist-letters": (124_800, 20_800, 26),
+    "emnist-mnist": (60_000, 10_000, 10),
 }
+TRAINING_SAMPLES, TEST_SAMPLES, CLASSES = ({name: sizes[i] for name, sizes in _SIZES.items()} for i in range(3))
 _FASHION_MNIST_FILES = [
     f"{prefix}-{kind}-ubyte.gz" for prefix in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 ]

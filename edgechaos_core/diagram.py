@@ -34,7 +34,7 @@ from edgechaos_core.probes import (
     draw_maps,
     lyapunov_exponents,
 )
-from edgechaos_core.progress import show_progress
+from edgechaos_core.progress import duration, show_progress
 from edgechaos_core.settings import Settings, parse_settings
 from edgechaos_core.tables import TableError, named_errors, read_table, write_table
 
@@ -187,8 +187,8 @@ def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None 
     seconds, bound = (count * min(clocks) / rows for count in (products, 2 * steps(config)))
     memory = 4 * N * (N + 8 * TILE) / 1e9
     return (
-        f"{config.size:,} cells of {N:,} neurons, {chaotic:,} of them chaotic by theory: about {_duration(seconds)}, "
-        f"at most {_duration(bound)}; {memory + 0.3:.1f} GB of memory"
+        f"{config.size:,} cells of {N:,} neurons, {chaotic:,} of them chaotic by theory: about {duration(seconds)}, "
+        f"at most {duration(bound)}; {memory + 0.3:.1f} GB of memory"
     )
 
 
@@ -270,12 +270,6 @@ def _threads(config: DiagramConfig, wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     return (os.cpu_count() or 1) if config.neurons >= 1_000 else 1
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
 
 
 def _tiles(

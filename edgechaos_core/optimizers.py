@@ -73,9 +73,16 @@ class SGD:
         self.decays = [learning_rate * weight_decay] * (len(self.parameters) - 1) + [0.0]
         self.plain = _is_zero(momentum)
         self.velocities = [] if self.plain else [torch.zeros_like(w) for w in self.parameters]
+        self.steps = 0
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """What the next update depends on besides the weights and ``steps``, ``[M, ...]`` each, by name."""
+        return {f"velocity.{i}": v for i, v in enumerate(self.velocities)}
 
     def step(self, factors: Factors) -> None:
         """Apply one update from gradient factors (see network.gradient_factors)."""
+        self.steps += 1
         for i, (w, (left, right), decay) in enumerate(zip(self.parameters, factors, self.decays, strict=True)):
             if self.plain:
                 _add_product_(w, left, right, 1 - decay, self.learning_rate)
@@ -104,6 +111,12 @@ class Adam:
         self.gradients = [torch.empty_like(w) for w in self.parameters]
         self.first = [torch.zeros_like(w) for w in self.parameters]
         self.second = [torch.zeros_like(w) for w in self.parameters]
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """What the next update depends on besides the weights and ``steps``, ``[M, ...]`` each, by name."""
+        moments = {"first": self.first, "second": self.second}
+        return {f"{name}.{i}": moment for name, own in moments.items() for i, moment in enumerate(own)}
 
     def step(self, factors: Factors) -> None:
         """Apply one update from gradient factors (see network.gradient_factors)."""

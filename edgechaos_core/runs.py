@@ -14,18 +14,18 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from edgechaos_core.data import REPOSITORY, TRAINING_SAMPLES, cache_folder, canonical_name
+from edgechaos_core.data import TRAINING_SAMPLES, canonical_name
 from edgechaos_core.network import Activation
 from edgechaos_core.optimizers import Optimizer
 from edgechaos_core.settings import Settings, parse_settings
-from edgechaos_core.tables import TableError, named_errors, read_table, write_table
+from edgechaos_core.tables import named_errors, read_metadata, read_table, table_bytes, write_table
 
 NUMERICS_VERSION = 1  # part of a run's key: raised when the same settings would give other numbers
-COMMITTED_RUNS = REPOSITORY / "data" / "runs"
 
 _LEARNING_RATE = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
 _MOMENTUM = {"sgd": 0.0, "adam": 0.9, "adamw": 0.9}
 
+Row = dict[str, float]
 State = Literal["finished", "diverged", "interrupted"]
 
 
@@ -105,11 +105,15 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: ``epoch`` is the last one completed with finite numbers; ``detail`` says more where needed."""
+    """How a run ended: ``epoch`` is the last one completed with finite numbers; ``detail`` says more where needed.
+
+    ``J_squared`` is that of the last epoch with finite numbers where the run diverged, None where there is no such.
+    """
 
     state: State
     epoch: int
     detail: str = ""
+    J_squared: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,54 +128,51 @@ class Run:
 
 def save_run(run: Run, path: Path) -> None:
     """Write a run to ``path``: whole or not at all. Raises TableError naming the file where it cannot be written."""
-    metadata = {
-        "config": run.config.model_dump_json(),
-        "provenance": json.dumps(run.provenance),
-        "outcome": json.dumps(vars(run.outcome)),
-    }
-    write_table(run.history, metadata, path)
+    write_table(run.history, _metadata(run), path)
+
+
+def run_bytes(run: Run) -> bytes:
+    """Return what `save_run` writes: the same run gives the same bytes."""
+    return table_bytes(run.history, _metadata(run))
 
 
 def load_run(path: Path) -> Run:
     """Read a run back, verifying its digest. Raises TableError naming a missing, damaged or foreign file."""
     with named_errors(path, "run file"):
         history, metadata = read_table(path)
-        return Run(
-            config=parse_config(json.loads(metadata["config"])),
-            history=history,
-            outcome=Outcome(**json.loads(metadata["outcome"])),
-            provenance=json.loads(metadata["provenance"]),
-        )
+        return _parse(history, metadata)
 
 
-def find_run(config: RunConfig, fingerprint: str) -> Run | None:
-    """Return the stored run with these settings and at least as many epochs, cut to them; None where there is none.
-
-    Looks in the committed ``data/runs`` first, then in the user's cache. A run that diverged serves any length.
-    """
-    for folder in (COMMITTED_RUNS, cached_runs()):
-        path = folder / f"{config.key(fingerprint)}.parquet"
-        if path.exists():
-            try:
-                run = load_run(path)
-            except TableError as error:
-                raise TableError(f"{error}: delete it and the run is trained again") from error
-            if run.outcome.state == "diverged" or run.outcome.epoch >= config.epochs:
-                return _cut(run, config)
-    return None
+def peek_run(path: Path) -> Run:
+    """Read all of a run but its history, which is left empty, and without verifying it; errors likewise."""
+    with named_errors(path, "run file"):
+        return _parse(pd.DataFrame(), read_metadata(path))
 
 
-def cached_runs() -> Path:
-    """Return the user's own folder of runs, below the cache folder."""
-    return cache_folder() / "runs"
-
-
-def _cut(run: Run, config: RunConfig) -> Run:
+def cut_run(run: Run, config: RunConfig) -> Run:
+    """Return a run as the answer to ``config``, which is alike but may ask for fewer epochs."""
     if run.config.epochs == config.epochs or run.outcome.epoch < config.epochs:
         return Run(config, run.history, run.outcome, run.provenance)
     history = run.history[run.history["epoch"] <= config.epochs]
     seconds = round(run.provenance["wall_seconds"] * len(history) / len(run.history), 3)
     return Run(config, history, Outcome("finished", config.epochs), run.provenance | {"wall_seconds": seconds})
+
+
+def _metadata(run: Run) -> dict[str, str]:
+    return {
+        "config": run.config.model_dump_json(),
+        "provenance": json.dumps(run.provenance),
+        "outcome": json.dumps(vars(run.outcome)),
+    }
+
+
+def _parse(history: pd.DataFrame, metadata: Mapping[str, str]) -> Run:
+    return Run(
+        config=parse_config(json.loads(metadata["config"])),
+        history=history,
+        outcome=Outcome(**json.loads(metadata["outcome"])),
+        provenance=json.loads(metadata["provenance"]),
+    )
 
 
 def summary(runs: Sequence[Run]) -> pd.DataFrame:

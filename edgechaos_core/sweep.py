@@ -1,68 +1,203 @@
-"""From a list of configs to their runs: what is stored is loaded, what is missing is trained and stored."""
+"""From a grid of configs to their runs: what is stored is loaded, what is missing is trained and stored.
 
-from collections import defaultdict
+A sweep plans stacks (plan.py), hands them to a backend (backends.py) and looks at the store until every run is there or
+has failed; whatever ends it in between, the same sweep goes on from the checkpoints.
+"""
+
+import logging
+import os
+import tempfile
+import time
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from edgechaos_core.data import Dataset, load_dataset
+from edgechaos_core import EdgechaosError
+from edgechaos_core.backends import BACKENDS, BackendName, processes, ray_tasks, serial
+from edgechaos_core.data import load_dataset
+from edgechaos_core.machine import parse_device
+from edgechaos_core.plan import Plan, Source, make_plan, source
 from edgechaos_core.progress import show_progress
-from edgechaos_core.runs import COMMITTED_RUNS, Run, RunConfig, cached_runs, find_run, save_run
+from edgechaos_core.runs import Run, RunConfig
+from edgechaos_core.store import Store, check_writable, find_run, open_store
 from edgechaos_core.tables import TableError
-from edgechaos_core.trainer import OWN_SETTINGS, Row, train
+from edgechaos_core.work import CHECKPOINT_SECONDS, Ended, Job, failed, prune_checkpoints, stack_file
+
+_ATTEMPTS = 3  # at a job whose process died
+_ON_A_GPU = 64  # members of a stack on a GPU of unknown size
+_BUSY_SECONDS = 1.0  # between looks at runs that another process trains
+
+_log = logging.getLogger("edgechaos")
+
+
+class SweepError(EdgechaosError):
+    """Some runs of a sweep failed; the message tells the first. The others are stored."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a sweep trains: ``backend`` None is serial on a GPU and worker processes, one a core, on a CPU.
+
+    ``stack_members`` None sizes stacks to the device; ``checkpoint_seconds`` is what a killed process loses at most;
+    ``address`` is that of a Ray cluster (None: one of this machine's own).
+    """
+
+    backend: BackendName | None = None
+    device: str = "cpu"
+    threads: int = 1
+    workers: int | None = None
+    stack_members: int | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend is not None and self.backend not in BACKENDS:
+            raise ValueError(f"unknown backend {self.backend!r}: choose from {', '.join(BACKENDS)}")
+        if self.address is not None and self.backend != "ray":
+            raise ValueError("address is that of a Ray cluster: it needs the backend 'ray'")
+        for name in ("threads", "workers", "stack_members"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
+        if self.backend != "ray":  # the nodes of a cluster have devices of their own
+            parse_device(self.device)
+
+    @property
+    def chosen_backend(self) -> BackendName:
+        """The backend in force."""
+        return self.backend or ("serial" if self.device.startswith("cuda") else "processes")
+
+    @property
+    def chosen_workers(self) -> int:
+        """The number of stacks trained at a time."""
+        return 1 if self.chosen_backend == "serial" else self.workers or max(all_cores() // self.threads, 1)
 
 
 def obtain(
-    configs: Sequence[RunConfig],
-    *,
-    retrain: bool = False,
-    stored_only: bool = False,
-    device: str = "cpu",
-    threads: int = 1,
+    configs: Sequence[RunConfig], *, retrain: bool = False, stored_only: bool = False, how: How | None = None
 ) -> list[Run]:
     """Return one run per config, in order.
 
-    Committed and cached runs are loaded (a longer run serves a shorter request); the rest are trained, members that
-    can share a stack together, behind a progress bar, and kept in the user's cache. ``retrain`` trains everything anew
-    and stores nothing; ``stored_only`` trains nothing and raises TableError naming the first run that is missing.
-    Ctrl-C while training ends with KeyboardInterrupt. Raises what `load_dataset` and `train` raise.
+    Stored runs are loaded (a longer run serves a shorter request); the rest are trained behind a progress bar and kept
+    in the user's store. ``retrain`` trains everything anew and keeps nothing; ``stored_only`` trains nothing and raises
+    TableError naming the first run that is missing. Ctrl-C while training ends with KeyboardInterrupt, and the next
+    call goes on from there. Raises SweepError where a run fails, and what `load_dataset` raises.
     """
-    datasets: dict[tuple[str, int, int], Dataset] = {}
-    found: dict[RunConfig, Run] = {}
-    stacks: dict[str, list[RunConfig]] = defaultdict(list)
-    for config in dict.fromkeys(configs):
-        if _source(config) not in datasets:
-            datasets[_source(config)] = load_dataset(
-                config.dataset, samples=config.samples, validation=config.validation
-            )
-        stacks[config.model_dump_json(exclude=OWN_SETTINGS)].append(config)
-    for stack in sorted(stacks.values(), key=lambda stack: -stack[0].epochs):  # a long run may serve a shorter request
-        dataset = datasets[_source(stack[0])]
-        stored = [None if retrain else find_run(config, dataset.fingerprint) for config in stack]
-        found |= {config: run for config, run in zip(stack, stored, strict=True) if run is not None}
-        missing = [config for config in stack if config not in found]
-        if missing and stored_only:
-            raise TableError(f"no stored run for {missing[0]!r}: look in {COMMITTED_RUNS}")
-        if not missing:
-            continue
-        for run in _train_with_bar(missing, dataset, device=device, threads=threads):
-            if run.outcome.state == "interrupted":
-                raise KeyboardInterrupt
-            found[run.config] = run
-            if not retrain:
-                save_run(run, cached_runs() / f"{run.config.key(dataset.fingerprint)}.parquet")
-    return [found[config] for config in configs]
+    if retrain:
+        with tempfile.TemporaryDirectory() as scratch:
+            return sweep(configs, Store(Path(scratch)), how or How())
+    store = open_store()
+    if not stored_only:
+        return sweep(configs, store, how or How())
+    prints = fingerprints(configs)
+    runs = [find_run(store, config, prints[source(config)]) for config in configs]
+    for config, run in zip(configs, runs, strict=True):
+        if run is None:
+            raise TableError(f"no stored run for {config!r}: look in {', '.join(map(str, store.layers))}")
+    return [run for run in runs if run is not None]
 
 
-def _train_with_bar(stack: list[RunConfig], dataset: Dataset, *, device: str, threads: int) -> list[Run]:
-    title = f"training {len(stack)} network{'s' if len(stack) > 1 else ''}"
-    with tqdm(total=stack[0].epochs, unit="epoch", desc=title, disable=not show_progress()) as bar:
+def sweep(configs: Sequence[RunConfig], store: Store, how: How) -> list[Run]:
+    """Train what a store lacks of a grid, store it, and return one run per config, in order; errors as for `obtain`."""
+    prints = fingerprints(configs)
+    failures: dict[RunConfig, str] = {}
+    plan = plan_sweep(configs, store, prints, how)
+    if plan.stacks:
+        check_writable(store)
+    with logging_redirect_tqdm([_log]), _bar(plan) as bar:
+        while plan.stacks:
+            busy = _run(plan, store, prints, how, bar, failures)
+            plan = plan_sweep([config for config in configs if config not in failures], store, prints, how)
+            bar.update(max((bar.total or 0) - plan.epochs - bar.n, 0))  # others may have trained some
+            if busy and plan.stacks:
+                time.sleep(_BUSY_SECONDS)
+        prune_checkpoints(store)
+    if failures:
+        first, reason = next(iter(failures.items()))
+        raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {first!r}: {reason}")
+    found = {config: find_run(store, config, prints[source(config)]) for config in dict.fromkeys(configs)}
+    lost = [config for config, run in found.items() if run is None]
+    if lost:  # a file damaged between planning and loading
+        return sweep(configs, store, how)
+    return [run for config in configs if (run := found[config]) is not None]
 
-        def advance(epoch: int, _: list[Row | None]) -> None:
-            bar.update(min(epoch, 1))
 
-        return train(stack, dataset, device=device, threads=threads, on_epoch=advance)
+def fingerprints(configs: Sequence[RunConfig]) -> dict[Source, str]:
+    """Return the data fingerprint of each source of data that configs name; raises what `load_dataset` raises."""
+    return {
+        (name, samples, validation): load_dataset(name, samples=samples, validation=validation).fingerprint
+        for name, samples, validation in dict.fromkeys(map(source, configs))
+    }
 
 
-def _source(config: RunConfig) -> tuple[str, int, int]:
-    return config.dataset, config.samples, config.validation
+def all_cores() -> int:
+    """Return the number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def plan_sweep(configs: Sequence[RunConfig], store: Store, prints: dict[Source, str], how: How) -> Plan:
+    """Plan what `sweep` would train."""
+    if how.chosen_backend == "ray":  # the memory of its nodes is not known here: what does not fit is split
+        members = how.stack_members or (_ON_A_GPU if how.device.startswith("cuda") else None)
+        return make_plan(configs, store, prints, stack_members=members)
+    return make_plan(configs, store, prints, device=how.device, stack_members=how.stack_members)
+
+
+def _bar(plan: Plan) -> "tqdm[Any]":
+    title = f"training {plan.runs - plan.stored:,} network{'s' if plan.runs - plan.stored > 1 else ''}"
+    return tqdm(total=plan.epochs, unit="epoch", desc=title, disable=not (plan.stacks and show_progress()))
+
+
+def _run(
+    plan: Plan,
+    store: Store,
+    prints: dict[Source, str],
+    how: How,
+    bar: "tqdm[Any]",
+    failures: dict[RunConfig, str],
+) -> bool:
+    """Run a plan's stacks once, splitting those that do not fit in memory; tell whether another process has some."""
+    pending = deque(
+        Job(stack.configs, store, how.device, how.threads, how.checkpoint_seconds, stack.checkpoint)
+        for stack in plan.stacks
+    )
+    begun = {stack.configs: len(stack.configs) * stack.epoch for stack in plan.stacks}
+    busy = False
+
+    def on_advance(job: Job, steps: int) -> None:
+        known = min(begun.get(job.configs, 0), steps)
+        begun[job.configs] = begun.get(job.configs, 0) - known
+        bar.update(steps - known)
+
+    def on_end(job: Job, ended: Ended) -> None:
+        nonlocal busy
+        busy |= ended.state == "busy"
+        if ended.state in ("out of memory", "died") and len(job.configs) > 1:
+            _log.warning("a stack of %d (%s): split in two", len(job.configs), ended.detail)
+            own, middle = stack_file(store, job.configs, prints[source(job.configs[0])]), len(job.configs) // 2
+            checkpoint = own if own.exists() else job.checkpoint
+            halves = (job.configs[middle:], job.configs[:middle])
+            pending.extendleft(replace(job, configs=half, checkpoint=checkpoint) for half in halves)
+        elif ended.state == "died" and job.attempt < _ATTEMPTS:
+            _log.warning("%s: tried again", ended.detail)
+            pending.appendleft(replace(job, attempt=job.attempt + 1))
+        elif ended.state in ("out of memory", "died"):
+            failures.update(dict.fromkeys(job.configs, failed(job, EdgechaosError(ended.detail)).detail))
+        elif ended.state == "failed":
+            failures.update({job.configs[member]: ended.detail for member in ended.members})
+
+    match how.chosen_backend:
+        case "serial":
+            serial(pending, on_advance, on_end)
+        case "processes":
+            processes(pending, on_advance, on_end, workers=min(how.chosen_workers, len(pending)))
+        case "ray":
+            ray_tasks(pending, on_advance, on_end, address=how.address)
+    return busy

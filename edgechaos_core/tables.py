@@ -26,11 +26,16 @@ class TableError(EdgechaosError):
 
 def write_table(frame: pd.DataFrame, metadata: Mapping[str, str], path: Path) -> None:
     """Write a table to ``path``: whole or not at all. Raises TableError naming the file where it cannot be written."""
+    write_whole(path, table_bytes(frame, metadata))
+
+
+def table_bytes(frame: pd.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """Return the content of a table's file."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**metadata, "sha256": _digest(frame, metadata)})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -51,6 +56,11 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         if scratch is not None:
             scratch.unlink(missing_ok=True)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read a table's metadata alone, unverified; errors as they come, see `named_errors`."""
+    return {name.decode(): value.decode() for name, value in (pq.read_schema(path).metadata or {}).items()}
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -1,38 +1,30 @@
 """Train one stack of networks and measure it after every epoch.
 
 Members share shapes, batch size, optimizer and data; each has its own learning rate, momentum, decay and seed. Initial
-weights and shuffles depend on the member's seed alone. Nothing waits for the device inside an epoch.
+weights and shuffles depend on the member's seed alone. Nothing waits for the device inside an epoch. Training can be
+left at any mini-batch, as a checkpoint, and goes on from there bit by bit as if it had never stopped.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from edgechaos_core.data import Dataset, Split
+from edgechaos_core.checkpoints import Checkpoint
+from edgechaos_core.data import Dataset
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
-from edgechaos_core.network import Stack, Workspace, forward, gradient_factors, initialise, log_likelihood
+from edgechaos_core.measure import EVALUATION_BATCH, evaluate, gather, order_columns, resident
+from edgechaos_core.network import Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.optimizers import make_optimizer, weight_decay_from_l2
-from edgechaos_core.order_parameters import order_parameters
-from edgechaos_core.runs import Outcome, Run, RunConfig
+from edgechaos_core.runs import Outcome, Row, Run, RunConfig
 
 OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
-EVALUATION_BATCH = 1_000
 
-Row = dict[str, float]
 OnEpoch = Callable[[int, list[Row | None]], None]
-
-
-@dataclass(frozen=True)
-class Resident:
-    """A split on the device: images in [0, 1] ``[n, pixels]``, labels int64 ``[n]``."""
-
-    images: Tensor
-    labels: Tensor
 
 
 def train(
@@ -44,6 +36,9 @@ def train(
     dtype: torch.dtype = torch.float32,
     full_train_loss: bool = False,
     on_epoch: OnEpoch | None = None,
+    start: Checkpoint | None = None,
+    due: Callable[[], bool] = lambda: False,
+    on_checkpoint: Callable[[Checkpoint], None] = lambda _: None,
 ) -> list[Run]:
     """Train one stack, a member per config, and return their runs in order.
 
@@ -53,36 +48,179 @@ def train(
     after each epoch. A member whose loss or weights are no longer finite has *diverged*: its rows end before that
     epoch and its neighbours go on. Ctrl-C ends training with the epochs done so far, outcome *interrupted*.
 
-    Raises ValueError for configs that cannot share a stack, a config that does not fit the data set, or a bad device.
+    ``due`` is asked after every mini-batch and epoch whether to hand a checkpoint to ``on_checkpoint``, which may raise
+    KeyboardInterrupt to stop there; a last one follows the last epoch. ``start`` is where to go on from: a checkpoint
+    of the same settings, epochs aside. On the same device and stack, and with the same threads, training that was
+    stopped is bitwise that which was not.
+
+    Raises ValueError for configs that cannot share a stack, a config that does not fit the data set, a checkpoint of
+    other settings, or a bad device.
     """
     shared = _shared_settings(configs, dataset)
     place = parse_device(device)
-    clock = time.perf_counter()
-    histories: list[list[Row]] = [[] for _ in configs]
-    outcomes: list[Outcome | None] = [None for _ in configs]
     with torch.inference_mode(), cpu_threads(threads):
         made_by = provenance(place, threads=threads, dtype=dtype)
         made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
+        training = _Training(configs, dataset, place, dtype, full_train_loss, made_by)
+        if start is not None:
+            training.restore(start)
         try:
-            for epoch, rows in _epochs(configs, dataset, place, dtype, full_train_loss):
-                for member, row in enumerate(rows):
-                    if outcomes[member] is not None:
-                        rows[member] = None
-                    elif row is None:
-                        outcomes[member] = Outcome("diverged", epoch - 1, f"NaN or Inf in epoch {epoch}")
-                    else:
-                        histories[member].append(row)
-                if on_epoch is not None:
-                    on_epoch(epoch, rows)
-                if all(outcomes):
-                    break
+            training.run(on_epoch, due, on_checkpoint)
         except KeyboardInterrupt:
-            outcomes = [outcome or Outcome("interrupted", len(rows) - 1) for outcome, rows in zip(outcomes, histories)]
-    made_by["wall_seconds"] = round(time.perf_counter() - clock, 3)
+            for member, rows in enumerate(training.histories):
+                training.outcomes[member] = training.outcomes[member] or Outcome("interrupted", len(rows) - 1)
     return [
-        Run(config, _history(rows), outcome or Outcome("finished", shared.epochs), made_by)
-        for config, rows, outcome in zip(configs, histories, outcomes, strict=True)
+        Run(config, _history(rows, shared.epochs), outcome or Outcome("finished", shared.epochs), training.provenance())
+        for config, rows, outcome in zip(configs, training.histories, training.outcomes, strict=True)
     ]
+
+
+def shuffles(seeds: Sequence[int], epoch: int, samples: int) -> Tensor:
+    """Return the order of the training samples in one epoch, int64 ``[M, samples]``: a function of (seed, epoch)."""
+    orders = [np.random.default_rng([seed, 1, epoch]).permutation(samples) for seed in seeds]
+    return torch.from_numpy(np.stack(orders))
+
+
+class _Training:
+    """A stack, its data and its place in training: ``batch`` mini-batches of epoch ``epoch`` are done."""
+
+    def __init__(
+        self,
+        configs: Sequence[RunConfig],
+        dataset: Dataset,
+        device: torch.device,
+        dtype: torch.dtype,
+        full_train_loss: bool,
+        made_by: dict[str, Any],
+    ) -> None:
+        config = configs[0]
+        self.configs, self.config, self.device = configs, config, device
+        self.seeds = [member.seed for member in configs]
+        self.full_train_loss, self.made_by, self.clock = full_train_loss, made_by, time.perf_counter()
+        self.fingerprint, self.samples = dataset.fingerprint, len(dataset.train)
+        self.training = resident(dataset.train, device, dtype)
+        self.held_out = {"test": resident(dataset.test, device, dtype)}
+        if dataset.validation:
+            self.held_out["validation"] = resident(dataset.validation, device, dtype)
+        self.stack = initialise(
+            self.seeds,
+            inputs=self.training.images.shape[1],
+            width=config.width,
+            depth=config.depth,
+            classes=dataset.classes,
+            activation=config.activation,
+            device=device,
+            dtype=dtype,
+        )
+        self.optimizer = make_optimizer(
+            config.optimizer,
+            self.stack,
+            learning_rate=[member.learning_rate for member in configs],
+            momentum=[member.momentum for member in configs],
+            weight_decay=[weight_decay_from_l2(member.l2) for member in configs],
+        )
+        self.log_p = torch.zeros(len(configs), self.samples, device=device, dtype=dtype)
+        sizes = {config.batch_size, self.samples % config.batch_size or config.batch_size}
+        self.workspaces = {size: Workspace(self.stack, size) for size in sizes}
+        self.evaluation = Workspace(self.stack, EVALUATION_BATCH)
+        self.epoch = self.batch = 0
+        self.histories: list[list[Row]] = [[] for _ in configs]
+        self.outcomes: list[Outcome | None] = [None for _ in configs]
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the rest of training depends on, ``[M, ...]`` each."""
+        weights = {f"weight.{i}": weight for i, weight in enumerate(self.stack.parameters)}
+        return weights | self.optimizer.state | ({"log_p": self.log_p} if self.batch else {})
+
+    def restore(self, start: Checkpoint) -> None:
+        """Take the place of a checkpoint; raise ValueError for one of other settings, data or precision."""
+        own, other = (
+            [config.model_dump(exclude={"epochs"}) for config in part] for part in (self.configs, start.configs)
+        )
+        if own != other or self.fingerprint != start.fingerprint:
+            raise ValueError("the checkpoint is of other settings or data than the runs to go on with")
+        self.epoch, self.batch = start.epoch, start.batch
+        self.optimizer.steps = max(self.epoch - 1, 0) * -(-self.samples // self.config.batch_size) + self.batch
+        self.histories, self.outcomes = [list(rows) for rows in start.histories], list(start.outcomes)
+        for name, tensor in self.tensors.items():
+            saved = start.tensors.get(name)
+            if saved is None or (saved.shape, saved.dtype) != (tensor.shape, tensor.dtype):
+                raise ValueError(f"the checkpoint's {name} is not that of the runs to go on with")
+            tensor.copy_(saved)
+        earlier = dict(start.made_by)
+        self.made_by["earlier"] = [*earlier.pop("earlier", []), earlier]
+
+    def snapshot(self) -> Checkpoint:
+        """Return a checkpoint of this moment, on the CPU."""
+        tensors = {name: tensor.cpu() for name, tensor in self.tensors.items()}
+        place = (tuple(self.configs), self.fingerprint, self.epoch, self.batch)
+        return Checkpoint(*place, self.histories, self.outcomes, tensors, self._this_part())
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what made the runs, ``wall_seconds`` being those of all parts of training together."""
+        made_by = self._this_part()
+        made_by["wall_seconds"] += sum(part["wall_seconds"] for part in made_by.get("earlier", []))
+        return made_by | {"wall_seconds": round(made_by["wall_seconds"], 3)}
+
+    def _this_part(self) -> dict[str, Any]:
+        return self.made_by | {"wall_seconds": round(time.perf_counter() - self.clock, 3)}
+
+    def run(
+        self, on_epoch: OnEpoch | None, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]
+    ) -> None:
+        """Train to the last epoch, or until every member has diverged."""
+        while self.epoch <= self.config.epochs and not all(self.outcomes):
+            self._finish_epoch(due, on_checkpoint)
+            rows = self._measure()
+            for member, row in enumerate(rows):
+                if self.outcomes[member] is not None:
+                    rows[member] = None
+                elif row is None:
+                    self.outcomes[member] = self._diverged(member)
+                else:
+                    self.histories[member].append(row)
+            epoch, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
+            if on_epoch is not None:
+                on_epoch(epoch, rows)
+            if due() or self.epoch > self.config.epochs or all(self.outcomes):
+                on_checkpoint(self.snapshot())
+
+    def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
+        if self.epoch == 0:
+            return
+        size = self.config.batch_size
+        order = shuffles(self.seeds, self.epoch, self.samples).to(self.device)
+        for start in range(self.batch * size, self.samples, size):
+            batch = order[:, start : start + size]
+            workspace = self.workspaces[batch.shape[1]]
+            gather(self.training, batch, workspace)
+            forward(self.stack, workspace)
+            log_likelihood(workspace, out=self.log_p[:, start : start + size])
+            self.optimizer.step(gradient_factors(self.stack, workspace))
+            self.batch += 1
+            if start + size < self.samples and due():
+                on_checkpoint(self.snapshot())
+
+    def _measure(self) -> list[Row | None]:
+        """Return one row a member for the epoch just done, None where it is not finite."""
+        over_training = self.epoch == 0 or self.full_train_loss
+        full = evaluate(self.stack, self.training, self.evaluation)[0] if over_training else None
+        train_loss = -self.log_p.double().mean(1) if self.epoch else full
+        columns = order_columns(self.stack) | ({} if train_loss is None else {"train_loss": train_loss})
+        if self.full_train_loss and full is not None:
+            columns["train_loss_full"] = full
+        for name, split in self.held_out.items():
+            columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.evaluation)
+        return [
+            {"epoch": self.epoch, **dict(zip(columns, row.tolist(), strict=True))} if row.isfinite().all() else None
+            for row in torch.stack(list(columns.values()), dim=1).cpu()
+        ]
+
+    def _diverged(self, member: int) -> Outcome:
+        rows = self.histories[member]
+        last = rows[-1]["J_squared"] if rows else None
+        return Outcome("diverged", self.epoch - 1, f"NaN or Inf in epoch {self.epoch}", last)
 
 
 def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfig:
@@ -93,7 +231,8 @@ def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfi
         other = config.model_dump(exclude=OWN_SETTINGS)
         differing = [name for name in first if first[name] != other[name]]
         if differing:
-            raise ValueError(f"members of one stack must share {', '.join(differing)}; they may differ in {_own()}")
+            own = ", ".join(sorted(OWN_SETTINGS))
+            raise ValueError(f"members of one stack must share {', '.join(differing)}; they may differ in {own}")
     wanted = (configs[0].dataset, configs[0].samples, configs[0].validation)
     given = (dataset.name, len(dataset.train), len(dataset.validation) if dataset.validation else 0)
     if wanted != given:
@@ -101,116 +240,6 @@ def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfi
     return configs[0]
 
 
-def _own() -> str:
-    return ", ".join(sorted(OWN_SETTINGS))
-
-
-def _epochs(
-    configs: Sequence[RunConfig], dataset: Dataset, device: torch.device, dtype: torch.dtype, full_train_loss: bool
-) -> Iterator[tuple[int, list[Row | None]]]:
-    """Yield (epoch, one row a member or None where it is not finite), starting with epoch 0 before training."""
-    config, seeds = configs[0], [config.seed for config in configs]
-    training = resident(dataset.train, device, dtype)
-    held_out = {"test": resident(dataset.test, device, dtype)}
-    if dataset.validation:
-        held_out["validation"] = resident(dataset.validation, device, dtype)
-    stack = initialise(
-        seeds,
-        inputs=training.images.shape[1],
-        width=config.width,
-        depth=config.depth,
-        classes=dataset.classes,
-        activation=config.activation,
-        device=device,
-        dtype=dtype,
-    )
-    optimizer = make_optimizer(
-        config.optimizer,
-        stack,
-        learning_rate=[member.learning_rate for member in configs],
-        momentum=[member.momentum for member in configs],
-        weight_decay=[weight_decay_from_l2(member.l2) for member in configs],
-    )
-    samples = len(dataset.train)
-    log_p = torch.empty(len(seeds), samples, device=device, dtype=dtype)
-    workspaces = {size: Workspace(stack, size) for size in _batch_sizes(samples, config.batch_size)}
-    evaluation = Workspace(stack, EVALUATION_BATCH)
-    for epoch in range(config.epochs + 1):
-        if epoch:
-            order = shuffles(seeds, epoch, samples).to(device)
-            for start in range(0, samples, config.batch_size):
-                batch = order[:, start : start + config.batch_size]
-                workspace = workspaces[batch.shape[1]]
-                gather(training, batch, workspace)
-                forward(stack, workspace)
-                log_likelihood(workspace, out=log_p[:, start : start + config.batch_size])
-                optimizer.step(gradient_factors(stack, workspace))
-            train_loss = -log_p.double().mean(1)
-        else:
-            train_loss = evaluate(stack, training, evaluation)[0]
-        columns = _order_columns(stack) | {"train_loss": train_loss}
-        if full_train_loss:
-            columns["train_loss_full"] = evaluate(stack, training, evaluation)[0]
-        for name, split in held_out.items():
-            columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(stack, split, evaluation)
-        values = torch.stack(list(columns.values()), dim=1).cpu()
-        yield (
-            epoch,
-            [
-                {"epoch": epoch, **dict(zip(columns, row.tolist(), strict=True))} if row.isfinite().all() else None
-                for row in values
-            ],
-        )
-
-
-def shuffles(seeds: Sequence[int], epoch: int, samples: int) -> Tensor:
-    """Return the order of the training samples in one epoch, int64 ``[M, samples]``: a function of (seed, epoch)."""
-    orders = [np.random.default_rng([seed, 1, epoch]).permutation(samples) for seed in seeds]
-    return torch.from_numpy(np.stack(orders))
-
-
-def evaluate(stack: Stack, split: Resident, workspace: Workspace) -> tuple[Tensor, Tensor]:
-    """Return mean cross-entropy and accuracy of each member over a split, float64 ``[M]`` each."""
-    members, size = workspace.labels.shape
-    total = torch.zeros(members, dtype=torch.float64, device=split.labels.device)
-    correct = torch.zeros_like(total)
-    for start in range(0, len(split.labels), size):
-        count = min(size, len(split.labels) - start)
-        ws = workspace if count == size else Workspace(stack, count)
-        ws.x.copy_(split.images[start : start + count])
-        ws.labels.copy_(split.labels[start : start + count])
-        log_p = forward(stack, ws)
-        total -= log_likelihood(ws).sum(1, dtype=torch.float64)
-        correct += (log_p.argmax(-1) == ws.labels).sum(1)
-    return total / len(split.labels), correct / len(split.labels)
-
-
-def gather(split: Resident, batch: Tensor, workspace: Workspace) -> None:
-    """Copy the samples of ``batch``, indices int64 ``[M, B]``, into a workspace."""
-    index = batch.reshape(-1)
-    torch.index_select(split.images, 0, index, out=workspace.x.view(len(index), -1))
-    torch.index_select(split.labels, 0, index, out=workspace.labels.view(-1))
-
-
-def resident(split: Split, device: torch.device, dtype: torch.dtype) -> Resident:
-    """Move a split to the device, pixels scaled to [0, 1]."""
-    return Resident(split.images.to(device).to(dtype).div_(255), split.labels.to(device))
-
-
-def _batch_sizes(samples: int, batch_size: int) -> set[int]:
-    return {batch_size, samples % batch_size or batch_size}
-
-
-def _order_columns(stack: Stack) -> dict[str, Tensor]:
-    """J^2 and J0 of the first hidden layer without a suffix, of hidden layer l > 1 with suffix ``_l``."""
-    columns: dict[str, Tensor] = {}
-    for layer, weight in enumerate(stack.hidden, start=1):
-        J, J0 = order_parameters(weight)
-        suffix = "" if layer == 1 else f"_{layer}"
-        columns |= {f"J_squared{suffix}": J**2, f"J0{suffix}": J0}
-    return columns
-
-
-def _history(rows: list[Row]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows)
+def _history(rows: list[Row], epochs: int) -> pd.DataFrame:
+    frame = pd.DataFrame(rows[: epochs + 1])
     return frame.astype({"epoch": "int64"}) if rows else frame

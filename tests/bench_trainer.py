@@ -25,9 +25,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from edgechaos_core.data import load_dataset
+from edgechaos_core.measure import Resident, gather, resident
 from edgechaos_core.network import Stack, Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.optimizers import make_optimizer
-from edgechaos_core.trainer import Resident, gather, resident, shuffles
+from edgechaos_core.trainer import shuffles
 from tests.reference import module_of
 
 N, LEARNING_RATE = 784, 0.05

@@ -32,6 +32,7 @@ def small(fashion: Dataset) -> Callable[..., Dataset]:
 def folders(tmp_path, monkeypatch):
     """Empty (committed, cached) folders of runs, in place of the real ones."""
     committed = tmp_path / "committed"
-    monkeypatch.setattr("edgechaos_core.runs.COMMITTED_RUNS", committed)
+    monkeypatch.setattr("edgechaos_core.store.COMMITTED_RUNS", committed)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EDGECHAOS_STORE", raising=False)
     return committed, tmp_path / "cache" / "edgechaos" / "runs"

@@ -7,8 +7,9 @@ import pytest
 from edgechaos_core import claims
 from edgechaos_core.diagram import COMMITTED_DIAGRAMS, Diagram, DiagramConfig, load_diagram
 from edgechaos_core.meanfield import edge_of_chaos
-from edgechaos_core.runs import COMMITTED_RUNS, Outcome, Run, load_run, parse_config
+from edgechaos_core.runs import Outcome, Run, load_run, parse_config
 from edgechaos_core.scaling import growth
+from edgechaos_core.store import COMMITTED_RUNS
 
 COMMITTED = [load_run(path) for path in sorted(COMMITTED_RUNS.glob("*.parquet"))]
 

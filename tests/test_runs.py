@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -21,7 +22,6 @@ from edgechaos_core.runs import (
     Outcome,
     Run,
     RunConfig,
-    find_run,
     load_run,
     parse_config,
     save_run,
@@ -226,7 +226,12 @@ def test_the_metadata_are_json_for_any_reader(path):
     metadata = {name.decode(): value for name, value in pq.read_schema(path).metadata.items()}
     assert json.loads(metadata["config"]) == run.config.model_dump()
     assert json.loads(metadata["config"])["learning_rate"] == 0.02
-    assert json.loads(metadata["outcome"]) == {"state": "finished", "epoch": 5, "detail": ""}
+    assert json.loads(metadata["outcome"]) == {
+        "state": "finished",
+        "epoch": 5,
+        "detail": "",
+        "J_squared": None,
+    }
     assert json.loads(metadata["provenance"]) == run.provenance
     assert pq.read_table(path).column_names == ["epoch", "J_squared", "test_loss"]
 
@@ -334,7 +339,7 @@ def assert_save_fails(path, reason: str) -> None:
     [
         ("tempfile.NamedTemporaryFile", errno.EACCES),  # a read-only folder, which would not stop root
         ("tempfile.NamedTemporaryFile", errno.EROFS),
-        ("tempfile._TemporaryFileWrapper.write", errno.ENOSPC),
+        ("write", errno.ENOSPC),
         ("os.fsync", errno.ENOSPC),
         ("os.fsync", errno.EIO),
         ("os.replace", errno.EACCES),
@@ -346,7 +351,17 @@ def test_a_failing_disk(path, monkeypatch, call, code):
     def fail(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(call, fail)
+    make = tempfile.NamedTemporaryFile
+
+    def file_that_cannot_be_written(*arguments, **options):
+        file = make(*arguments, **options)
+        file.write = fail
+        return file
+
+    if call == "write":
+        monkeypatch.setattr("tempfile.NamedTemporaryFile", file_that_cannot_be_written)
+    else:
+        monkeypatch.setattr(call, fail)
     assert_save_fails(path, os.strerror(code))
 
 
@@ -371,64 +386,3 @@ def test_places_that_cannot_hold_a_file(tmp_path):
         with pytest.raises(TableError, match="cannot be written: "):
             save_run(run_of(), path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.parquet"]
-
-
-# finding a stored run -----------------------------------------------------------------------------------------------
-
-
-def store(folder, run: Run) -> None:
-    save_run(run, folder / f"{run.config.key(FINGERPRINT)}.parquet")
-
-
-def test_nothing_stored_is_none(folders):
-    assert find_run(run_of().config, FINGERPRINT) is None
-
-
-def test_committed_runs_come_before_cached_ones(folders):
-    committed, cached = folders
-    store(cached, Run(run_of().config, run_of(seed=9).history, Outcome("finished", 5), {"from": "cache"}))
-    assert find_run(run_of().config, FINGERPRINT).provenance == {"from": "cache"}
-    store(committed, run_of())
-    assert same(find_run(run_of().config, FINGERPRINT), run_of())
-
-
-def test_a_longer_run_serves_a_shorter_request(folders):
-    long, short = run_of(epochs=8), run_of(epochs=3)
-    store(folders[1], long)
-    found = find_run(short.config, FINGERPRINT)
-    assert found.config == short.config
-    assert found.outcome == Outcome("finished", 3)
-    pd.testing.assert_frame_equal(found.history, long.history[:4])
-
-
-def test_a_shorter_run_does_not_serve_a_longer_request(folders):
-    committed, cached = folders
-    store(committed, run_of(epochs=3))
-    wanted = run_of(epochs=8).config
-    assert find_run(wanted, FINGERPRINT) is None
-    store(cached, run_of(epochs=8))
-    assert same(find_run(wanted, FINGERPRINT), run_of(epochs=8))
-
-
-@pytest.mark.parametrize(
-    ("asked", "state", "rows"), [(2, "finished", 3), (4, "finished", 5), (5, "diverged", 5), (99, "diverged", 5)]
-)
-def test_a_diverged_run_serves_any_length(folders, asked, state, rows):
-    store(folders[0], run_of(epochs=8, state="diverged", reached=4))
-    found = find_run(run_of(epochs=asked).config, FINGERPRINT)
-    assert found.outcome.state == state
-    assert len(found.history) == rows
-    assert found.config.epochs == asked
-
-
-def test_other_data_finds_nothing(folders):
-    store(folders[0], run_of())
-    assert find_run(run_of().config, "0" * 64) is None
-
-
-def test_a_damaged_stored_run_is_named(folders):
-    store(folders[1], run_of())
-    path = next(folders[1].iterdir())
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(TableError, match=path.name):
-        find_run(run_of().config, FINGERPRINT)

@@ -1,0 +1,189 @@
+"""The commands that train and look at many runs: ``edgechaos sweep`` and ``edgechaos runs ...``."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from edgechaos_core.runs import Run
+
+runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, verify and export stored runs.")
+
+FAILED = 1
+_PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, or a file GRID.yaml with base, vary and runs"
+
+
+def sweep(
+    grid: Annotated[str, typer.Argument(metavar="PROTOCOL|GRID.yaml", help=_PROTOCOLS)],
+    seeds: Annotated[str, typer.Option(help="FROM:TO (TO left out) or a list like 0,2,5")] = "0:1",
+    epochs: Annotated[int | None, typer.Option(help="of the shortest runs; others keep their proportion")] = None,
+    samples: Annotated[int | None, typer.Option(help="train on the first S images")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="processes, serial or ray [default: processes; serial on cuda]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="stacks trained at a time [default: one a core]")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads of a worker; more than one rarely pays")] = 1,
+    stack: Annotated[int | None, typer.Option(help="members of a stack at most [default: by the device]")] = None,
+    checkpoint_seconds: Annotated[float, typer.Option(help="what a killed process loses at most")] = 60.0,
+    address: Annotated[str | None, typer.Option(help="of a Ray cluster [default: one of this machine]")] = None,
+    dry_run: Annotated[bool, typer.Option(help="say what would run and what it costs, and stop")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="what to print of the runs")] = "table",
+) -> None:
+    """Train what is missing of a grid of runs and print their last epochs; interrupted, the same command goes on."""
+    from edgechaos_core import plan as planning
+    from edgechaos_core.protocols import parse_seeds, protocol
+    from edgechaos_core.store import open_store
+    from edgechaos_core.sweep import How, fingerprints, plan_sweep
+    from edgechaos_core.sweep import sweep as run_sweep
+
+    configs = protocol(grid, seeds=parse_seeds(seeds), epochs=epochs, samples=samples)
+    how = How(
+        backend=backend,  # type: ignore[arg-type]  # checked there
+        device=device,
+        threads=threads,
+        workers=workers,
+        stack_members=stack,
+        checkpoint_seconds=checkpoint_seconds,
+        address=address,
+    )
+    store = open_store()
+    if dry_run:
+        plan = plan_sweep(configs, store, fingerprints(configs), how)
+        print(planning.estimate(plan, device=device, threads=threads, workers=how.chosen_workers))
+        return
+    _print_table(_summary(run_sweep(configs, store, how)), format)
+
+
+@runs_app.command("list")
+def list_runs(
+    format: Annotated[Literal["table", "json"], typer.Option(help="json: one object a line")] = "table",
+) -> None:
+    """List every stored run: finished, diverged, interrupted (a checkpoint waits), failed or damaged."""
+    from edgechaos_core.store import entries, open_store
+
+    rows = []
+    for entry in entries(open_store()):
+        settings = entry.run.config.model_dump() if entry.run else {}
+        place = "committed" if entry.committed else "own"
+        row = {"key": entry.key, "state": entry.state, "epoch": entry.epoch, "place": place, **settings}
+        rows.append(row | {"detail": entry.detail})
+    _print_table(rows, format)
+
+
+@runs_app.command()
+def show(key: Annotated[str, typer.Argument(help="of runs list; its first digits do")]) -> None:
+    """Show one stored run: settings, outcome, provenance, and some of its epochs."""
+    from edgechaos_core.runs import load_run
+    from edgechaos_core.store import entries, open_store
+
+    found = [entry for entry in entries(open_store()) if key and entry.key.startswith(key)]
+    if len(found) != 1:
+        what = "no stored run has" if not found else f"{len(found)} stored runs have"
+        raise ValueError(f"{what} a key that begins with {key!r}: see edgechaos runs list")
+    entry = found[0]
+    print(f"{entry.key}  {entry.state} at epoch {entry.epoch}  {entry.path}")
+    if entry.detail:
+        print(entry.detail)
+    if entry.run is None:
+        return
+    for title, values in (("settings", entry.run.config.model_dump()), ("provenance", entry.run.provenance)):
+        print(f"\n{title}")
+        for name, value in values.items():
+            print(f"  {name:16} {json.dumps(value) if isinstance(value, list) else value}")
+    if entry.state in ("finished", "diverged"):
+        history = load_run(entry.path).history
+        some = sorted({*range(0, len(history), max(len(history) // 10, 1)), len(history) - 1} - {-1})
+        print(f"\n{history.iloc[some].to_string(index=False, float_format='{:.5f}'.format)}")
+
+
+@runs_app.command()
+def verify(
+    sample: Annotated[int, typer.Option(help="committed runs to draw and train again")] = 3,
+    epochs: Annotated[int, typer.Option(help="of those runs, from the first")] = 1,
+    seed: Annotated[int | None, typer.Option(help="decides the draw [default: a new one each time]")] = None,
+) -> int:
+    """Check every run file, and train the first epochs of some committed runs again; exit code 1 if one is wrong."""
+    from edgechaos_core.store import open_store
+    from edgechaos_core.verify import check_files, problems, retrain_some
+
+    store = open_store()
+    files = list(check_files(store))
+    again = list(retrain_some(store, sample, epochs=epochs, seed=seed))
+    for check in again:
+        print(f"{check.name}: {check.what}: {check.problem or 'agrees'}")
+    wrong = problems([*files, *again])
+    for line in wrong:
+        print(f"edgechaos: {line}", file=sys.stderr)
+    print(f"{len(files)} files read, {len(again)} trained again, {len(wrong)} problems")
+    return FAILED if wrong else 0
+
+
+@runs_app.command()
+def export(
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="[default: standard output, but for parquet]")
+    ] = None,
+    format: Annotated[Literal["csv", "json", "parquet"], typer.Option(help="json: one object a line")] = "csv",
+    key: Annotated[list[str] | None, typer.Option(help="of a run to export, again for more [default: all]")] = None,
+    force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
+) -> None:
+    """Write stored runs as one table: a row an epoch, with the run's settings."""
+    from edgechaos_core.cli import check_out
+    from edgechaos_core.store import open_store, read_store
+    from edgechaos_core.tables import write_whole
+
+    if out is None and format == "parquet":
+        raise ValueError("--out FILE.parquet is needed: parquet is not text")
+    if out is not None:
+        check_out(out, force=force, suffixes=(f".{format}",))
+    table = read_store(open_store(), key)
+    match format:
+        case "csv":
+            content = table.to_csv(index=False).encode()
+        case "json":
+            content = table.to_json(orient="records", lines=True, double_precision=15).encode()
+        case "parquet":
+            content = table.to_parquet(index=False)
+    if out is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    else:
+        write_whole(out, content)
+        print(out)
+
+
+def _summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The last epoch of each run with its settings and state."""
+    rows = []
+    for run in runs:
+        last = {str(name): value for name, value in run.history.iloc[-1].items()} if len(run.history) else {}
+        rows.append(run.config.model_dump() | {"state": run.outcome.state} | last | {"epoch": run.outcome.epoch})
+    return rows
+
+
+def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
+    """Print one line a row; a table says what all rows share once, above."""
+    import pandas as pd
+
+    from edgechaos_core.runs import RunConfig
+
+    if style == "json":
+        for row in rows:
+            print(json.dumps(row))
+        return
+    table = pd.DataFrame(rows)
+    if len(table) > 1:
+        known = [name for name in table if name in RunConfig.model_fields and table[name].notna().any()]
+        common = {name: values[0] for name in known if len(values := table[name].dropna().unique()) == 1}
+        if common:
+            print("all: " + ", ".join(f"{name} {value}" for name, value in common.items()))
+        table = table.drop(columns=list(common))
+    if not table.empty:
+        for name in table.select_dtypes("float"):
+            if name not in RunConfig.model_fields:
+                table[name] = table[name].map("{:.5f}".format)
+        print(table.to_string(index=False, na_rep=""))

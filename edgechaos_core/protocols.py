@@ -1,0 +1,161 @@
+"""Grids of runs: the paper's own by name, and those of a reader's YAML file.
+
+The named ones are the protocols of Zhang et al., arXiv 2107.09437, figure by figure.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from edgechaos_core.data import REPOSITORY
+from edgechaos_core.runs import RunConfig, parse_config
+
+PUBLISHED_SLOPES = REPOSITORY / "data" / "published" / "fig3_slopes.csv"
+LARGEST_GRID = 1_000_000
+Grid = list[dict[str, Any]]
+
+_FIG2 = {"learning_rate": 0.02, "batch_size": 32, "momentum": 0.5, "epochs": 501}
+
+
+def _fig3() -> Grid:
+    table = pd.read_csv(PUBLISHED_SLOPES, comment="#")[["learning_rate", "momentum", "batch_size"]]
+    rows = table.drop_duplicates().astype({"momentum": float}).to_dict("records")
+    return [{str(name): value for name, value in row.items()} | {"epochs": 50} for row in rows]
+
+
+def _fig4() -> Grid:
+    return [{**_FIG2, "learning_rate": 0.000625 * size, "batch_size": size} for size in (8, 16, 32, 64, 128)]
+
+
+def _fig5() -> Grid:
+    rows = [(501, 0.02, 0.5), (1001, 0.01, 0.5), (2001, 0.01, 0.0), (4001, 0.005, 0.0), (8001, 0.0025, 0.0)]
+    return [{**_FIG2, "epochs": epochs, "learning_rate": rate, "momentum": momentum} for epochs, rate, momentum in rows]
+
+
+def _fig6() -> Grid:
+    return [{**_FIG2, "l2": l2} for l2 in (0.0, 1e-5, 5e-5, 9e-5, 1.5e-4, 3e-4, 5e-4, 1e-3)]
+
+
+def _relu_adam() -> Grid:
+    common = {"activation": "relu", "optimizer": "adam", "learning_rate": 0.001, "batch_size": 32, "epochs": 201}
+    return [{**common, "l2": l2} for l2 in (0.0, 1e-6, 1e-5, 4e-5, 1e-4, 3e-4, 5e-4, 1e-3)]
+
+
+PROTOCOLS: dict[str, Callable[[], Grid]] = {
+    "fig2": lambda: [dict(_FIG2)],
+    "fig3": _fig3,
+    "fig4": _fig4,
+    "fig5": _fig5,
+    "fig6": _fig6,
+    "relu-adam": _relu_adam,
+}
+
+
+def protocol(
+    name: str, *, seeds: Sequence[int] = (0,), epochs: int | None = None, samples: int | None = None
+) -> list[RunConfig]:
+    """Return the configs of a grid, seed by seed: a named protocol, or the YAML file of that name (see `read_grid`).
+
+    ``epochs`` replaces those of the shortest runs, the others keeping their proportion to it (fig5 differs in them);
+    ``samples`` replaces the number of training samples; ``seeds`` are added where the grid has none. Raises ValueError
+    for an unknown name, a bad file, or settings that are not accepted.
+    """
+    if not seeds:
+        raise ValueError("at least one seed is needed")
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    if name.endswith((".yaml", ".yml")):
+        grid = read_grid(Path(name))
+    elif name in PROTOCOLS:
+        grid = PROTOCOLS[name]()
+    else:
+        raise ValueError(f"unknown protocol {name!r}: choose from {', '.join(PROTOCOLS)}, or give a file NAME.yaml")
+    override: dict[str, Any] = {} if samples is None else {"samples": samples}
+    plain = [parse_config(entry | override) for entry in grid]
+    shortest = min(config.epochs for config in plain)
+    configs = []
+    for entry, config in zip(grid, plain, strict=True):
+        length = config.epochs if epochs is None else max(round(config.epochs * epochs / shortest), 1)
+        own_seeds = [entry["seed"]] if "seed" in entry else seeds
+        configs += [parse_config(entry | override | {"epochs": length, "seed": seed}) for seed in own_seeds]
+    return list(dict.fromkeys(configs))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Parse ``0:3`` (0, 1, 2) or ``0,2,5``; raise ValueError for another form."""
+    if match := re.fullmatch(r"(\d+):(\d+)", text):
+        first, end = int(match[1]), int(match[2])
+        if not first < end <= first + LARGEST_GRID:
+            raise ValueError(f"seeds FROM:TO need FROM below TO (and at most {LARGEST_GRID:,}), got {text!r}")
+        return list(range(first, end))
+    if re.fullmatch(r"\d+(,\d+)*", text):
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    raise ValueError(f"seeds must be like 0:3 (0, 1 and 2) or 0,2,5, got {text!r}")
+
+
+def read_grid(path: Path) -> Grid:
+    """Read a grid of a reader's own: settings of a run under ``base``, ``vary`` and ``runs``.
+
+    ``base`` are settings of every run, ``runs`` a list of settings that differ from it (default: base alone), ``vary``
+    lists of values of a setting, of which every combination is run. Raises ValueError naming the file and what is
+    wrong in it.
+    """
+    try:
+        content = yaml.load(path.read_text(), Loader=_Loader)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return _expand(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _expand(content: object) -> Grid:
+    parts = ("base", "vary", "runs")
+    if not isinstance(content, Mapping) or not content or not set(content) <= set(parts):
+        raise ValueError(f"a grid has the parts {', '.join(parts)}, and settings below them")
+    base, vary, runs = content.get("base", {}), content.get("vary", {}), content.get("runs", [{}])
+    if not isinstance(base, Mapping):
+        raise ValueError("base must be settings, NAME: VALUE")
+    if not isinstance(runs, list) or not runs or not all(isinstance(run, Mapping) for run in runs):
+        raise ValueError("runs must be a list of settings, one run an item")
+    if not isinstance(vary, Mapping) or not all(isinstance(values, list) and values for values in vary.values()):
+        raise ValueError("vary must give a list of values for each setting, NAME: [VALUE, VALUE]")
+    for name in {*base, *vary, *(name for run in runs for name in run)}:
+        if name not in RunConfig.model_fields:
+            raise ValueError(f"unknown setting {name!r}: choose from {', '.join(RunConfig.model_fields)}")
+    size = len(runs)
+    for values in vary.values():
+        size *= len(values)
+    if size > LARGEST_GRID:
+        raise ValueError(f"a grid has at most {LARGEST_GRID:,} runs, this one {size:,}")
+    combinations = list(itertools.product(*vary.values()))
+    grid = [{**base, **run, **dict(zip(vary, values))} for run in runs for values in combinations]
+    for entry in grid:
+        parse_config(entry)
+    return grid
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with 1e-5 read as a number (YAML 1.1 wants 1.0e-5) and a name given twice refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{name!r} is given twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
+)

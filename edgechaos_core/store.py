@@ -1,0 +1,279 @@
+"""The run store: one file a run, named by its key, in layers: the committed runs below, the user's own above.
+
+Only the upper layer is written, under a lock, and no finished run in it is ever replaced by another result. What is
+damaged there is set aside under ``damaged``, a result that contradicts the one already stored is kept under
+``conflicts``, what failed is told under ``failed``; ``checkpoints`` and ``reservations`` belong to training.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from filelock import FileLock
+
+from edgechaos_core.checkpoints import peek_checkpoint
+from edgechaos_core.data import REPOSITORY, cache_folder
+from edgechaos_core.runs import Outcome, Run, RunConfig, cut_run, load_run, peek_run, run_bytes
+from edgechaos_core.tables import TableError, named_errors, write_whole
+
+COMMITTED_RUNS = REPOSITORY / "data" / "runs"
+STORE_VARIABLE = "EDGECHAOS_STORE"
+
+# Rounding, which another stack, device or thread count changes, and training amplifies: over 60 epochs of the Fig. 2
+# setting in another stack J^2, losses and J0 differed by less than 2e-7, accuracies not at all.
+RELATIVE_TOLERANCE = 1e-5  # of J^2
+ABSOLUTE_TOLERANCE = 1e-4  # of losses and J0
+ACCURACY_TOLERANCE = 5e-4  # five images in 10,000
+LONG_TRAINING = 50  # times the tolerances: what hundreds of epochs, at high rates, may make of rounding
+
+_log = logging.getLogger("edgechaos")
+
+StoredState = Literal["finished", "diverged", "interrupted", "failed", "damaged"]
+
+
+class ConflictError(TableError):
+    """Two results under one key differ by more than rounding; the message names both files."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are: read-only ``layers``, looked at first, and the user's own ``folder``."""
+
+    folder: Path
+    layers: tuple[Path, ...] = ()
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of stacks in the midst of training."""
+        return self.folder / "checkpoints"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store's lock, which processes share; a process that dies gives it back."""
+        with _writable(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "lock")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of the store as a listing shows it: ``epoch`` is the last one done; ``run`` lacks its history."""
+
+    key: str
+    state: StoredState
+    epoch: int
+    path: Path
+    committed: bool
+    run: Run | None
+    detail: str = ""
+
+
+def open_store() -> Store:
+    """Return the store: committed runs below, above them where ``EDGECHAOS_STORE`` says or the user's cache."""
+    own = os.environ.get(STORE_VARIABLE)
+    return Store(Path(own) if own else cache_folder() / "runs", (COMMITTED_RUNS,))
+
+
+def check_writable(store: Store) -> None:
+    """Raise TableError naming the folder, and what to do, where the store cannot be written: before any training."""
+    with store.locked(), _writable(store.folder):
+        probe = store.folder / ".probe"
+        write_whole(probe, b"")
+        probe.unlink()
+
+
+def find_run(store: Store, config: RunConfig, fingerprint: str) -> Run | None:
+    """Return the stored run with these settings and at least as many epochs, cut to them; None where there is none.
+
+    A run that diverged serves any length. A damaged file counts as missing: the user's own is set aside, a committed
+    one is named in a warning with how to restore it.
+    """
+    for folder in (*store.layers, store.folder):
+        path = folder / f"{config.key(fingerprint)}.parquet"
+        try:
+            run = _load_intact(store, path)
+        except TableError as error:
+            _log.warning("%s: its run is done again", error)
+            continue
+        if run is not None and (run.outcome.state == "diverged" or run.outcome.epoch >= config.epochs):
+            return cut_run(run, config)
+    return None
+
+
+def put_run(store: Store, run: Run, fingerprint: str) -> Path:
+    """Store a finished or diverged run and return its file; what it adds nothing to is left as it is.
+
+    Raises ConflictError, both being kept, if it contradicts what is stored under its key, and TableError where the
+    store cannot be written.
+    """
+    if run.outcome.state == "interrupted":
+        raise ValueError("an interrupted run is a checkpoint, not a result")
+    key = run.config.key(fingerprint)
+    path = store.folder / f"{key}.parquet"
+    with store.locked():
+        for stored in (layer / path.name for layer in (*store.layers, store.folder)):
+            try:
+                other = _load_intact(store, stored)
+            except TableError as error:
+                _log.warning("%s: left alone", error)
+                continue
+            if other is None:
+                continue
+            difference = disagreement(other, run)
+            if difference is not None:
+                content = run_bytes(run)
+                kept = store.folder / "conflicts" / f"{key}-{hashlib.sha256(content).hexdigest()[:8]}.parquet"
+                write_whole(kept, content)
+                raise ConflictError(f"{stored} holds another result for the same settings ({difference}): kept {kept}")
+            if len(other.history) >= len(run.history):
+                return stored
+        write_whole(path, run_bytes(run))
+        failure_file(store, key).unlink(missing_ok=True)
+    return path
+
+
+def disagreement(one: Run, other: Run, *, tolerance: float = LONG_TRAINING) -> str | None:
+    """Say where two runs of one setting first differ by more than rounding, on the epochs both have; None if nowhere.
+
+    ``tolerance`` multiplies the tolerances above: 1 for the first epochs.
+    """
+    count = min(len(one.history), len(other.history))
+    for run, longer in ((one, other), (other, one)):
+        if run.outcome.state == "diverged" and len(longer.history) > len(run.history):
+            return (
+                f"diverged in epoch {run.outcome.epoch + 1} against {longer.outcome.epoch} epochs with finite numbers"
+            )
+    for column in one.history.columns.intersection(other.history.columns):
+        a, b = (run.history[column].to_numpy()[:count] for run in (one, other))
+        allowed = ACCURACY_TOLERANCE if column.endswith("accuracy") else ABSOLUTE_TOLERANCE
+        if column.startswith("J_squared"):
+            allowed = RELATIVE_TOLERANCE * np.abs(a)
+        beyond = np.flatnonzero(~(np.abs(a - b) <= tolerance * allowed))
+        if len(beyond):
+            return f"{column} {a[beyond[0]]:.6g} against {b[beyond[0]]:.6g} at epoch {beyond[0]}"
+    return None
+
+
+def note_failure(store: Store, config: RunConfig, fingerprint: str, reason: str) -> None:
+    """Keep why a run failed, to be told by a listing until it is done."""
+    key = config.key(fingerprint)
+    note = {"config": config.model_dump(), "reason": reason}
+    with store.locked():
+        write_whole(failure_file(store, key), json.dumps(note).encode())
+
+
+def failure_file(store: Store, key: str) -> Path:
+    """Return the file that tells why the run of that key failed."""
+    return store.folder / "failed" / f"{key}.json"
+
+
+def set_aside(store: Store, path: Path) -> Path:
+    """Move a damaged file of the user's own out of the way, under a name of its own, and return where it is."""
+    target = store.folder / "damaged" / path.name
+    with _writable(store.folder):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while target.exists():
+            target, number = target.with_name(f"{path.name}.{number}"), number + 1
+        path.rename(target)
+    return target
+
+
+def entries(store: Store) -> list[Entry]:
+    """Return every run of the store by key: finished, diverged, interrupted (a checkpoint is there), failed, damaged.
+
+    Files are not verified beyond their metadata. What is finished is not listed as interrupted again.
+    """
+    found: dict[str, Entry] = {}
+    for folder in (store.folder, *reversed(store.layers)):
+        with ThreadPoolExecutor() as pool:
+            for entry in pool.map(_entry, sorted(folder.glob("*.parquet"))):
+                found[entry.key] = Entry(**vars(entry) | {"committed": folder in store.layers})
+    for path in sorted(store.checkpoints.glob("*.safetensors")):
+        try:
+            checkpoint = peek_checkpoint(path)
+        except TableError as error:
+            found[path.stem] = Entry(path.stem, "damaged", -1, path, False, None, str(error))
+            continue
+        for config, history in zip(checkpoint.configs, checkpoint.histories, strict=True):
+            key, epoch = config.key(checkpoint.fingerprint), len(history) - 1
+            run = Run(config, pd.DataFrame(), Outcome("interrupted", epoch), checkpoint.made_by)
+            found.setdefault(key, Entry(key, "interrupted", epoch, path, False, run))
+    for path in sorted((store.folder / "failed").glob("*.json")):
+        with named_errors(path, "note of a failure"):
+            note = json.loads(path.read_bytes())
+        found.setdefault(path.stem, Entry(path.stem, "failed", -1, path, False, None, note["reason"]))
+    return [found[key] for key in sorted(found)]
+
+
+def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return stored runs as one tidy table, by default all: one row an epoch, with ``key``, settings and ``outcome``.
+
+    Every file is verified; raises TableError naming a damaged one or a key that is not stored.
+    """
+    paths = {path.stem: path for folder in (store.folder, *store.layers) for path in folder.glob("*.parquet")}
+    missing = [key for key in keys or () if key not in paths]
+    if missing:
+        raise TableError(f"no stored run has the key {missing[0]}: see edgechaos runs list")
+    wanted = sorted(paths) if keys is None else list(keys)
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(load_run, (paths[key] for key in wanted)))
+    settings = list(RunConfig.model_fields)
+    if not runs:
+        return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])
+    lengths = [len(run.history) for run in runs]
+    values = pd.DataFrame([run.config.model_dump() for run in runs]).drop(columns="epochs")
+    values.insert(0, "key", wanted)
+    values["outcome"] = [run.outcome.state for run in runs]
+    repeated = values.loc[values.index.repeat(lengths)].reset_index(drop=True)
+    tables = [pa.Table.from_pandas(run.history, preserve_index=False) for run in runs]
+    history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    return pd.concat([repeated, history], axis=1)
+
+
+def _entry(path: Path) -> Entry:
+    try:
+        run = peek_run(path)
+    except TableError as error:
+        return Entry(path.stem, "damaged", -1, path, False, None, str(error))
+    return Entry(path.stem, run.outcome.state, run.outcome.epoch, path, False, run, run.outcome.detail)
+
+
+def _load_intact(store: Store, path: Path) -> Run | None:
+    """Load a run; None where there is none or its damaged file was set aside; TableError for a committed one."""
+    if not path.exists():
+        return None
+    try:
+        return load_run(path)
+    except TableError as error:
+        if path.parent != store.folder:
+            raise TableError(f"{error} (restore it with `git checkout -- {path}`)") from error
+        _log.warning("%s: set aside as %s, its run is done again", error, set_aside(store, path))
+        return None
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, TableError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TableError(
+            f"the run store {folder} cannot be written ({reason}): free space there, or set {STORE_VARIABLE} to "
+            "another folder"
+        ) from error

@@ -1,0 +1,73 @@
+"""Runs are evidence, so they are checked: every file by its digest, some by training their first epochs again."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from edgechaos_core.data import load_dataset
+from edgechaos_core.progress import show_progress
+from edgechaos_core.runs import Run, load_run
+from edgechaos_core.store import Store, disagreement
+from edgechaos_core.tables import TableError
+from edgechaos_core.trainer import train
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found about one file; ``problem`` None: nothing wrong."""
+
+    name: str
+    what: str
+    problem: str | None
+
+
+def check_files(store: Store) -> Iterator[Check]:
+    """Read every run file of a store: its digest, its history, its name against settings and data."""
+    for folder in (*store.layers, store.folder):
+        for path in sorted(folder.glob("*.parquet")):
+            try:
+                run = load_run(path)
+            except TableError as error:
+                yield Check(str(path), "file", str(error))
+                continue
+            yield Check(str(path), "file", _inconsistency(run, path.stem))
+
+
+def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None = None) -> Iterator[Check]:
+    """Train the first epochs of randomly drawn committed runs again and compare them with what is stored.
+
+    ``sample`` runs of the store's layers are drawn, anew each time unless ``seed`` is given; the tolerances are those
+    of `disagreement`, for rounding alone. Raises ValueError for a negative sample or fewer than one epoch.
+    """
+    if sample < 0 or epochs < 1:
+        raise ValueError(f"sample must be at least 0 and epochs at least 1, got {sample} and {epochs}")
+    paths = sorted(path for layer in store.layers for path in layer.glob("*.parquet"))
+    drawn = random.Random(seed).sample(paths, min(sample, len(paths)))
+    for path in tqdm(drawn, desc="training again", unit="run", disable=not show_progress()):
+        what = f"epochs 0-{epochs} trained again"
+        try:
+            stored = load_run(path)
+        except TableError as error:
+            yield Check(str(path), what, str(error))
+            continue
+        config = stored.config.model_copy(update={"epochs": min(epochs, stored.config.epochs)})
+        data = load_dataset(config.dataset, samples=config.samples, validation=config.validation)
+        again = train([config], data)[0]
+        yield Check(str(path), what, disagreement(stored, again, tolerance=1))
+
+
+def problems(checks: Sequence[Check]) -> list[str]:
+    """Return one line for each problem."""
+    return [f"{check.name}: {check.what}: {check.problem}" for check in checks if check.problem is not None]
+
+
+def _inconsistency(run: Run, name: str) -> str | None:
+    if run.config.key(str(run.provenance.get("data_sha256"))) != name:
+        return "its name is not the key of its settings and data"
+    if run.history["epoch"].tolist() != list(range(len(run.history))):
+        return "its epochs are not 0, 1, 2 ..."
+    if run.outcome.epoch != len(run.history) - 1:
+        return f"its outcome is that of epoch {run.outcome.epoch}, its last row that of epoch {len(run.history) - 1}"
+    return None

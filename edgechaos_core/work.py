@@ -1,0 +1,279 @@
+"""Train one stack of a sweep and keep all that comes of it: the piece of work that every backend hands out.
+
+It is idempotent: what is stored already is not trained, what another process is training is left to it, what was begun
+goes on from its checkpoint. The store is the only truth; a piece of work may be lost, repeated or moved at any time.
+"""
+
+import functools
+import hashlib
+import json
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from edgechaos_core import EdgechaosError
+from edgechaos_core.checkpoints import Checkpoint, load_checkpoint, peek_checkpoint, save_checkpoint
+from edgechaos_core.data import Dataset, load_dataset
+from edgechaos_core.runs import Row, Run, RunConfig, parse_config
+from edgechaos_core.store import Store, find_run, note_failure, put_run, set_aside
+from edgechaos_core.tables import TableError, named_errors, write_whole
+from edgechaos_core.trainer import train
+
+CHECKPOINT_SECONDS = 60.0
+KEPT_BYTES = 4_000_000_000  # of checkpoints of finished stacks, from which longer runs go on
+
+_log = logging.getLogger("edgechaos")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stack to train into a store; ``checkpoint`` is where it was begun, perhaps among other members."""
+
+    configs: tuple[RunConfig, ...]
+    store: Store
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    checkpoint: Path | None = None
+    attempt: int = 1
+
+    def to_json(self) -> str:
+        """Return the job as one line of JSON."""
+        plain: dict[str, Any] = {
+            "configs": [config.model_dump() for config in self.configs],
+            "store": [str(folder) for folder in (self.store.folder, *self.store.layers)],
+            "checkpoint": str(self.checkpoint) if self.checkpoint else None,
+        }
+        plain |= {name: getattr(self, name) for name in ("device", "threads", "checkpoint_seconds", "attempt")}
+        return json.dumps(plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        """Return the job of a line of JSON."""
+        plain = json.loads(text)
+        folder, *layers = (Path(name) for name in plain.pop("store"))
+        configs = tuple(parse_config(config) for config in plain.pop("configs"))
+        checkpoint = plain.pop("checkpoint")
+        return cls(configs, Store(folder, tuple(layers)), checkpoint=Path(checkpoint) if checkpoint else None, **plain)
+
+    @property
+    def steps(self) -> int:
+        """Epochs of all members: what `work` reports as it advances."""
+        return sum(config.epochs for config in self.configs)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended; *busy*: another process trains one of its runs; *died*: its process did, whatever the cause.
+
+    ``members`` are those of the job that *failed*, by number; the others are stored.
+    """
+
+    state: Literal["done", "busy", "interrupted", "out of memory", "died", "failed"]
+    detail: str = ""
+    members: tuple[int, ...] = ()
+
+
+def work(
+    job: Job, *, on_advance: Callable[[int], object] = lambda _: None, stop: Callable[[], bool] = lambda: False
+) -> Ended:
+    """Train what is missing of a job's runs and store it; ``on_advance`` is told of the epochs done, of all members.
+
+    ``stop`` is asked after every mini-batch; training then ends with a checkpoint. What goes wrong is the job's end and
+    not an exception: where it concerns the runs it is noted in the store.
+    """
+    try:
+        dataset = _dataset(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation)
+        with reserved(job.store, [config.key(dataset.fingerprint) for config in job.configs]) as ours:
+            return _train(job, dataset, on_advance, stop) if ours else Ended("busy")
+    except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            return Ended("out of memory", _one_line(error))
+        return failed(job, error)
+    except Exception as error:  # a job must not take the others with it: the sweep tells of it at its end
+        return failed(job, error)
+
+
+def stack_file(store: Store, configs: Sequence[RunConfig], fingerprint: str) -> Path:
+    """Return the file of a stack's checkpoint: a function of its members in their order."""
+    keys = [config.key(fingerprint) for config in configs]
+    return store.checkpoints / f"{hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]}.safetensors"
+
+
+def prune_checkpoints(store: Store) -> None:
+    """Delete checkpoints of stacks whose runs are all stored, the oldest first, until they take ``KEPT_BYTES``."""
+    kept: list[tuple[float, int, Path]] = []
+    with store.locked():
+        held = _reserved_keys(store.folder / "reservations")
+        for path in store.checkpoints.glob("*.safetensors"):
+            try:
+                checkpoint = peek_checkpoint(path)
+            except TableError:
+                continue  # set aside when it is needed
+            keys = {config.key(checkpoint.fingerprint) for config in checkpoint.configs}
+            stored = all((store.folder / f"{key}.parquet").exists() for key in keys)
+            ended = checkpoint.epoch > checkpoint.configs[0].epochs or all(checkpoint.outcomes)
+            if stored and ended and held.isdisjoint(keys):
+                kept.append((path.stat().st_mtime, path.stat().st_size, path))
+        excess = sum(size for _, size, _ in kept) - KEPT_BYTES
+        for _, size, path in sorted(kept):
+            if excess <= 0:
+                return
+            path.unlink()
+            excess -= size
+
+
+@contextmanager
+def reserved(store: Store, keys: Sequence[str]) -> Iterator[bool]:
+    """Reserve keys for this process while it lives; yields False if another live process holds one of them.
+
+    A reservation is a file with the keys and a lock beside it, which dies with its process, however that ends.
+    """
+    folder = store.folder / "reservations"
+    note = folder / f"{uuid.uuid4().hex}.json"
+    own = FileLock(note.with_suffix(".lock"))
+    with store.locked():
+        free = not set(keys) & _reserved_keys(folder)
+        if free:
+            write_whole(note, json.dumps(list(keys)).encode())
+            own.acquire()
+    try:
+        yield free
+    finally:
+        if free:
+            with store.locked():
+                _discard(note)
+                own.release()
+
+
+def _reserved_keys(folder: Path) -> set[str]:
+    """The keys that live processes hold; what dead ones left is removed. The store must be locked."""
+    held: set[str] = set()
+    for note in folder.glob("*.json"):
+        lock = FileLock(note.with_suffix(".lock"))
+        try:
+            with lock.acquire(blocking=False):
+                _discard(note)
+        except Timeout:
+            with named_errors(note, "reservation"):
+                held.update(json.loads(note.read_bytes()))
+    return held
+
+
+def _discard(note: Path) -> None:
+    for path in (note, note.with_suffix(".lock")):
+        path.unlink(missing_ok=True)
+
+
+def _train(job: Job, dataset: Dataset, on_advance: Callable[[int], object], stop: Callable[[], bool]) -> Ended:
+    start = _begun(job, dataset)
+    missing = [config for config in job.configs if find_run(job.store, config, dataset.fingerprint) is None]
+    if not missing:
+        on_advance(job.steps)
+        return Ended("done")
+    # A stack that was begun goes on whole: without a member that is stored meanwhile its rounding would be another.
+    configs = job.configs if start is not None else tuple(missing)
+    done = sum(max(start.epoch - 1, 0) for _ in configs) if start is not None else 0
+    on_advance(min(job.steps - sum(config.epochs for config in configs) + done, job.steps))
+    last = time.monotonic()
+
+    def due() -> bool:
+        return stop() or time.monotonic() - last >= job.checkpoint_seconds
+
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        nonlocal last
+        try:
+            save_checkpoint(checkpoint, stack_file(job.store, configs, dataset.fingerprint))
+        except TableError as error:  # training may yet come to its end, and its runs are small
+            _log.warning("%s: training goes on without a checkpoint", error)
+        last = time.monotonic()
+        if stop() and checkpoint.epoch <= configs[0].epochs:
+            raise KeyboardInterrupt
+
+    def on_epoch(epoch: int, rows: list[Row | None]) -> None:
+        on_advance(len(rows) if epoch else 0)
+
+    runs = train(
+        configs,
+        dataset,
+        device=job.device,
+        threads=job.threads,
+        start=start,
+        due=due,
+        on_checkpoint=on_checkpoint,
+        on_epoch=on_epoch,
+    )
+    if any(run.outcome.state == "interrupted" for run in runs):
+        return Ended("interrupted")
+    return _store(job, runs, dataset.fingerprint)
+
+
+def _store(job: Job, runs: Sequence[Run], fingerprint: str) -> Ended:
+    """Store every run that can be stored, then tell of those that could not."""
+    lost: dict[int, TableError] = {}
+    for run in runs:
+        try:
+            put_run(job.store, run, fingerprint)
+        except TableError as error:
+            lost[job.configs.index(run.config)] = error
+    for member, problem in lost.items():
+        failed(replace(job, configs=(job.configs[member],)), problem)
+    return Ended("failed", _reason(next(iter(lost.values()))), tuple(lost)) if lost else Ended("done")
+
+
+def _begun(job: Job, dataset: Dataset) -> Checkpoint | None:
+    """The checkpoint of this very stack, or the members of the one that the job names; a damaged one is set aside."""
+    own = stack_file(job.store, job.configs, dataset.fingerprint)
+    for path in (own, job.checkpoint):
+        if path is None or not path.exists():
+            continue
+        try:
+            checkpoint = load_checkpoint(path)
+        except TableError as error:
+            _log.warning("%s: set aside as %s, its stack begins anew", error, set_aside(job.store, path))
+            continue
+        members = [config.key(checkpoint.fingerprint) for config in checkpoint.configs]
+        wanted = [config.key(dataset.fingerprint) for config in job.configs]
+        if set(wanted) <= set(members):
+            return checkpoint.take([members.index(key) for key in wanted], job.configs)
+    return None
+
+
+def failed(job: Job, error: Exception) -> Ended:
+    """Note in the store why a job's runs failed, and return that end."""
+    try:
+        fingerprint = _dataset(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation).fingerprint
+        for config in job.configs:
+            note_failure(job.store, config, fingerprint, _reason(error))
+    except Exception as second:  # the first error is the one to tell
+        _log.warning("the failure could not be noted in the store: %s", _one_line(second))
+    return Ended("failed", _reason(error), tuple(range(len(job.configs))))
+
+
+def _reason(error: Exception) -> str:
+    """An error of ours in its own words, any other with its kind and place."""
+    if isinstance(error, EdgechaosError):
+        return _one_line(error)
+    return f"{type(error).__name__}: {_one_line(error)} (at {_place(error)})"
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+@functools.lru_cache(maxsize=2)
+def _dataset(name: str, samples: int, validation: int) -> Dataset:
+    return load_dataset(name, samples=samples, validation=validation)
