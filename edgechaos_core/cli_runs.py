@@ -12,7 +12,7 @@ from edgechaos_core.runs import Run
 
 runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, verify and export stored runs.")
 
-FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 _PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, or a file GRID.yaml with base, vary and runs"
 
 
@@ -55,7 +55,12 @@ def sweep(
         plan = plan_sweep(configs, store, fingerprints(configs), how)
         print(planning.estimate(plan, device=device, threads=threads, workers=how.chosen_workers))
         return
-    _print_table(_summary(run_sweep(configs, store, how)), format)
+    try:
+        runs = run_sweep(configs, store, how)
+    except KeyboardInterrupt:
+        print("edgechaos: interrupted: the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    _print_table(_summary(runs), format)
 
 
 @runs_app.command("list")
@@ -175,6 +180,9 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
         for row in rows:
             print(json.dumps(row))
         return
+    if not rows:
+        print("no runs are stored")
+        return
     table = pd.DataFrame(rows)
     if len(table) > 1:
         known = [name for name in table if name in RunConfig.model_fields and table[name].notna().any()]
@@ -182,8 +190,7 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
         if common:
             print("all: " + ", ".join(f"{name} {value}" for name, value in common.items()))
         table = table.drop(columns=list(common))
-    if not table.empty:
-        for name in table.select_dtypes("float"):
-            if name not in RunConfig.model_fields:
-                table[name] = table[name].map("{:.5f}".format)
-        print(table.to_string(index=False, na_rep=""))
+    for name in table.select_dtypes("float"):
+        if name not in RunConfig.model_fields:
+            table[name] = table[name].map("{:.5f}".format)
+    print(table.to_string(index=False, na_rep=""))

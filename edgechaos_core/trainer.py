@@ -61,16 +61,16 @@ def train(
     with torch.inference_mode(), cpu_threads(threads):
         made_by = provenance(place, threads=threads, dtype=dtype)
         made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
-        training = _Training(configs, dataset, place, dtype, full_train_loss, made_by)
-        if start is not None:
-            training.restore(start)
+        training = _Training(configs, dataset, made_by)
         try:
+            training.begin(place, dtype, full_train_loss, start)
             training.run(on_epoch, due, on_checkpoint)
         except KeyboardInterrupt:
             for member, rows in enumerate(training.histories):
                 training.outcomes[member] = training.outcomes[member] or Outcome("interrupted", len(rows) - 1)
+    made_by = training.provenance()
     return [
-        Run(config, _history(rows, shared.epochs), outcome or Outcome("finished", shared.epochs), training.provenance())
+        Run(config, _history(rows, shared.epochs), outcome or Outcome("finished", shared.epochs), made_by)
         for config, rows, outcome in zip(configs, training.histories, training.outcomes, strict=True)
     ]
 
@@ -84,20 +84,18 @@ def shuffles(seeds: Sequence[int], epoch: int, samples: int) -> Tensor:
 class _Training:
     """A stack, its data and its place in training: ``batch`` mini-batches of epoch ``epoch`` are done."""
 
-    def __init__(
-        self,
-        configs: Sequence[RunConfig],
-        dataset: Dataset,
-        device: torch.device,
-        dtype: torch.dtype,
-        full_train_loss: bool,
-        made_by: dict[str, Any],
-    ) -> None:
-        config = configs[0]
-        self.configs, self.config, self.device = configs, config, device
-        self.seeds = [member.seed for member in configs]
-        self.full_train_loss, self.made_by, self.clock = full_train_loss, made_by, time.perf_counter()
-        self.fingerprint, self.samples = dataset.fingerprint, len(dataset.train)
+    def __init__(self, configs: Sequence[RunConfig], dataset: Dataset, made_by: dict[str, Any]) -> None:
+        self.configs, self.config, self.dataset = configs, configs[0], dataset
+        self.seeds, self.samples = [config.seed for config in configs], len(dataset.train)
+        self.made_by, self.clock = made_by, time.perf_counter()
+        self.epoch = self.batch = 0
+        self.histories: list[list[Row]] = [[] for _ in configs]
+        self.outcomes: list[Outcome | None] = [None for _ in configs]
+
+    def begin(self, device: torch.device, dtype: torch.dtype, full_train_loss: bool, start: Checkpoint | None) -> None:
+        """Lay out everything on the device, and take the place of a checkpoint if there is one to go on from."""
+        configs, config, dataset = self.configs, self.config, self.dataset
+        self.device, self.full_train_loss = device, full_train_loss
         self.training = resident(dataset.train, device, dtype)
         self.held_out = {"test": resident(dataset.test, device, dtype)}
         if dataset.validation:
@@ -123,9 +121,8 @@ class _Training:
         sizes = {config.batch_size, self.samples % config.batch_size or config.batch_size}
         self.workspaces = {size: Workspace(self.stack, size) for size in sizes}
         self.evaluation = Workspace(self.stack, EVALUATION_BATCH)
-        self.epoch = self.batch = 0
-        self.histories: list[list[Row]] = [[] for _ in configs]
-        self.outcomes: list[Outcome | None] = [None for _ in configs]
+        if start is not None:
+            self._restore(start)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -133,12 +130,12 @@ class _Training:
         weights = {f"weight.{i}": weight for i, weight in enumerate(self.stack.parameters)}
         return weights | self.optimizer.state | ({"log_p": self.log_p} if self.batch else {})
 
-    def restore(self, start: Checkpoint) -> None:
-        """Take the place of a checkpoint; raise ValueError for one of other settings, data or precision."""
+    def _restore(self, start: Checkpoint) -> None:
+        """Raise ValueError for a checkpoint of other settings, data or precision."""
         own, other = (
             [config.model_dump(exclude={"epochs"}) for config in part] for part in (self.configs, start.configs)
         )
-        if own != other or self.fingerprint != start.fingerprint:
+        if own != other or self.dataset.fingerprint != start.fingerprint:
             raise ValueError("the checkpoint is of other settings or data than the runs to go on with")
         self.epoch, self.batch = start.epoch, start.batch
         self.optimizer.steps = max(self.epoch - 1, 0) * -(-self.samples // self.config.batch_size) + self.batch
@@ -154,7 +151,7 @@ class _Training:
     def snapshot(self) -> Checkpoint:
         """Return a checkpoint of this moment, on the CPU."""
         tensors = {name: tensor.cpu() for name, tensor in self.tensors.items()}
-        place = (tuple(self.configs), self.fingerprint, self.epoch, self.batch)
+        place = (tuple(self.configs), self.dataset.fingerprint, self.epoch, self.batch)
         return Checkpoint(*place, self.histories, self.outcomes, tensors, self._this_part())
 
     def provenance(self) -> dict[str, Any]:

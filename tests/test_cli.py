@@ -65,7 +65,7 @@ def test_json_lines(tmp_path):
         name.decode(): json.loads(value) for name, value in pq.read_schema(out).metadata.items() if name[:1] in b"cop"
     }
     assert metadata["config"] == parse_config({"samples": 500, "width": 32, "epochs": 2}).model_dump()
-    assert metadata["outcome"] == {"state": "finished", "epoch": 2, "detail": ""}
+    assert metadata["outcome"] == {"state": "finished", "epoch": 2, "detail": "", "J_squared": None}
     assert set(metadata["provenance"]) >= {"data_sha256", "code_version", "torch_version", "device", "started"}
 
 

@@ -185,7 +185,8 @@ def test_divergence_is_an_outcome(small, settings):
         [config_of(epochs=50, **settings)], small(), on_epoch=lambda epoch, rows: seen.append((epoch, rows[0]))
     )[0]
     last = run.outcome.epoch
-    assert run.outcome == Outcome("diverged", last, f"NaN or Inf in epoch {last + 1}")
+    last_J = run.history["J_squared"].iloc[-1]
+    assert run.outcome == Outcome("diverged", last, f"NaN or Inf in epoch {last + 1}", last_J)
     assert run.history["epoch"].tolist() == list(range(last + 1))
     assert np.isfinite(run.history.to_numpy()).all()
     assert [epoch for epoch, _ in seen] == list(range(last + 2))  # ends with the epoch that failed

@@ -1,0 +1,216 @@
+"""The commands of many runs: sweep, and runs list, show, verify, export."""
+
+import io
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from edgechaos_core.runs import Run, load_run, save_run
+from edgechaos_core.store import Store, entries
+from edgechaos_core.sweep import SweepError
+from tests.test_cli import COMMAND, edgechaos  # noqa: F401 - a fixture
+from tests.test_runs import FINGERPRINT, run_of
+
+GRID = "base: {samples: 300, batch_size: 64, width: 16, epochs: 2}\nvary: {l2: [0, 1e-3]}\n"
+SERIAL = ["--backend", "serial"]
+
+
+@pytest.fixture
+def grid(tmp_path, folders):
+    path = tmp_path / "grid.yaml"
+    path.write_text(GRID)
+    return path
+
+
+def states(folders) -> list[str]:
+    return [entry.state for entry in entries(Store(folders[1]))]
+
+
+# sweep --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_prints_its_runs(edgechaos, grid, folders):  # noqa: F811
+    code, stdout, stderr = edgechaos("sweep", grid, "--seeds", "0:2", *SERIAL)
+    common, header, *rows = stdout.splitlines()
+    assert (code, stderr) == (0, "")
+    assert common.startswith("all: dataset fashion-mnist, samples 300, ")
+    assert header.split()[:4] == ["l2", "seed", "state", "epoch"]
+    assert [row.split()[1:4] for row in rows] == [[seed, "finished", "2"] for seed in "0101"]
+    assert states(folders) == ["finished"] * 4
+    assert edgechaos("sweep", grid, "--seeds", "0:2", *SERIAL) == (0, stdout, "")
+    code, lines, _ = edgechaos("sweep", grid, "--seeds", "0:2", "--format", "json", *SERIAL)
+    assert [json.loads(line)["l2"] for line in lines.splitlines()] == [0.0, 0.0, 1e-3, 1e-3]
+
+
+def test_a_dry_run_says_what_it_would_cost(edgechaos, grid, folders):  # noqa: F811
+    code, stdout, stderr = edgechaos("sweep", grid, "--seeds", "0:3", "--dry-run")
+    assert (code, stdout.count("\n"), stderr) == (0, 1, "")
+    assert stdout.startswith("6 runs, 0 of them stored; 1 stacks to train, 0 of them begun, 12 epochs: about ")
+    assert not folders[1].exists()
+    edgechaos("sweep", grid, "--seeds", "0:3", *SERIAL)
+    assert edgechaos("sweep", grid, "--seeds", "0:3", "--dry-run")[1] == "6 runs, 6 of them stored: nothing to train\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["fig9"], "unknown protocol 'fig9'"),
+        (["none.yaml"], "none.yaml cannot be read"),
+        (["fig2", "--seeds", "a"], "seeds"),
+        (["fig2", "--epochs", "0"], "epochs"),
+        (["fig2", "--samples", "70000"], "samples"),
+        (["fig2", "--backend", "slurm"], "choose from processes, serial, ray"),
+        (["fig2", "--workers", "0"], "workers"),
+        (["fig2", "--stack", "0"], "stack_members"),
+        (["fig2", "--device", "cuda:77"], "device"),
+        (["fig2", "--checkpoint-seconds", "-1"], "checkpoint_seconds"),
+        (["fig2", "--address", "auto"], "address"),
+        (["fig2", "--format", "xml"], "format"),
+        ([], "PROTOCOL"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_sweep_is_refused_in_one_line(edgechaos, folders, arguments, word):  # noqa: F811
+    code, stdout, stderr = edgechaos("sweep", *arguments)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert stderr.startswith("edgechaos: ")
+    assert word in stderr
+    assert not folders[1].exists()
+
+
+def test_a_failed_sweep_says_so(edgechaos, grid, monkeypatch):  # noqa: F811
+    def sweep(*_):
+        raise SweepError("1 of 2 runs failed, e.g. that one: no luck")
+
+    monkeypatch.setattr("edgechaos_core.sweep.sweep", sweep)
+    assert edgechaos("sweep", grid) == (1, "", "edgechaos: 1 of 2 runs failed, e.g. that one: no luck\n")
+
+
+def test_ctrl_c_and_the_same_command_again(grid, folders):
+    grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n")
+    command = [COMMAND, "sweep", grid, "--checkpoint-seconds", "0.2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while not list((folders[1] / "checkpoints").glob("*.safetensors")) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr == "edgechaos: interrupted: the same command goes on from here\n"
+    (entry,) = entries(Store(folders[1]))
+    assert entry.state == "interrupted"
+    done = max(entry.epoch, 1)
+    result = subprocess.run([*command, "--epochs", str(done)], capture_output=True, text=True, check=False)
+    assert (result.returncode, states(folders)) == (0, ["finished"])
+
+
+# runs ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(folders) -> list[Run]:
+    runs = [run_of(seed=1), run_of(seed=2, epochs=3), run_of(seed=3, state="diverged", reached=2)]
+    for run, folder in zip(runs, (folders[0], folders[1], folders[1])):
+        save_run(run, folder / f"{run.config.key(FINGERPRINT)}.parquet")
+    return runs
+
+
+def test_list(edgechaos, stored):  # noqa: F811
+    code, stdout, _ = edgechaos("runs", "list")
+    assert code == 0
+    assert stdout.count("finished") == 2
+    assert stdout.count("diverged") == 1
+    assert stdout.count("committed") == 1
+    code, stdout, _ = edgechaos("runs", "list", "--format", "json")
+    rows = [json.loads(line) for line in stdout.splitlines()]
+    assert {row["seed"]: (row["state"], row["epoch"], row["place"]) for row in rows} == {
+        1: ("finished", 5, "committed"),
+        2: ("finished", 3, "own"),
+        3: ("diverged", 2, "own"),
+    }
+
+
+def test_an_empty_store_lists_nothing(edgechaos, folders):  # noqa: F811
+    assert edgechaos("runs", "list") == (0, "no runs are stored\n", "")
+    assert edgechaos("runs", "list", "--format", "json") == (0, "", "")
+
+
+def test_show(edgechaos, stored):  # noqa: F811
+    key = stored[2].config.key(FINGERPRINT)
+    code, stdout, _ = edgechaos("runs", "show", key[:8])
+    assert code == 0
+    assert stdout.startswith(f"{key}  diverged at epoch 2")
+    assert "learning_rate    0.01" in stdout
+    assert "device           cpu" in stdout
+    assert f"{stored[2].history['J_squared'].iloc[-1]:.5f}" in stdout
+
+
+@pytest.mark.parametrize("key", ["", "zzz"])
+def test_show_of_nothing(edgechaos, stored, key):  # noqa: F811
+    code, stdout, stderr = edgechaos("runs", "show", key)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("edgechaos: no stored run has a key that begins with")
+
+
+@pytest.mark.parametrize("style", ["csv", "json", "parquet"])
+def test_export(edgechaos, stored, tmp_path, style):  # noqa: F811
+    out = tmp_path / f"table.{style}"
+    assert edgechaos("runs", "export", "--format", style, "--out", out) == (0, f"{out}\n", "")
+    read = {"csv": pd.read_csv, "json": lambda path: pd.read_json(path, lines=True), "parquet": pd.read_parquet}
+    table = read[style](out)
+    assert len(table) == sum(len(run.history) for run in stored)
+    for run in stored:
+        own = table[table["seed"] == run.config.seed]
+        assert own["J_squared"].to_numpy() == pytest.approx(run.history["J_squared"].to_numpy(), abs=1e-14)
+    code, _, stderr = edgechaos("runs", "export", "--format", style, "--out", out)
+    assert (code, stderr) == (2, f"edgechaos: --out: {out} exists: choose another name, or --force to replace it\n")
+    assert edgechaos("runs", "export", "--format", style, "--out", out, "--force")[0] == 0
+
+
+def test_export_to_a_pipe(stored):
+    keys = ["--key", stored[1].config.key(FINGERPRINT)]
+    result = subprocess.run([COMMAND, "runs", "export", *keys], capture_output=True, check=True)
+    assert pd.read_csv(io.BytesIO(result.stdout))["seed"].tolist() == [2] * 4
+
+
+def test_bad_exports(edgechaos, stored, tmp_path):  # noqa: F811
+    for arguments, code, word in [
+        (["--format", "parquet"], 2, "--out FILE.parquet is needed"),
+        (["--out", tmp_path / "table.txt"], 2, "--out must end in .csv"),
+        (["--out", tmp_path / "none" / "table.csv"], 2, "does not exist"),
+        (["--format", "xml"], 2, "format"),
+        (["--key", "0123"], 1, "no stored run has the key 0123"),
+    ]:
+        result = edgechaos("runs", "export", *arguments)
+        assert (result[0], result[1], result[2].count("\n")) == (code, "", 1)
+        assert word in result[2]
+
+
+def test_verify(edgechaos, grid, folders):  # noqa: F811
+    edgechaos("sweep", grid, *SERIAL)
+    folders[0].mkdir()
+    for path in folders[1].glob("*.parquet"):
+        path.rename(folders[0] / path.name)
+    code, stdout, stderr = edgechaos("runs", "verify", "--sample", "2")
+    assert (code, stderr) == (0, "")
+    assert stdout.count("epochs 0-1 trained again: agrees") == 2
+    assert stdout.endswith("2 files read, 2 trained again, 0 problems\n")
+    path = next(Path(folders[0]).iterdir())
+    run = load_run(path)
+    run.history["test_loss"] *= 1.01
+    save_run(run, path)
+    code, stdout, stderr = edgechaos("runs", "verify", "--sample", "2")
+    assert code == 1
+    assert stdout.endswith("2 files read, 2 trained again, 1 problems\n")
+    assert stderr.startswith(f"edgechaos: {path}: epochs 0-1 trained again: test_loss ")
+    assert edgechaos("runs", "verify", "--sample", "-1")[0] == 2
+
+
+def test_the_sweep_commands_are_listed(edgechaos):  # noqa: F811
+    assert "sweep" in edgechaos("--help")[1]
+    assert all(name in edgechaos("runs", "--help")[1] for name in ("list", "show", "verify", "export"))

@@ -1,0 +1,121 @@
+"""Grids of runs: the paper's protocols as published, overrides, and a reader's own YAML."""
+
+import pandas as pd
+import pytest
+
+from edgechaos_core.data import REPOSITORY
+from edgechaos_core.protocols import PROTOCOLS, parse_seeds, protocol, read_grid
+
+
+def test_fig3_is_the_published_table():
+    table = pd.read_csv(REPOSITORY / "data" / "published" / "fig3_slopes.csv", comment="#")
+    settings = {(row.learning_rate, row.momentum, row.batch_size) for row in table.itertuples()}
+    configs = protocol("fig3")
+    assert len(configs) == 28
+    assert {(config.learning_rate, config.momentum, config.batch_size) for config in configs} == settings
+    assert {(config.epochs, config.l2, config.samples) for config in configs} == {(50, 0.0, 60_000)}
+
+
+def test_the_other_figures_as_published():
+    (fig2,) = protocol("fig2")
+    assert (fig2.learning_rate, fig2.batch_size, fig2.momentum, fig2.epochs, fig2.l2) == (0.02, 32, 0.5, 501, 0.0)
+    fig4 = [(config.learning_rate, config.batch_size) for config in protocol("fig4")]
+    assert fig4 == [(0.005, 8), (0.01, 16), (0.02, 32), (0.04, 64), (0.08, 128)]
+    fig5 = [(config.epochs, config.learning_rate, config.momentum) for config in protocol("fig5")]
+    assert fig5 == [(501, 0.02, 0.5), (1001, 0.01, 0.5), (2001, 0.01, 0), (4001, 0.005, 0), (8001, 0.0025, 0)]
+    assert [config.l2 for config in protocol("fig6")] == [0, 1e-5, 5e-5, 9e-5, 1.5e-4, 3e-4, 5e-4, 1e-3]
+    for config in protocol("relu-adam"):
+        assert (config.activation, config.optimizer, config.learning_rate) == ("relu", "adam", 0.001)
+        assert (config.epochs, config.momentum) == (201, 0.9)
+    assert fig2 in protocol("fig4")
+    assert fig2 in protocol("fig5")
+    assert fig2 in protocol("fig6")
+
+
+def test_overrides():
+    assert [config.seed for config in protocol("fig2", seeds=(3, 1))] == [3, 1]
+    assert [config.epochs for config in protocol("fig5", epochs=125)] == [125, 250, 499, 998, 1996]
+    assert {config.samples for config in protocol("fig4", samples=1_000)} == {1_000}
+    assert {config.epochs for name in PROTOCOLS for config in protocol(name, epochs=1)} >= {1}
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("0:3", [0, 1, 2]), ("5:6", [5]), ("7", [7]), ("0,2,2,5", [0, 2, 5])])
+def test_seeds(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "3:3", "4:2", "-1", "0:", ":3", "1,", "0:3:2", "1.5", "0:99999999999"])
+def test_bad_seeds(text):
+    with pytest.raises(ValueError, match=r"seeds .*got '"):
+        parse_seeds(text)
+
+
+GRID = """
+base: {learning_rate: 2e-2, momentum: 0.5, epochs: 5}
+runs:
+  - {}
+  - {batch_size: 8, learning_rate: 0.005, seed: 7}
+vary:
+  l2: [0, 9e-5]
+"""
+
+
+def test_a_grid_of_ones_own(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text(GRID)
+    configs = protocol(str(path), seeds=(0, 1))
+    rows = [(config.learning_rate, config.batch_size, config.l2, config.seed) for config in configs]
+    assert rows == [
+        (0.02, 32, 0.0, 0),
+        (0.02, 32, 0.0, 1),
+        (0.02, 32, 9e-5, 0),
+        (0.02, 32, 9e-5, 1),
+        (0.005, 8, 0.0, 7),
+        (0.005, 8, 9e-5, 7),
+    ]
+    assert {config.momentum for config in configs} == {0.5}
+
+
+BAD_GRIDS = [
+    ("", "a grid has the parts base, vary, runs"),
+    ("[1, 2]", "a grid has the parts base, vary, runs"),
+    ("grid: {}", "a grid has the parts base, vary, runs"),
+    ("base: 3", "base must be settings"),
+    ("runs: []", "runs must be a list of settings"),
+    ("runs: {a: 1}", "runs must be a list of settings"),
+    ("vary: {l2: 3}", "vary must give a list of values"),
+    ("vary: {l2: []}", "vary must give a list of values"),
+    ("base: {rate: 1}", "unknown setting 'rate': choose from dataset, samples"),
+    ("vary: {rate: [1]}", "unknown setting 'rate'"),
+    ("base: {epochs: 0}", "epochs must be greater than or equal to 1, got 0"),
+    ("vary: {l2: [0, -1]}", "l2 must be greater than or equal to 0, got -1"),
+    ("base: {epochs: 1, epochs: 2}", "'epochs' is given twice"),
+    ("base: {epochs: 1", "is not valid YAML"),
+    ("base: !!python/object:os.system {}", "is not valid YAML"),
+    ("vary: {seed: &s [" + "1, " * 999 + "1], l2: *s, momentum: *s}", "a grid has at most 1,000,000 runs"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_GRIDS)
+def test_a_bad_grid_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        read_grid(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_grid(tmp_path):
+    for call, message in [
+        (lambda: protocol("fig7"), "unknown protocol 'fig7': choose from fig2, fig3, "),
+        (lambda: protocol(str(tmp_path / "none.yaml")), "none.yaml cannot be read: No such file"),
+        (lambda: protocol(f"{tmp_path}.yaml"), "cannot be read"),
+        (lambda: protocol("fig2", seeds=()), "at least one seed is needed"),
+        (lambda: protocol("fig2", epochs=0), "epochs must be at least 1, got 0"),
+        (lambda: protocol("fig2", samples=0), "samples must be greater than or equal to 1, got 0"),
+    ]:
+        with pytest.raises(ValueError, match=r".") as caught:
+            call()
+        assert message in str(caught.value)

@@ -1,0 +1,87 @@
+"""Committed runs are evidence: drawn afresh, trained again, compared; a doctored file is found."""
+
+from pathlib import Path
+
+import pytest
+
+from edgechaos_core import verify
+from edgechaos_core.data import load_dataset
+from edgechaos_core.runs import Run, load_run, parse_config, save_run
+from edgechaos_core.store import COMMITTED_RUNS, Store
+from edgechaos_core.trainer import train
+
+SETTINGS = {"samples": 300, "batch_size": 64, "width": 16, "epochs": 3}
+STORED = Store(Path("/nonexistent"), (COMMITTED_RUNS,))
+
+
+def test_every_committed_file_is_intact():
+    checks = list(verify.check_files(STORED))
+    assert len(checks) >= 47
+    assert verify.problems(checks) == []
+
+
+def test_committed_runs_drawn_afresh_train_again_to_the_same_numbers():
+    checks = list(verify.retrain_some(STORED, 2))
+    print([check.name for check in checks])  # shown if it fails: which were drawn
+    assert len(checks) == 2
+    assert verify.problems(checks) == []
+
+
+@pytest.fixture
+def stored(tmp_path) -> tuple[Store, Path]:
+    config = parse_config(SETTINGS)
+    run = train([config], load_dataset(samples=300))[0]
+    path = tmp_path / "committed" / f"{config.key(run.provenance['data_sha256'])}.parquet"
+    save_run(run, path)
+    return Store(tmp_path / "own", (path.parent,)), path
+
+
+def found(store: Store) -> list[str]:
+    return verify.problems([*verify.check_files(store), *verify.retrain_some(store, 5, epochs=2)])
+
+
+def test_an_honest_file_passes(stored):
+    assert found(stored[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "factor"), [("J_squared", 1.0001), ("J0", 1.1), ("test_loss", 0.999), ("test_accuracy", 1.01)]
+)
+def test_a_doctored_file_is_found(stored, column, factor):
+    store, path = stored
+    run = load_run(path)
+    run.history.loc[1, column] *= factor
+    save_run(run, path)  # with a digest that is right
+    problems = found(store)
+    assert len(problems) == 1
+    assert str(path) in problems[0]
+    assert f"{column} " in problems[0]
+    assert "at epoch 1" in problems[0]
+
+
+def test_a_run_under_another_name_or_of_other_settings_is_found(stored):
+    store, path = stored
+    run = load_run(path)
+    save_run(Run(run.config.model_copy(update={"learning_rate": 0.5}), run.history, run.outcome, run.provenance), path)
+    assert "its name is not the key of its settings and data" in found(store)[0]
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(1, 4)])
+def test_missing_epochs_are_found(stored, rows):
+    store, path = stored
+    run = load_run(path)
+    save_run(Run(run.config, run.history[rows].reset_index(drop=True), run.outcome, run.provenance), path)
+    assert any("epoch" in problem for problem in found(store))
+
+
+def test_a_damaged_file_is_found(stored):
+    store, path = stored
+    path.write_bytes(path.read_bytes()[:-7])
+    assert all(str(path) in problem for problem in found(store))
+    assert len(found(store)) == 2  # as a file, and when drawn
+
+
+@pytest.mark.parametrize(("sample", "epochs"), [(-1, 1), (1, 0)])
+def test_bad_arguments(sample, epochs):
+    with pytest.raises(ValueError, match="sample must be at least 0 and epochs at least 1"):
+        list(verify.retrain_some(STORED, sample, epochs=epochs))
