@@ -86,6 +86,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
     """
     try:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
     except ImportError:
         raise ValueError("backend 'ray' needs Ray: pip install 'edgechaos[ray]', or choose another backend") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -116,7 +117,8 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
         ended = work(Job.from_json(text), on_advance=lambda steps: progress.add.remote(number, steps))
         return ended.state, ended.detail, ended.members
 
-    progress = Progress.remote()  # type: ignore[attr-defined]
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    progress = Progress.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
     jobs: dict[int, Job] = {}
     active: dict[Any, int] = {}
     try:

@@ -19,14 +19,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.backends import BACKENDS, BackendName, processes, ray_tasks, serial
-from edgechaos_core.data import load_dataset
 from edgechaos_core.machine import parse_device
 from edgechaos_core.plan import Plan, Source, make_plan, source
 from edgechaos_core.progress import show_progress
 from edgechaos_core.runs import Run, RunConfig
 from edgechaos_core.store import Store, check_writable, find_run, open_store
 from edgechaos_core.tables import TableError
-from edgechaos_core.work import CHECKPOINT_SECONDS, Ended, Job, failed, prune_checkpoints, stack_file
+from edgechaos_core.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file, tidy
 
 _ATTEMPTS = 3  # at a job whose process died
 _ON_A_GPU = 64  # members of a stack on a GPU of unknown size
@@ -118,7 +117,7 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How) -> list[Run]:
             bar.update(max((bar.total or 0) - plan.epochs - bar.n, 0))  # others may have trained some
             if busy and plan.stacks:
                 time.sleep(_BUSY_SECONDS)
-        prune_checkpoints(store)
+        tidy(store)
     if failures:
         first, reason = next(iter(failures.items()))
         raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {first!r}: {reason}")
@@ -131,10 +130,7 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How) -> list[Run]:
 
 def fingerprints(configs: Sequence[RunConfig]) -> dict[Source, str]:
     """Return the data fingerprint of each source of data that configs name; raises what `load_dataset` raises."""
-    return {
-        (name, samples, validation): load_dataset(name, samples=samples, validation=validation).fingerprint
-        for name, samples, validation in dict.fromkeys(map(source, configs))
-    }
+    return {origin: dataset_of(*origin).fingerprint for origin in dict.fromkeys(map(source, configs))}
 
 
 def all_cores() -> int:

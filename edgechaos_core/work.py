@@ -82,6 +82,12 @@ class Ended:
     members: tuple[int, ...] = ()
 
 
+@functools.lru_cache(maxsize=2)
+def dataset_of(name: str, samples: int, validation: int) -> Dataset:
+    """Load a data set as `load_dataset` does, and keep it for the next job of this process."""
+    return load_dataset(name, samples=samples, validation=validation)
+
+
 def work(
     job: Job, *, on_advance: Callable[[int], object] = lambda _: None, stop: Callable[[], bool] = lambda: False
 ) -> Ended:
@@ -91,7 +97,7 @@ def work(
     not an exception: where it concerns the runs it is noted in the store.
     """
     try:
-        dataset = _dataset(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation)
+        dataset = dataset_of(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation)
         with reserved(job.store, [config.key(dataset.fingerprint) for config in job.configs]) as ours:
             return _train(job, dataset, on_advance, stop) if ours else Ended("busy")
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
@@ -108,11 +114,17 @@ def stack_file(store: Store, configs: Sequence[RunConfig], fingerprint: str) -> 
     return store.checkpoints / f"{hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]}.safetensors"
 
 
-def prune_checkpoints(store: Store) -> None:
-    """Delete checkpoints of stacks whose runs are all stored, the oldest first, until they take ``KEPT_BYTES``."""
+def tidy(store: Store) -> None:
+    """Delete what nothing needs: half-written files of killed processes, and checkpoints beyond ``KEPT_BYTES``.
+
+    The latter are those of stacks whose runs are all stored, the oldest first.
+    """
     kept: list[tuple[float, int, Path]] = []
     with store.locked():
         held = _reserved_keys(store.folder / "reservations")
+        if not held:  # no live process is writing: only a reservation's holder does without the lock
+            for path in store.folder.rglob(".*"):
+                path.unlink(missing_ok=True)
         for path in store.checkpoints.glob("*.safetensors"):
             try:
                 checkpoint = peek_checkpoint(path)
@@ -250,7 +262,7 @@ def _begun(job: Job, dataset: Dataset) -> Checkpoint | None:
 def failed(job: Job, error: Exception) -> Ended:
     """Note in the store why a job's runs failed, and return that end."""
     try:
-        fingerprint = _dataset(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation).fingerprint
+        fingerprint = dataset_of(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation).fingerprint
         for config in job.configs:
             note_failure(job.store, config, fingerprint, _reason(error))
     except Exception as second:  # the first error is the one to tell
@@ -272,8 +284,3 @@ def _place(error: Exception) -> str:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
-
-
-@functools.lru_cache(maxsize=2)
-def _dataset(name: str, samples: int, validation: int) -> Dataset:
-    return load_dataset(name, samples=samples, validation=validation)
