@@ -13,7 +13,7 @@ CUT = $(BIN)/edgechaos phase-diagram --neurons $${size%:*} --draws $${size\#*:} 
 	--out data/phase-diagrams/cut-$(1)-$${size%:*}.parquet || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser book test lint bench freeze diagrams picture serve clean
+.PHONY: help setup browser book test lint torture bench freeze diagrams picture serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,9 +42,13 @@ lint: setup ## ruff (format and lint) and mypy
 browser: setup
 	@$(BIN)/python -m tests.browser
 
-bench: setup ## measure trainer and phase diagram against their bounds and against the plain ways
+torture: setup ## kill, starve and damage sweeps: 200 kills, every write, full disks, a Ray cluster losing a node
+	@$(BIN)/python -m tests.torture
+
+bench: setup ## measure trainer, phase diagram and store against their bounds and against the plain ways
 	@$(BIN)/python -m tests.bench_trainer
 	@$(BIN)/python -m tests.bench_probes
+	@$(BIN)/python -m tests.bench_store
 
 freeze: setup ## keep the chapters' outputs as the reference that nbval compares with
 	@$(BIN)/edgechaos book --profile quick --freeze

@@ -146,7 +146,10 @@ def load_run(path: Path) -> Run:
 def peek_run(path: Path) -> Run:
     """Read all of a run but its history, which is left empty, and without verifying it; errors likewise."""
     with named_errors(path, "run file"):
-        return _parse(pd.DataFrame(), read_metadata(path))
+        return _parse(_NOTHING, read_metadata(path))
+
+
+_NOTHING = pd.DataFrame()
 
 
 def cut_run(run: Run, config: RunConfig) -> Run:

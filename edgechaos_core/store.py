@@ -10,7 +10,6 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from filelock import FileLock
 from edgechaos_core.checkpoints import peek_checkpoint
 from edgechaos_core.data import REPOSITORY, cache_folder
 from edgechaos_core.runs import Outcome, Run, RunConfig, cut_run, load_run, peek_run, run_bytes
-from edgechaos_core.tables import TableError, named_errors, write_whole
+from edgechaos_core.tables import TableError, named_errors, read_arrow, write_whole
 
 COMMITTED_RUNS = REPOSITORY / "data" / "runs"
 STORE_VARIABLE = "EDGECHAOS_STORE"
@@ -201,9 +200,8 @@ def entries(store: Store) -> list[Entry]:
     """
     found: dict[str, Entry] = {}
     for folder in (store.folder, *reversed(store.layers)):
-        with ThreadPoolExecutor() as pool:
-            for entry in pool.map(_entry, sorted(folder.glob("*.parquet"))):
-                found[entry.key] = Entry(**vars(entry) | {"committed": folder in store.layers})
+        for path in folder.glob("*.parquet"):
+            found[path.stem] = _entry(path, committed=folder in store.layers)
     for path in sorted(store.checkpoints.glob("*.safetensors")):
         try:
             checkpoint = peek_checkpoint(path)
@@ -231,27 +229,28 @@ def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
     if missing:
         raise TableError(f"no stored run has the key {missing[0]}: see edgechaos runs list")
     wanted = sorted(paths) if keys is None else list(keys)
-    with ThreadPoolExecutor() as pool:
-        runs = list(pool.map(load_run, (paths[key] for key in wanted)))
     settings = list(RunConfig.model_fields)
-    if not runs:
+    if not wanted:
         return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])
-    lengths = [len(run.history) for run in runs]
-    values = pd.DataFrame([run.config.model_dump() for run in runs]).drop(columns="epochs")
-    values.insert(0, "key", wanted)
-    values["outcome"] = [run.outcome.state for run in runs]
-    repeated = values.loc[values.index.repeat(lengths)].reset_index(drop=True)
-    tables = [pa.Table.from_pandas(run.history, preserve_index=False) for run in runs]
+    tables, rows = [], []
+    for key in wanted:
+        with named_errors(paths[key], "run file"):
+            table, metadata = read_arrow(paths[key])
+            tables.append(table)
+            outcome = json.loads(metadata["outcome"])["state"]
+            rows.append({"key": key, **json.loads(metadata["config"]), "outcome": outcome})
+    values = pd.DataFrame(rows)[["key", *settings, "outcome"]].drop(columns="epochs")
+    repeated = values.loc[values.index.repeat([len(table) for table in tables])].reset_index(drop=True)
     history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
     return pd.concat([repeated, history], axis=1)
 
 
-def _entry(path: Path) -> Entry:
+def _entry(path: Path, *, committed: bool) -> Entry:
     try:
         run = peek_run(path)
     except TableError as error:
-        return Entry(path.stem, "damaged", -1, path, False, None, str(error))
-    return Entry(path.stem, run.outcome.state, run.outcome.epoch, path, False, run, run.outcome.detail)
+        return Entry(path.stem, "damaged", -1, path, committed, None, str(error))
+    return Entry(path.stem, run.outcome.state, run.outcome.epoch, path, committed, run, run.outcome.detail)
 
 
 def _load_intact(store: Store, path: Path) -> Run | None:

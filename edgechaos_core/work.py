@@ -177,6 +177,9 @@ def _reserved_keys(folder: Path) -> set[str]:
         except Timeout:
             with named_errors(note, "reservation"):
                 held.update(json.loads(note.read_bytes()))
+    for lock_file in folder.glob("*.lock"):
+        if not lock_file.with_suffix(".json").exists():  # killed while giving its reservation back
+            lock_file.unlink()
     return held
 
 

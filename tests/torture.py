@@ -1,6 +1,6 @@
 """Faults at random instants and at every instant: what a sweep must survive with nothing lost, torn or done twice.
 
-``python -m tests.torture [--quick]`` runs all of it and prints counts; test_torture.py runs a little of it. A sweep is
+``python -m tests.torture`` runs all of it and prints counts, with ``--few`` a little (test_torture.py). A sweep is
 run in a forked process, so that it can be killed; its store is then compared, run by run and bit by bit, with one that
 was left in peace.
 """
@@ -295,17 +295,17 @@ def _wait(condition: Callable[[], object]) -> None:
 def main() -> None:
     """Run everything and print counts."""
     parser = argparse.ArgumentParser(description="Torture sweeps.")
-    parser.add_argument("--quick", action="store_true", help="a tenth of it")
-    quick = parser.parse_args().quick
+    parser.add_argument("--few", action="store_true", help="a tenth of it, and no Ray cluster: what `make test` runs")
+    few = parser.parse_args().few
     wanted = reference()
-    for part in (
-        lambda: kills_at_random(20 if quick else 200, wanted),
-        lambda: faults_at_every_operation("kill", wanted, every=7 if quick else 1),
-        lambda: faults_at_every_operation("full disk", wanted, every=7 if quick else 1, fail=no_space),
-        lambda: damage_everywhere(8 if quick else 100),
+    parts: list[Callable[[], str]] = [
+        lambda: kills_at_random(20 if few else 200, wanted),
+        lambda: faults_at_every_operation("kill", wanted, every=7 if few else 1),
+        lambda: faults_at_every_operation("full disk", wanted, every=7 if few else 1, fail=no_space),
+        lambda: damage_everywhere(8 if few else 100),
         lambda: many_processes(8, wanted),
-        ray_cluster,
-    ):
+    ]
+    for part in parts if few else [*parts, ray_cluster]:
         clock = time.perf_counter()
         print(f"{part()} ({time.perf_counter() - clock:.0f} s)", flush=True)
 
