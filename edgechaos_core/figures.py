@@ -154,13 +154,15 @@ def plot_edge_against_size(cuts: Sequence[Diagram], column: Literal["lyapunov_ex
 
 def interactive_diagram(diagram: Diagram) -> str:
     """Return both maps as a page element (plotly), with the values of a cell under the pointer; needs plotly.min.js."""
-    panels = make_subplots(1, 2, subplot_titles=("asymptotic distance / √N", "largest Lyapunov exponent"))
+    panels = make_subplots(
+        2, 1, vertical_spacing=0.12, subplot_titles=("asymptotic distance / √N", "largest Lyapunov exponent")
+    )
     ratios = np.linspace(diagram.config.ratio_from, diagram.config.ratio_to, 121)
     edge = [edge_of_chaos(ratio, diagram.config.activation) for ratio in ratios]
-    for column, (name, scale, look) in enumerate(
+    for row, (name, scale, look) in enumerate(
         [
-            ("distance", diagram.config.neurons**0.5, {"colorscale": "Viridis", "colorbar_x": 0.44}),
-            ("lyapunov_exponent", 1, {"colorscale": "RdBu_r", "zmid": 0}),
+            ("distance", diagram.config.neurons**0.5, {"colorscale": "Viridis", "colorbar_y": 0.78}),
+            ("lyapunov_exponent", 1, {"colorscale": "RdBu_r", "zmid": 0, "colorbar_y": 0.22}),
         ],
         start=1,
     ):
@@ -171,14 +173,15 @@ def interactive_diagram(diagram: Diagram) -> str:
             y=cells.index.to_numpy().round(4),
             z=(cells.to_numpy() / scale).round(4),
             hovertemplate=hover,
+            colorbar_len=0.48,
             **look,
         )
         line = plotly.graph_objects.Scatter(
             x=ratios, y=edge, mode="lines", line={"color": "black", "dash": "dash"}, name="theory", showlegend=False
         )
-        panels.add_trace(heat, 1, column).add_trace(line, 1, column)
+        panels.add_trace(heat, row, 1).add_trace(line, row, 1)
     panels.update_xaxes(title="J<sub>0</sub>/J").update_yaxes(title="1/J", range=[0, diagram.config.inverse_j_to])
-    panels.update_layout(height=420, margin={"l": 50, "r": 10, "t": 40, "b": 50}, paper_bgcolor="rgba(0,0,0,0)")
+    panels.update_layout(height=800, margin={"l": 50, "r": 10, "t": 40, "b": 50}, paper_bgcolor="rgba(0,0,0,0)")
     return str(
         panels.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False})
     )

@@ -1,7 +1,12 @@
 """Whether progress bars (tqdm, on stderr) are wanted, and how lengths of time are said."""
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
 
 PROGRESS_VARIABLE = "EDGECHAOS_PROGRESS"  # "1": show progress bars although stderr is not a terminal
 
@@ -9,6 +14,23 @@ PROGRESS_VARIABLE = "EDGECHAOS_PROGRESS"  # "1": show progress bars although std
 def show_progress() -> bool:
     """Tell whether progress bars are wanted: stderr is a terminal, or the caller relays it to one."""
     return sys.stderr.isatty() or os.environ.get(PROGRESS_VARIABLE) == "1"
+
+
+@contextmanager
+def notes_above_bar(log: logging.Logger) -> Iterator[None]:
+    """Let notes of ``log`` on stderr appear above a progress bar instead of in it."""
+
+    class Above(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tqdm.write(shown.format(record) if shown else record.getMessage(), file=sys.stderr)
+
+    before = log.handlers
+    shown = next((handler for handler in before if isinstance(handler, logging.StreamHandler)), None)
+    log.handlers = [Above(), *(handler for handler in before if handler is not shown)]
+    try:
+        yield
+    finally:
+        log.handlers = before
 
 
 def duration(seconds: float) -> str:

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.backends import BACKENDS, BackendName, processes, ray_tasks, serial
 from edgechaos_core.machine import parse_device
 from edgechaos_core.plan import Plan, Source, make_plan, source
-from edgechaos_core.progress import show_progress
+from edgechaos_core.progress import notes_above_bar, show_progress
 from edgechaos_core.runs import Run, RunConfig
 from edgechaos_core.store import Store, check_writable, find_run, open_store
 from edgechaos_core.tables import TableError
@@ -110,7 +109,7 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How) -> list[Run]:
     plan = plan_sweep(configs, store, prints, how)
     if plan.stacks:
         check_writable(store)
-    with logging_redirect_tqdm([_log]), _bar(plan) as bar:
+    with notes_above_bar(_log), _bar(plan) as bar:
         while plan.stacks:
             busy = _run(plan, store, prints, how, bar, failures)
             plan = plan_sweep([config for config in configs if config not in failures], store, prints, how)
