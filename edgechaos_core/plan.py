@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edgechaos_core.data import CLASSES, PIXELS, TEST_SAMPLES, Dataset, Split
 from edgechaos_core.machine import parse_device
 from edgechaos_core.measure import EVALUATION_BATCH
 from edgechaos_core.progress import duration
-from edgechaos_core.runs import RunConfig, peek_run
+from edgechaos_core.runs import Run, RunConfig, load_run, peek_run
 from edgechaos_core.store import Store
 from edgechaos_core.tables import TableError
 from edgechaos_core.trainer import OWN_SETTINGS, train
@@ -62,15 +62,16 @@ def make_plan(
     *,
     device: str = "cpu",
     stack_members: int | None = None,
+    trusting: bool = True,
 ) -> Plan:
     """Plan the runs of a grid: drop what is stored, take up what was begun, and stack the rest.
 
     Members of a stack share shapes, batch size and epochs; there are ``stack_members`` of them at most, by default as
     many as the device has memory for, on a CPU one unless networks are small. Stacks with most work come first. Files
-    of the store are believed here; training verifies them.
+    of the store are read whole and verified unless ``trusting``.
     """
     keys = {config.key(fingerprints[source(config)]): config for config in sorted(configs, key=lambda c: c.epochs)}
-    stored = _stored(store, keys)
+    stored = _stored(store, keys, peek_run if trusting else load_run)
     missing = {key: config for key, config in keys.items() if key not in stored}
     stacks: list[StackPlan] = []
     for begun in _begun(store, keys, missing):
@@ -151,14 +152,14 @@ def epoch_seconds(config: RunConfig, members: int, device: str, threads: int) ->
     return step * -(-config.samples // config.batch_size) + rest
 
 
-def _stored(store: Store, keys: Mapping[str, RunConfig]) -> set[str]:
+def _stored(store: Store, keys: Mapping[str, RunConfig], read: Callable[[Path], Run]) -> set[str]:
     """The keys whose stored run is long enough."""
     stored: set[str] = set()
     for folder in (*store.layers, store.folder):
         names = {path.stem for path in folder.glob("*.parquet")}
         for key in names & (keys.keys() - stored):
             try:
-                outcome = peek_run(folder / f"{key}.parquet").outcome
+                outcome = read(folder / f"{key}.parquet").outcome
             except TableError:
                 continue  # whoever trains it sets it aside
             if outcome.state == "diverged" or outcome.epoch >= keys[key].epochs:

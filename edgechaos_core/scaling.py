@@ -1,12 +1,16 @@
 """The laws of training in the ordered phase: J^2 grows by A per epoch, ``J^2 = J^2(0) + A epoch``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from edgechaos_core.runs import RunConfig
+
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one
+ORDERED = (0.3, 1.0)  # J^2 of the ordered phase, from beyond the first jump to the edge
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,46 @@ def over_seeds(values: list[float], confidence: float = 0.95) -> Interval:
     mean = float(np.mean(values))
     half = float(stats.sem(values) * stats.t.ppf((1 + confidence) / 2, len(values) - 1))
     return Interval(mean, mean - half, mean + half, len(values))
+
+
+def scale_factor(config: RunConfig) -> float:
+    """Return ``eta / ((1 - alpha) B)``: the speed of training in the ordered phase, up to the paper's c."""
+    return config.learning_rate / ((1 - config.momentum) * config.batch_size)
+
+
+def ordered_growth(history: pd.DataFrame) -> Line:
+    """Fit J^2 against epoch over the ordered phase, told by the data: from J^2 = 0.3, past the first jump, up to 1.
+
+    The same stretch of the way for every setting, however many epochs it takes. nan where the history does not pass
+    J^2 = 1, or passes the stretch in fewer than three epochs.
+    """
+    J_squared = history["J_squared"].to_numpy()
+    end = int(np.argmax(J_squared > ORDERED[1])) if (J_squared > ORDERED[1]).any() else 0
+    rows = history[:end][J_squared[:end] >= ORDERED[0]]
+    return growth(rows, range(int(history["epoch"].max()) + 1))
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """The exponent of a power law with its 95% interval, and the number of settings it is fitted to."""
+
+    value: float
+    low: float
+    high: float
+    settings: int
+
+
+def exponent(x: Sequence[float], slopes: Sequence[float], confidence: float = 0.95) -> Exponent:
+    """Fit ``slopes`` to a power of ``x`` by linear regression of the logarithms; Student's t interval of the slope.
+
+    Settings whose slope is nan are left out. Raises ValueError for fewer than three others or values that are not
+    positive.
+    """
+    known = [(a, b) for a, b in zip(x, slopes, strict=True) if not np.isnan(b)]
+    if len(known) < 3:
+        raise ValueError(f"an exponent needs at least three settings with a slope, got {len(known)}")
+    if min(min(pair) for pair in known) <= 0:
+        raise ValueError("an exponent needs values and slopes that are positive")
+    fit = stats.linregress(*np.log(np.array(known)).T)
+    half = float(fit.stderr * stats.t.ppf((1 + confidence) / 2, len(known) - 2))
+    return Exponent(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, len(known))

@@ -91,7 +91,7 @@ def open_store() -> Store:
 def check_writable(store: Store) -> None:
     """Raise TableError naming the folder, and what to do, where the store cannot be written: before any training."""
     with store.locked(), _writable(store.folder):
-        probe = store.folder / ".probe"
+        probe = store.folder / "probe"
         write_whole(probe, b"")
         probe.unlink()
 
@@ -105,10 +105,14 @@ def find_run(store: Store, config: RunConfig, fingerprint: str) -> Run | None:
     for folder in (*store.layers, store.folder):
         path = folder / f"{config.key(fingerprint)}.parquet"
         try:
-            run = _load_intact(store, path)
-        except TableError as error:
-            _log.warning("%s: its run is done again", error)
-            continue
+            run = load_run(path) if path.exists() else None
+        except TableError:
+            try:
+                with store.locked():  # another process may have mended it by now
+                    run = _load_intact(store, path)
+            except TableError as error:
+                _log.warning("%s: its run is done again", error)
+                continue
         if run is not None and (run.outcome.state == "diverged" or run.outcome.epoch >= config.epochs):
             return cut_run(run, config)
     return None
@@ -254,7 +258,10 @@ def _entry(path: Path, *, committed: bool) -> Entry:
 
 
 def _load_intact(store: Store, path: Path) -> Run | None:
-    """Load a run; None where there is none or its damaged file was set aside; TableError for a committed one."""
+    """Load a run; None where there is none or its damaged file was set aside; TableError for a committed one.
+
+    The store must be locked.
+    """
     if not path.exists():
         return None
     try:

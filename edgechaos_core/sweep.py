@@ -102,17 +102,21 @@ def obtain(
     return [run for run in runs if run is not None]
 
 
-def sweep(configs: Sequence[RunConfig], store: Store, how: How) -> list[Run]:
-    """Train what a store lacks of a grid, store it, and return one run per config, in order; errors as for `obtain`."""
+def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: bool = True) -> list[Run]:
+    """Train what a store lacks of a grid, store it, and return one run per config, in order; errors as for `obtain`.
+
+    Files whose metadata say that they answer a config are believed at first; ``trusting`` False reads them all before.
+    """
     prints = fingerprints(configs)
     failures: dict[RunConfig, str] = {}
-    plan = plan_sweep(configs, store, prints, how)
+    plan = plan_sweep(configs, store, prints, how, trusting=trusting)
     if plan.stacks:
         check_writable(store)
     with notes_above_bar(_log), _bar(plan) as bar:
         while plan.stacks:
             busy = _run(plan, store, prints, how, bar, failures)
-            plan = plan_sweep([config for config in configs if config not in failures], store, prints, how)
+            left = [config for config in configs if config not in failures]
+            plan = plan_sweep(left, store, prints, how, trusting=trusting)
             bar.update(max((bar.total or 0) - plan.epochs - bar.n, 0))  # others may have trained some
             if busy and plan.stacks:
                 time.sleep(_BUSY_SECONDS)
@@ -122,8 +126,10 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How) -> list[Run]:
         raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {first!r}: {reason}")
     found = {config: find_run(store, config, prints[source(config)]) for config in dict.fromkeys(configs)}
     lost = [config for config, run in found.items() if run is None]
-    if lost:  # a file damaged between planning and loading
-        return sweep(configs, store, how)
+    if lost and not trusting:
+        raise SweepError(f"{lost[0]!r} was trained but cannot be read back from {store.folder}")
+    if lost:  # its file is damaged behind its metadata: read them all
+        return sweep(configs, store, how, trusting=False)
     return [run for config in configs if (run := found[config]) is not None]
 
 
@@ -137,12 +143,15 @@ def all_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def plan_sweep(configs: Sequence[RunConfig], store: Store, prints: dict[Source, str], how: How) -> Plan:
+def plan_sweep(
+    configs: Sequence[RunConfig], store: Store, prints: dict[Source, str], how: How, *, trusting: bool = True
+) -> Plan:
     """Plan what `sweep` would train."""
     if how.chosen_backend == "ray":  # the memory of its nodes is not known here: what does not fit is split
         members = how.stack_members or (_ON_A_GPU if how.device.startswith("cuda") else None)
-        return make_plan(configs, store, prints, stack_members=members)
-    return make_plan(configs, store, prints, device=how.device, stack_members=how.stack_members)
+        return make_plan(configs, store, prints, stack_members=members, trusting=trusting)
+    size = how.stack_members
+    return make_plan(configs, store, prints, device=how.device, stack_members=size, trusting=trusting)
 
 
 def _bar(plan: Plan) -> "tqdm[Any]":

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 import time
 import traceback
 import uuid
@@ -29,6 +30,9 @@ from edgechaos_core.trainer import train
 
 CHECKPOINT_SECONDS = 60.0
 KEPT_BYTES = 4_000_000_000  # of checkpoints of finished stacks, from which longer runs go on
+
+FOLDERS = ("checkpoints", "conflicts", "failed", "reservations")
+_SCRATCH = re.compile(r"\.[0-9a-f]{16,32}(-[0-9a-f]{8})?\.(parquet|safetensors|json)\.\w+")  # as write_whole names them
 
 _log = logging.getLogger("edgechaos")
 
@@ -123,8 +127,10 @@ def tidy(store: Store) -> None:
     with store.locked():
         held = _reserved_keys(store.folder / "reservations")
         if not held:  # no live process is writing: only a reservation's holder does without the lock
-            for path in store.folder.rglob(".*"):
-                path.unlink(missing_ok=True)
+            for folder in (store.folder, *(store.folder / name for name in FOLDERS)):
+                for path in folder.glob(".*"):
+                    if _SCRATCH.fullmatch(path.name):
+                        path.unlink()
         for path in store.checkpoints.glob("*.safetensors"):
             try:
                 checkpoint = peek_checkpoint(path)

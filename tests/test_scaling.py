@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.scaling import growth, least_test_loss, near_least, over_seeds, straightness
+from edgechaos_core.runs import parse_config
+from edgechaos_core.scaling import (
+    exponent,
+    growth,
+    least_test_loss,
+    near_least,
+    ordered_growth,
+    over_seeds,
+    scale_factor,
+    straightness,
+)
 
 ROUNDING = 1e-9  # relative error of a least-squares fit in float64
 
@@ -89,3 +99,34 @@ def test_one_seed_has_no_interval():
 def test_no_seeds_are_refused():
     with pytest.raises(ValueError, match="needs at least one value"):
         over_seeds([])
+
+
+def test_ordered_growth_takes_the_stretch_from_the_data():
+    def bent(epoch):  # a jump, the ordered phase with slope 0.05, then faster
+        return 0.25 if epoch == 0 else 0.28 + 0.05 * epoch if epoch < 15 else 1.0 + 0.2 * (epoch - 14)
+
+    assert ordered_growth(history_of(bent)).slope == pytest.approx(0.05, rel=ROUNDING)
+    assert np.isnan(ordered_growth(history_of(lambda epoch: 0.25 + 0.01 * epoch)).slope)  # ends at 0.75
+    assert np.isnan(ordered_growth(history_of(lambda epoch: 0.25 + 0.5 * epoch)).slope)  # passes in one epoch
+
+
+def test_exponents_of_made_up_laws():
+    x = np.geomspace(0.001, 0.1, 8)
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.01, 8))
+    fit = exponent(x, 3 * x**1.25 * noise)
+    assert fit.low < 1.25 < fit.high
+    assert fit.high - fit.low < 0.02
+    assert fit.settings == 8
+    exact = exponent([1, 2, 4, 8], [5, 10, np.nan, 40])
+    assert (exact.value, exact.settings) == (pytest.approx(1, rel=ROUNDING), 3)
+
+
+@pytest.mark.parametrize(("x", "slopes"), [([1, 2], [1, 2]), ([1, 2, 3], [1, np.nan, 2]), ([1, 2, 3], [1, -1, 2])])
+def test_no_exponent(x, slopes):
+    with pytest.raises(ValueError, match="an exponent needs"):
+        exponent(x, slopes)
+
+
+def test_scale_factor():
+    config = parse_config({"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32})
+    assert scale_factor(config) == pytest.approx(0.00125, rel=ROUNDING)

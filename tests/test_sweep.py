@@ -317,6 +317,35 @@ def test_a_damaged_run_alone_is_done_again(trained, folders, caplog):
     assert load_run(path).config == configs[1]
 
 
+def test_a_committed_run_damaged_behind_its_metadata_is_done_again(trained, folders, caplog):
+    run = obtain([config_of()], how=SERIAL)[0]
+    own = files(folders[1])[0]
+    committed = folders[0] / own.name
+    save_run(run, committed)
+    content = bytearray(committed.read_bytes())
+    content[8] ^= 1  # in the first page
+    committed.write_bytes(content)
+    own.unlink()
+    again = obtain([config_of()], how=SERIAL)[0]
+    assert again.history.equals(run.history)
+    assert f"git checkout -- {committed}" in caplog.text
+    assert committed.read_bytes() == content
+    assert own.exists()
+
+
+def test_only_half_written_files_of_ours_are_tidied_away(trained, folders):
+    obtain([config_of()], how=SERIAL)
+    own = files(folders[1])[0].name
+    foreign = [folders[1] / name for name in (".bashrc", ".config.json", "x/.0123456789abcdef.parquet.abc")]
+    ours = [folders[1] / f".{own}.x1_yz", folders[1] / "checkpoints" / f".{own[:16]}.safetensors.ab12"]
+    for path in [*foreign, *ours]:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    obtain([config_of(seed=1)], how=SERIAL)
+    assert all(path.exists() for path in foreign)
+    assert not any(path.exists() for path in ours)
+
+
 def test_kept_checkpoints_are_pruned_to_their_share(trained, folders, monkeypatch):
     monkeypatch.setattr(work, "KEPT_BYTES", 0)
     obtain([config_of()], how=SERIAL)
