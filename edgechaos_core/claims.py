@@ -121,7 +121,7 @@ def growth_laws(runs: Sequence[Run]) -> list[Claim]:
     for name, (label, quantity) in names.items():
         others = [other for other in names if other != name]
         own = {c: a for c, a in known.items() if all(getattr(c, other) == BASE_SETTING[other] for other in others)}
-        if len(own) < 3:
+        if len({getattr(config, name) for config in own}) < 3:
             continue
         factor = [scale_factor(config) / _BASE_FACTOR for config in own]
         fit = exponent(factor, list(own.values()))

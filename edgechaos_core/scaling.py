@@ -110,8 +110,8 @@ def exponent(x: Sequence[float], slopes: Sequence[float], confidence: float = 0.
     positive.
     """
     known = [(a, b) for a, b in zip(x, slopes, strict=True) if not np.isnan(b)]
-    if len(known) < 3:
-        raise ValueError(f"an exponent needs at least three settings with a slope, got {len(known)}")
+    if (distinct := len({a for a, _ in known})) < 3:
+        raise ValueError(f"an exponent needs at least three settings with a slope, got {distinct}")
     if min(min(pair) for pair in known) <= 0:
         raise ValueError("an exponent needs values and slopes that are positive")
     fit = stats.linregress(*np.log(np.array(known)).T)

@@ -7,7 +7,7 @@ import pytest
 from edgechaos_core import claims
 from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.runs import Outcome, Run, load_run, parse_config
-from edgechaos_core.scaling import growth
+from edgechaos_core.scaling import growth, ordered_growth
 from edgechaos_core.store import COMMITTED_RUNS
 
 COMMITTED = [load_run(path) for path in sorted(COMMITTED_RUNS.glob("*.parquet"))]
@@ -135,3 +135,39 @@ def test_c1_needs_cuts():
     cells = config.cells.assign(distance=0.0, lyapunov_exponent=0.0)
     with pytest.raises(ValueError, match="a cut has one column, got 2"):
         claims.edges_coincide([Diagram(config, cells)])
+
+
+PASSED = [run for run in COMMITTED if run.config.l2 == 0 and not np.isnan(ordered_growth(run.history).slope)]
+
+
+def test_the_laws_of_speed_hold_over_the_ordered_phase_in_the_committed_runs():
+    runs = [run for run in PASSED if run.config.seed == 0]
+    assert len(runs) >= 18  # Figs. 2 to 4
+    found = {claim.name: claim for claim in claims.growth_laws(runs)}
+    assert set(found) == {"C4", "C5", "C6", "C7"}
+    assert {claim.verdict for claim in found.values()} == {"holds"}
+    for name in ("C4", "C5", "C6"):
+        assert found[name].measured.mean == pytest.approx(1, abs=0.03)
+
+
+def test_every_published_slope_up_to_momentum_0_9_within_5_percent_over_the_ordered_phase():
+    ratios = {
+        run.config: ordered_growth(run.history).slope / published
+        for run in PASSED
+        if run.config.momentum <= 0.9 and not np.isnan(published := claims.published_slope(run, missing=np.nan))
+    }
+    assert len(ratios) >= 12
+    assert all(ratio == pytest.approx(1, abs=0.05) for ratio in ratios.values()), ratios
+
+
+def test_exponents_need_three_settings_each():
+    runs = [run for run in PASSED if run.config.learning_rate == 0.1]
+    assert [claim.name for claim in claims.growth_laws(runs)] == ["C7"]
+
+
+def test_a_slope_that_the_paper_lacks():
+    run = made_up(1.0)
+    other = Run(run.config.model_copy(update={"learning_rate": 0.3}), run.history, run.outcome)
+    assert claims.published_slope(other, missing=-1.0) == -1.0
+    with pytest.raises(ValueError, match="the paper has no slope for"):
+        claims.published_slope(other)
