@@ -260,6 +260,8 @@ def plot_constant(J_squared: "pd.Series[float]", c: "pd.Series[float]", ax: Axes
     ax.axhline(11, color="0.6", lw=3, alpha=0.6, zorder=0)
     ax.axvline(1, color=COLORS["edge"], ls="--", lw=1)
     ax.set(xscale="log", xlabel="$J^2$ at the end of the window", ylabel="$c$ over epochs 0-48")
+    ax.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    ax.minorticks_off()
     return ax
 
 
