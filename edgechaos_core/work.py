@@ -32,7 +32,8 @@ CHECKPOINT_SECONDS = 60.0
 KEPT_BYTES = 4_000_000_000  # of checkpoints of finished stacks, from which longer runs go on
 
 FOLDERS = ("checkpoints", "conflicts", "failed", "reservations")
-_SCRATCH = re.compile(r"\.[0-9a-f]{16,32}(-[0-9a-f]{8})?\.(parquet|safetensors|json)\.\w+")  # as write_whole names them
+# As write_whole names what it has not renamed yet.
+_SCRATCH = re.compile(r"\.(probe|[0-9a-f]{16,32}(-[0-9a-f]{8})?\.(parquet|safetensors|json))\.\w+")
 
 _log = logging.getLogger("edgechaos")
 

@@ -337,7 +337,8 @@ def test_only_half_written_files_of_ours_are_tidied_away(trained, folders):
     obtain([config_of()], how=SERIAL)
     own = files(folders[1])[0].name
     foreign = [folders[1] / name for name in (".bashrc", ".config.json", "x/.0123456789abcdef.parquet.abc")]
-    ours = [folders[1] / f".{own}.x1_yz", folders[1] / "checkpoints" / f".{own[:16]}.safetensors.ab12"]
+    ours = [folders[1] / f".{own}.x1_yz", folders[1] / ".probe.x1_yz"]
+    ours += [folders[1] / "checkpoints" / f".{own[:16]}.safetensors.ab12"]
     for path in [*foreign, *ours]:
         path.parent.mkdir(exist_ok=True)
         path.touch()
