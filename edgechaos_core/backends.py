@@ -2,7 +2,8 @@
 
 A backend takes jobs from the left of a deque until it is empty and nothing is under way, and tells through two
 callbacks how far each has come and how it ended; the latter may put further jobs into the deque. When it is left by
-Ctrl-C, every job under way has written a checkpoint; a second Ctrl-C does not wait for that.
+Ctrl-C, every job under way has written a checkpoint, and a second Ctrl-C does not wait for that; on Ray tasks are
+cancelled where they are, and their last checkpoint stands.
 """
 
 import json
@@ -96,7 +97,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
             _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
         except (OSError, RuntimeError, ValueError) as error:
-            raise EdgechaosError(f"no Ray cluster at {address!r} ({str(error).splitlines()[0]})") from error
+            raise EdgechaosError(f"no Ray cluster at {address!r} ({_first_line(error)})") from error
 
     @ray.remote(num_cpus=0)
     class Progress:
@@ -128,6 +129,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
                 number = len(jobs)
                 jobs[number] = job
                 needs = {"num_cpus": job.threads, "num_gpus": int(job.device.startswith("cuda"))}
+                _check_resources(ray.nodes(), needs)  # type: ignore[no-untyped-call]
                 active[task.options(**needs).remote(job.to_json(), number, progress)] = number
             ready, _ = ray.wait(list(active), timeout=0.5)
             for number, steps in ray.get(progress.take.remote()).items():
@@ -142,6 +144,14 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
             ray.shutdown()
 
 
+def _check_resources(nodes: list[dict[str, Any]], needs: dict[str, int]) -> None:
+    """Raise EdgechaosError if no node has what a task needs: Ray would wait for one to join, without a word."""
+    have = [node["Resources"] for node in nodes if node["Alive"]]
+    if not any(one.get("CPU", 0) >= needs["num_cpus"] and one.get("GPU", 0) >= needs["num_gpus"] for one in have):
+        wanted = f"{needs['num_cpus']} CPUs and {needs['num_gpus']} GPUs"
+        raise EdgechaosError(f"no node of the Ray cluster has {wanted}, which a stack needs: other threads or device?")
+
+
 def _knock(address: str | None) -> None:
     """Raise OSError unless something listens at HOST:PORT: Ray itself would wait for minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
@@ -153,9 +163,13 @@ def _ended(ray: Any, reference: Any) -> Ended:  # noqa: ANN401 - Ray's module an
     try:
         return Ended(*ray.get(reference))
     except ray.exceptions.OutOfMemoryError as error:
-        return Ended("out of memory", str(error).splitlines()[0])
+        return Ended("out of memory", _first_line(error))
     except ray.exceptions.RayError as error:
-        return Ended("died", f"{type(error).__name__}: {str(error).splitlines()[0]}")
+        return Ended("died", f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 class _Worker:

@@ -13,10 +13,13 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from edgechaos_core.runs import Outcome, Row, RunConfig, parse_config
 from edgechaos_core.tables import named_errors, write_whole
+
+_STATE = "state"  # the tensor that holds all but the tensors, as JSON
 
 
 @dataclass(frozen=True)
@@ -60,24 +63,29 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "outcomes": [outcome and vars(outcome) for outcome in checkpoint.outcomes],
         "made_by": checkpoint.made_by,
     }
-    text = json.dumps(state)
-    write_whole(path, safetensors.torch.save(tensors, {"state": text, "sha256": _digest(text, tensors)}))
+    # A tensor, and not metadata: safetensors refuses headers beyond 100 MB, which many long histories are.
+    tensors[_STATE] = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
+    write_whole(path, safetensors.torch.save(tensors, {"sha256": _digest(tensors)}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint back onto the CPU, verifying its digest. Raises TableError naming a missing or damaged file."""
     with named_errors(path, "checkpoint"), _plain_errors():
-        text, expected = _header(path)
+        path.stat()  # safetensors has an error of its own for a missing file
+        with safetensors.safe_open(path, framework="pt") as file:
+            expected = file.metadata()["sha256"]
         tensors = safetensors.torch.load(path.read_bytes())
-        if _digest(text, tensors) != expected:
+        if _digest(tensors) != expected:
             raise ValueError("its content does not match its SHA-256 digest")
-        return _parse(text, tensors)
+        return _parse(tensors.pop(_STATE), tensors)
 
 
 def peek_checkpoint(path: Path) -> Checkpoint:
     """Read all of a checkpoint but its tensors, which are left out, and without verifying it; errors likewise."""
     with named_errors(path, "checkpoint"), _plain_errors():
-        return _parse(_header(path)[0], {})
+        path.stat()
+        with safetensors.safe_open(path, framework="pt") as file:
+            return _parse(file.get_tensor(_STATE), {})
 
 
 @contextmanager
@@ -88,22 +96,15 @@ def _plain_errors() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
-def _header(path: Path) -> tuple[str, str]:
-    path.stat()  # safetensors has an error of its own for a missing file
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    return metadata["state"], metadata["sha256"]
-
-
-def _parse(text: str, tensors: dict[str, Tensor]) -> Checkpoint:
-    state = json.loads(text)
+def _parse(content: Tensor, tensors: dict[str, Tensor]) -> Checkpoint:
+    state = json.loads(content.numpy().tobytes())
     state["configs"] = tuple(parse_config(config) for config in state["configs"])
     state["outcomes"] = [outcome and Outcome(**outcome) for outcome in state["outcomes"]]
     return Checkpoint(tensors=tensors, **state)
 
 
-def _digest(text: str, tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())

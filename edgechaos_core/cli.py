@@ -52,7 +52,9 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         _refuse("interrupted", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        from edgechaos_core.work import out_of_memory
+
+        if not out_of_memory(error):
             raise
         _refuse(f"out of memory: try smaller settings ({error})", FAILED)
     sys.exit(code if isinstance(code, int) else 0)

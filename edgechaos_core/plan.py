@@ -74,7 +74,7 @@ def make_plan(
     stored = _stored(store, keys, peek_run if trusting else load_run)
     missing = {key: config for key, config in keys.items() if key not in stored}
     stacks: list[StackPlan] = []
-    for begun in _begun(store, keys, missing):
+    for begun in _begun(store, keys, missing) if missing else ():
         stacks.append(begun)
         for config in begun.configs:
             missing.pop(config.key(fingerprints[source(config)]), None)

@@ -96,17 +96,19 @@ def check_writable(store: Store) -> None:
         probe.unlink()
 
 
-def find_run(store: Store, config: RunConfig, fingerprint: str) -> Run | None:
+def find_run(store: Store, config: RunConfig, fingerprint: str, *, mend: bool = True) -> Run | None:
     """Return the stored run with these settings and at least as many epochs, cut to them; None where there is none.
 
-    A run that diverged serves any length. A damaged file counts as missing: the user's own is set aside, a committed
-    one is named in a warning with how to restore it.
+    A run that diverged serves any length. A damaged file counts as missing: if ``mend``, the user's own is set aside,
+    a committed one is named in a warning with how to restore it.
     """
     for folder in (*store.layers, store.folder):
         path = folder / f"{config.key(fingerprint)}.parquet"
         try:
             run = load_run(path) if path.exists() else None
         except TableError:
+            if not mend:
+                continue
             try:
                 with store.locked():  # another process may have mended it by now
                     run = _load_intact(store, path)
@@ -139,9 +141,10 @@ def put_run(store: Store, run: Run, fingerprint: str) -> Path:
                 continue
             difference = disagreement(other, run)
             if difference is not None:
-                content = run_bytes(run)
-                kept = store.folder / "conflicts" / f"{key}-{hashlib.sha256(content).hexdigest()[:8]}.parquet"
-                write_whole(kept, content)
+                result = hashlib.sha256(run.history.to_csv().encode() + str(run.outcome).encode()).hexdigest()
+                kept = store.folder / "conflicts" / f"{key}-{result[:8]}.parquet"  # the same again is kept once
+                if not kept.exists():
+                    write_whole(kept, run_bytes(run))
                 raise ConflictError(f"{stored} holds another result for the same settings ({difference}): kept {kept}")
             if len(other.history) >= len(run.history):
                 return stored
@@ -205,7 +208,9 @@ def entries(store: Store) -> list[Entry]:
     found: dict[str, Entry] = {}
     for folder in (store.folder, *reversed(store.layers)):
         for path in folder.glob("*.parquet"):
-            found[path.stem] = _entry(path, committed=folder in store.layers)
+            entry = _entry(path, committed=folder in store.layers)
+            if path.stem not in found or _worth(entry) >= _worth(found[path.stem]):
+                found[path.stem] = entry
     for path in sorted(store.checkpoints.glob("*.safetensors")):
         try:
             checkpoint = peek_checkpoint(path)
@@ -217,9 +222,12 @@ def entries(store: Store) -> list[Entry]:
             run = Run(config, pd.DataFrame(), Outcome("interrupted", epoch), checkpoint.made_by)
             found.setdefault(key, Entry(key, "interrupted", epoch, path, False, run))
     for path in sorted((store.folder / "failed").glob("*.json")):
-        with named_errors(path, "note of a failure"):
-            note = json.loads(path.read_bytes())
-        found.setdefault(path.stem, Entry(path.stem, "failed", -1, path, False, None, note["reason"]))
+        try:
+            with named_errors(path, "note of a failure"):
+                entry = Entry(path.stem, "failed", -1, path, False, None, json.loads(path.read_bytes())["reason"])
+        except TableError as error:
+            entry = Entry(path.stem, "damaged", -1, path, False, None, str(error))
+        found.setdefault(path.stem, entry)
     return [found[key] for key in sorted(found)]
 
 
@@ -228,7 +236,12 @@ def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
 
     Every file is verified; raises TableError naming a damaged one or a key that is not stored.
     """
-    paths = {path.stem: path for folder in (store.folder, *store.layers) for path in folder.glob("*.parquet")}
+    paths: dict[str, Path] = {}
+    for folder in (store.folder, *reversed(store.layers)):
+        for path in folder.glob("*.parquet"):
+            twice = path.stem in paths
+            if not twice or _worth(_entry(path, committed=True)) >= _worth(_entry(paths[path.stem], committed=True)):
+                paths[path.stem] = path
     missing = [key for key in keys or () if key not in paths]
     if missing:
         raise TableError(f"no stored run has the key {missing[0]}: see edgechaos runs list")
@@ -247,6 +260,11 @@ def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
     repeated = values.loc[values.index.repeat([len(table) for table in tables])].reset_index(drop=True)
     history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
     return pd.concat([repeated, history], axis=1)
+
+
+def _worth(entry: Entry) -> tuple[bool, bool, int]:
+    """Which of two files of one run to show: one that can be read, that ended by itself, that is longer."""
+    return entry.state != "damaged", entry.state == "diverged", entry.epoch
 
 
 def _entry(path: Path, *, committed: bool) -> Entry:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.backends import BACKENDS, BackendName, processes, ray_tasks, serial
-from edgechaos_core.machine import parse_device
+from edgechaos_core.machine import cpu_threads, parse_device
 from edgechaos_core.plan import Plan, Source, make_plan, source
 from edgechaos_core.progress import notes_above_bar, show_progress
 from edgechaos_core.runs import Run, RunConfig
@@ -64,8 +64,14 @@ class How:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not self.checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
-        if self.backend != "ray":  # the nodes of a cluster have devices of their own
+        if self.backend == "ray" and self.workers is not None:
+            raise ValueError(
+                "workers are for the backend 'processes': Ray trains as many stacks as its nodes have room"
+            )
+        if self.backend != "ray":  # the nodes of a cluster have devices and cores of their own
             parse_device(self.device)
+            with cpu_threads(self.threads):
+                pass
 
     @property
     def chosen_backend(self) -> BackendName:
@@ -108,27 +114,37 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: boo
     Files whose metadata say that they answer a config are believed at first; ``trusting`` False reads them all before.
     """
     prints = fingerprints(configs)
-    failures: dict[RunConfig, str] = {}
+    failures: dict[str, tuple[RunConfig, str]] = {}
+
+    def key(config: RunConfig) -> str:
+        return config.key(prints[source(config)])
+
     plan = plan_sweep(configs, store, prints, how, trusting=trusting)
     if plan.stacks:
         check_writable(store)
     with notes_above_bar(_log), _bar(plan) as bar:
         while plan.stacks:
-            busy = _run(plan, store, prints, how, bar, failures)
-            left = [config for config in configs if config not in failures]
+            busy, done = _run(plan, store, prints, how, bar, failures)
+            left = [config for config in configs if key(config) not in failures]
             plan = plan_sweep(left, store, prints, how, trusting=trusting)
+            lost = [config for stack in plan.stacks for config in stack.configs if key(config) in done]
+            if lost and not trusting:
+                where = f"{lost[0]!r} was trained but is not in {store.folder}"
+                raise SweepError(f"{where}: on a cluster, do all nodes share that folder?")
+            trusting = trusting and not lost  # read whole from now on
             bar.update(max((bar.total or 0) - plan.epochs - bar.n, 0))  # others may have trained some
             if busy and plan.stacks:
                 time.sleep(_BUSY_SECONDS)
+    if bar.total:
         tidy(store)
     if failures:
-        first, reason = next(iter(failures.items()))
-        raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {first!r}: {reason}")
+        config, reason = next(iter(failures.values()))
+        raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {config!r}: {reason}")
     found = {config: find_run(store, config, prints[source(config)]) for config in dict.fromkeys(configs)}
-    lost = [config for config, run in found.items() if run is None]
-    if lost and not trusting:
-        raise SweepError(f"{lost[0]!r} was trained but cannot be read back from {store.folder}")
-    if lost:  # its file is damaged behind its metadata: read them all
+    unread = [config for config, run in found.items() if run is None]
+    if unread and not trusting:
+        raise SweepError(f"{unread[0]!r} was trained but cannot be read back from {store.folder}")
+    if unread:  # its file is damaged behind its metadata: read them all
         return sweep(configs, store, how, trusting=False)
     return [run for config in configs if (run := found[config]) is not None]
 
@@ -165,15 +181,21 @@ def _run(
     prints: dict[Source, str],
     how: How,
     bar: "tqdm[Any]",
-    failures: dict[RunConfig, str],
-) -> bool:
-    """Run a plan's stacks once, splitting those that do not fit in memory; tell whether another process has some."""
+    failures: dict[str, tuple[RunConfig, str]],
+) -> tuple[bool, set[str]]:
+    """Run a plan's stacks once, splitting those that do not fit in memory, and note failures by key.
+
+    Tell whether another process has some of them, and the keys of those reported done.
+    """
     pending = deque(
         Job(stack.configs, store, how.device, how.threads, how.checkpoint_seconds, stack.checkpoint)
         for stack in plan.stacks
     )
     begun = {stack.configs: len(stack.configs) * stack.epoch for stack in plan.stacks}
-    busy = False
+    busy, done = False, set[str]()
+
+    def keys(configs: Sequence[RunConfig]) -> list[str]:
+        return [config.key(prints[source(config)]) for config in configs]
 
     def on_advance(job: Job, steps: int) -> None:
         known = min(begun.get(job.configs, 0), steps)
@@ -183,6 +205,8 @@ def _run(
     def on_end(job: Job, ended: Ended) -> None:
         nonlocal busy
         busy |= ended.state == "busy"
+        if ended.state == "done":
+            done.update(keys(job.configs))
         if ended.state in ("out of memory", "died") and len(job.configs) > 1:
             _log.warning("a stack of %d (%s): split in two", len(job.configs), ended.detail)
             own, middle = stack_file(store, job.configs, prints[source(job.configs[0])]), len(job.configs) // 2
@@ -193,9 +217,11 @@ def _run(
             _log.warning("%s: tried again", ended.detail)
             pending.appendleft(replace(job, attempt=job.attempt + 1))
         elif ended.state in ("out of memory", "died"):
-            failures.update(dict.fromkeys(job.configs, failed(job, EdgechaosError(ended.detail)).detail))
+            failed(job, EdgechaosError(ended.detail))
+            failures.update(zip(keys(job.configs), ((config, ended.detail) for config in job.configs)))
         elif ended.state == "failed":
-            failures.update({job.configs[member]: ended.detail for member in ended.members})
+            lost = [job.configs[member] for member in ended.members]
+            failures.update(zip(keys(lost), ((config, ended.detail) for config in lost)))
 
     match how.chosen_backend:
         case "serial":
@@ -204,4 +230,4 @@ def _run(
             processes(pending, on_advance, on_end, workers=min(how.chosen_workers, len(pending)))
         case "ray":
             ray_tasks(pending, on_advance, on_end, address=how.address)
-    return busy
+    return busy, done

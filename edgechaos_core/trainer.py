@@ -70,7 +70,7 @@ def train(
                 training.outcomes[member] = training.outcomes[member] or Outcome("interrupted", len(rows) - 1)
     made_by = training.provenance()
     return [
-        Run(config, _history(rows, shared.epochs), outcome or Outcome("finished", shared.epochs), made_by)
+        Run(config, _history(rows, shared.epochs), _outcome(outcome, shared.epochs), made_by)
         for config, rows, outcome in zip(configs, training.histories, training.outcomes, strict=True)
     ]
 
@@ -235,6 +235,11 @@ def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfi
     if wanted != given:
         raise ValueError(f"config and data set differ in (dataset, samples, validation): {wanted} against {given}")
     return configs[0]
+
+
+def _outcome(outcome: Outcome | None, epochs: int) -> Outcome:
+    """How a run of that many epochs ended: a checkpoint may have come further, and diverged beyond them."""
+    return Outcome("finished", epochs) if outcome is None or outcome.epoch >= epochs else outcome
 
 
 def _history(rows: list[Row], epochs: int) -> pd.DataFrame:

@@ -106,11 +106,17 @@ def work(
         with reserved(job.store, [config.key(dataset.fingerprint) for config in job.configs]) as ours:
             return _train(job, dataset, on_advance, stop) if ours else Ended("busy")
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
-        if isinstance(error, MemoryError) or "memory" in str(error):
+        if out_of_memory(error):
             return Ended("out of memory", _one_line(error))
         return failed(job, error)
     except Exception as error:  # a job must not take the others with it: the sweep tells of it at its end
         return failed(job, error)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Tell whether an error says that there is no memory left: torch has several ways to."""
+    said = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in said)
 
 
 def stack_file(store: Store, configs: Sequence[RunConfig], fingerprint: str) -> Path:
@@ -138,9 +144,9 @@ def tidy(store: Store) -> None:
             except TableError:
                 continue  # set aside when it is needed
             keys = {config.key(checkpoint.fingerprint) for config in checkpoint.configs}
-            stored = all((store.folder / f"{key}.parquet").exists() for key in keys)
-            ended = checkpoint.epoch > checkpoint.configs[0].epochs or all(checkpoint.outcomes)
-            if stored and ended and held.isdisjoint(keys):
+            wanted = [c.model_copy(update={"epochs": max(checkpoint.epoch - 1, 1)}) for c in checkpoint.configs]
+            stored = all(find_run(store, c, checkpoint.fingerprint, mend=False) for c in wanted)
+            if stored and held.isdisjoint(keys):
                 kept.append((path.stat().st_mtime, path.stat().st_size, path))
         excess = sum(size for _, size, _ in kept) - KEPT_BYTES
         for _, size, path in sorted(kept):
@@ -259,9 +265,14 @@ def _begun(job: Job, dataset: Dataset) -> Checkpoint | None:
             continue
         try:
             checkpoint = load_checkpoint(path)
-        except TableError as error:
-            _log.warning("%s: set aside as %s, its stack begins anew", error, set_aside(job.store, path))
-            continue
+        except TableError:
+            with job.store.locked():  # another process may have set it aside, or written it anew, by now
+                try:
+                    checkpoint = load_checkpoint(path)
+                except TableError as error:
+                    if path.exists():
+                        _log.warning("%s: set aside as %s, its stack begins anew", error, set_aside(job.store, path))
+                    continue
         members = [config.key(checkpoint.fingerprint) for config in checkpoint.configs]
         wanted = [config.key(dataset.fingerprint) for config in job.configs]
         if set(wanted) <= set(members):

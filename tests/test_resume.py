@@ -183,3 +183,20 @@ def test_files_that_are_no_checkpoints(tmp_path):
     path.write_bytes(safetensors.torch.save({"a": torch.zeros(2)}))
     with pytest.raises(TableError, match="not a readable checkpoint"):
         load_checkpoint(path)
+
+
+def test_a_run_that_diverges_beyond_what_was_asked_for_is_finished(small):
+    configs, data, kept = configs_of(epochs=4), small(), []
+    train(configs, data, on_checkpoint=kept.append)
+    beyond = Checkpoint(**{**vars(kept[0]), "outcomes": [Outcome("diverged", 3), None]})
+    short = train(configs_of(epochs=2), data, start=beyond)
+    assert [run.outcome for run in short] == [Outcome("finished", 2)] * 2
+    assert [len(run.history) for run in short] == [3, 3]
+
+
+def test_histories_beyond_a_header_of_safetensors(tmp_path):
+    rows = [{"epoch": epoch, "J_squared": 0.25, "filling": "x" * 1_000} for epoch in range(101_000)]
+    config = configs_of()[0]
+    long = Checkpoint((config,), "data", 5, 0, [rows], [None], {"weight.0": torch.zeros(1, 2)})
+    save_checkpoint(long, tmp_path / "stack.safetensors")
+    assert load_checkpoint(tmp_path / "stack.safetensors").histories == [rows]

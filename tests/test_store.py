@@ -353,3 +353,20 @@ def test_a_clock_that_goes_back_changes_nothing(store, monkeypatch):
     assert find_run(store, run_of(epochs=2).config, FINGERPRINT) is not None
     put_run(store, run_of(seed=7), FINGERPRINT)
     assert [entry.state for entry in entries(store)] == ["finished", "finished"]
+
+
+def test_the_longer_of_two_files_is_shown(store):
+    long = run_of(epochs=8)
+    keep(store.layers[0], Run(run_of(epochs=3).config, long.history[:4], Outcome("finished", 3)))
+    put_run(store, long, FINGERPRINT)
+    assert [(entry.epoch, entry.committed) for entry in entries(store)] == [(8, False)]
+    assert len(read_store(store)) == 9
+    file_of(store.layers[0], long).write_bytes(b"PAR1")
+    assert [entry.state for entry in entries(store)] == ["finished"]
+    assert len(read_store(store)) == 9
+
+
+def test_a_damaged_note_of_a_failure_is_listed(store):
+    stores.note_failure(store, run_of().config, FINGERPRINT, "no luck")
+    next((store.folder / "failed").iterdir()).write_text("{")
+    assert [entry.state for entry in entries(store)] == ["damaged"]

@@ -166,6 +166,10 @@ BAD_HOW = [
     ({"address": "auto"}, "address is that of a Ray cluster: it needs the backend 'ray'"),
     ({"workers": 0}, "workers must be at least 1, got 0"),
     ({"threads": 0}, "threads must be at least 1, got 0"),
+    (
+        {"backend": "ray", "workers": 2},
+        "workers are for the backend 'processes': Ray trains as many stacks as its nodes have room",
+    ),
     ({"stack_members": 0}, "stack_members must be at least 1, got 0"),
     ({"checkpoint_seconds": -1.0}, "checkpoint_seconds must be at least 0, got -1.0"),
     ({"checkpoint_seconds": float("nan")}, "checkpoint_seconds must be at least 0, got nan"),
@@ -492,3 +496,44 @@ def test_the_ray_backend_gives_the_same_runs(folders, monkeypatch):
         assert one.history.equals(other.history)
     with pytest.raises(sweep.EdgechaosError, match=r"no Ray cluster at '127.0.0.1:1'"):
         obtain([config_of(seed=5)], how=How(backend="ray", address="127.0.0.1:1"))
+
+
+def test_runs_reported_done_that_are_not_there_end_the_sweep(trained, folders, monkeypatch):
+    def elsewhere(pending, on_advance, on_end):
+        while pending:
+            on_end(pending.popleft(), Ended("done"))
+
+    monkeypatch.setattr(sweep, "serial", elsewhere)
+    with pytest.raises(SweepError, match=r"was trained but is not in .*: on a cluster, do all nodes share that folder"):
+        obtain([config_of()], how=SERIAL)
+
+
+def test_stored_runs_are_read_from_a_store_that_cannot_be_written(trained, folders, monkeypatch):
+    run = obtain([config_of()], how=SERIAL)[0]
+    folders[0].mkdir()
+    files(folders[1])[0].rename(folders[0] / files(folders[1])[0].name)
+    monkeypatch.setenv("EDGECHAOS_STORE", "/proc/nowhere")
+    assert obtain([config_of()], how=SERIAL)[0].history.equals(run.history)
+
+
+def test_an_error_about_memory_is_not_always_want_of_it():
+    assert work.out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert work.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert work.out_of_memory(MemoryError())
+    assert not work.out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folders, monkeypatch):
+    obtain([config_of()], how=SERIAL)
+    put_run = work.put_run
+    monkeypatch.setattr(work, "KEPT_BYTES", 0)
+    monkeypatch.setattr(work, "put_run", lambda *_: (_ for _ in ()).throw(TableError("no space")))
+    with pytest.raises(SweepError, match="no space"):
+        obtain([config_of(epochs=4)], how=SERIAL)
+    monkeypatch.setattr(work, "put_run", put_run)
+    store = Store(folders[1])
+    work.tidy(store)
+    assert len(list(store.checkpoints.iterdir())) == 1
+    obtain([config_of(epochs=4)], how=SERIAL)
+    work.tidy(store)
+    assert list(store.checkpoints.iterdir()) == []

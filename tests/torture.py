@@ -75,6 +75,7 @@ def check(store: Store, wanted: dict[RunConfig, Run], *, complete: bool) -> None
     if complete:
         assert {run.config for run in found} == set(wanted)
         assert {entry.state for entry in entries(store)} == {"finished"}
+        work.tidy(store)  # as the next sweep that has something to train does
         assert not list(store.folder.rglob(".*")), "half-written files are left"
         assert not (store.folder / "conflicts").exists()
         assert not list((store.folder / "reservations").iterdir())
