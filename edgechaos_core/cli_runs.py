@@ -18,7 +18,9 @@ _PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, or a file GRID.yaml with 
 
 def sweep(
     grid: Annotated[str, typer.Argument(metavar="PROTOCOL|GRID.yaml", help=_PROTOCOLS)],
-    seeds: Annotated[str, typer.Option(help="FROM:TO (TO left out) or a list like 0,2,5")] = "0:1",
+    seeds: Annotated[
+        str | None, typer.Option(help="FROM:TO (TO left out) or a list like 0,2,5 [default: 0, or the grid's own]")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="of the shortest runs; others keep their proportion")] = None,
     samples: Annotated[int | None, typer.Option(help="train on the first S images")] = None,
     backend: Annotated[
@@ -40,7 +42,7 @@ def sweep(
     from edgechaos_core.sweep import How, fingerprints, plan_sweep
     from edgechaos_core.sweep import sweep as run_sweep
 
-    configs = protocol(grid, seeds=parse_seeds(seeds), epochs=epochs, samples=samples)
+    configs = protocol(grid, seeds=None if seeds is None else parse_seeds(seeds), epochs=epochs, samples=samples)
     how = How(
         backend=backend,  # type: ignore[arg-type]  # checked there
         device=device,

@@ -57,15 +57,15 @@ PROTOCOLS: dict[str, Callable[[], Grid]] = {
 
 
 def protocol(
-    name: str, *, seeds: Sequence[int] = (0,), epochs: int | None = None, samples: int | None = None
+    name: str, *, seeds: Sequence[int] | None = None, epochs: int | None = None, samples: int | None = None
 ) -> list[RunConfig]:
     """Return the configs of a grid, seed by seed: a named protocol, or the YAML file of that name (see `read_grid`).
 
     ``epochs`` replaces those of the shortest runs, the others keeping their proportion to it (fig5 differs in them);
-    ``samples`` replaces the number of training samples; ``seeds`` are added where the grid has none. Raises ValueError
-    for an unknown name, a bad file, or settings that are not accepted.
+    ``samples`` replaces the number of training samples; ``seeds`` (default: 0) are for grids that give none. Raises
+    ValueError for an unknown name, a bad file, settings that are not accepted, or seeds given both here and there.
     """
-    if not seeds:
+    if seeds is not None and not seeds:
         raise ValueError("at least one seed is needed")
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
@@ -75,13 +75,15 @@ def protocol(
         grid = PROTOCOLS[name]()
     else:
         raise ValueError(f"unknown protocol {name!r}: choose from {', '.join(PROTOCOLS)}, or give a file NAME.yaml")
+    if seeds is not None and any("seed" in entry for entry in grid):
+        raise ValueError(f"{name} gives seeds itself: leave seeds out here or there")
     override: dict[str, Any] = {} if samples is None else {"samples": samples}
     plain = [parse_config(entry | override) for entry in grid]
     shortest = min(config.epochs for config in plain)
     configs = []
     for entry, config in zip(grid, plain, strict=True):
         length = config.epochs if epochs is None else max(round(config.epochs * epochs / shortest), 1)
-        own_seeds = [entry["seed"]] if "seed" in entry else seeds
+        own_seeds = [entry["seed"]] if "seed" in entry else seeds or (0,)
         configs += [parse_config(entry | override | {"epochs": length, "seed": seed}) for seed in own_seeds]
     return list(dict.fromkeys(configs))
 

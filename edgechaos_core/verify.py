@@ -39,7 +39,8 @@ def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None
     """Train the first epochs of randomly drawn committed runs again and compare them with what is stored.
 
     ``sample`` runs of the store's layers are drawn, anew each time unless ``seed`` is given; the tolerances are those
-    of `disagreement`, for rounding alone. Raises ValueError for a negative sample or fewer than one epoch.
+    of `disagreement`, for rounding alone. Raises ValueError for a negative sample or fewer than one epoch, and
+    KeyboardInterrupt where training is interrupted.
     """
     if sample < 0 or epochs < 1:
         raise ValueError(f"sample must be at least 0 and epochs at least 1, got {sample} and {epochs}")
@@ -55,6 +56,8 @@ def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None
         config = stored.config.model_copy(update={"epochs": min(epochs, stored.config.epochs)})
         data = load_dataset(config.dataset, samples=config.samples, validation=config.validation)
         again = train([config], data)[0]
+        if again.outcome.state == "interrupted":  # what was not trained again must not pass for agreeing
+            raise KeyboardInterrupt
         yield Check(str(path), what, disagreement(stored, again, tolerance=1))
 
 

@@ -63,13 +63,17 @@ vary:
 def test_a_grid_of_ones_own(tmp_path):
     path = tmp_path / "grid.yaml"
     path.write_text(GRID)
+    with pytest.raises(ValueError, match=r"grid\.yaml gives seeds itself"):
+        protocol(str(path), seeds=(0, 1))
+    path.write_text(GRID.replace(", seed: 7", ""))
     configs = protocol(str(path), seeds=(0, 1))
+    assert [config.seed for config in configs] == [0, 1] * 4
+    path.write_text(GRID)
+    configs = protocol(str(path))
     rows = [(config.learning_rate, config.batch_size, config.l2, config.seed) for config in configs]
     assert rows == [
         (0.02, 32, 0.0, 0),
-        (0.02, 32, 0.0, 1),
         (0.02, 32, 9e-5, 0),
-        (0.02, 32, 9e-5, 1),
         (0.005, 8, 0.0, 7),
         (0.005, 8, 9e-5, 7),
     ]

@@ -81,6 +81,19 @@ def test_a_damaged_file_is_found(stored):
     assert len(found(store)) == 2  # as a file, and when drawn
 
 
+def test_training_that_is_interrupted_does_not_pass_for_agreeing(stored, monkeypatch):
+    def interrupted(configs, data):
+        def stop(epoch, _):
+            if epoch == 0:
+                raise KeyboardInterrupt
+
+        return train(configs, data, on_epoch=stop)
+
+    monkeypatch.setattr(verify, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(verify.retrain_some(stored[0], 1))
+
+
 @pytest.mark.parametrize(("sample", "epochs"), [(-1, 1), (1, 0)])
 def test_bad_arguments(sample, epochs):
     with pytest.raises(ValueError, match="sample must be at least 0 and epochs at least 1"):
