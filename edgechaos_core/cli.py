@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from edgechaos_core import cli_runs
+from edgechaos_core import EdgechaosError, Interrupted, cli_runs
 
 app = typer.Typer(
     add_completion=False,
@@ -32,8 +32,6 @@ def main() -> NoReturn:
     """Run the command line and exit: errors are one line each, never a traceback."""
     from typer.exceptions import TyperException
 
-    from edgechaos_core import EdgechaosError
-
     notes = logging.StreamHandler()
     notes.setFormatter(logging.Formatter("edgechaos: %(message)s"))
     logging.getLogger("edgechaos").handlers = [notes]
@@ -49,6 +47,8 @@ def main() -> NoReturn:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(FAILED)
         _refuse(str(error), FAILED)
+    except Interrupted as error:
+        _refuse(str(error), INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
         _refuse("interrupted", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
@@ -57,6 +57,8 @@ def main() -> NoReturn:
         if not out_of_memory(error):
             raise
         _refuse(f"out of memory: try smaller settings ({error})", FAILED)
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C where a command has none of its own
+        _refuse("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -154,8 +156,7 @@ def train(
         return DIVERGED
     if run.outcome.state == "interrupted":
         done = f"after epoch {run.outcome.epoch}; {kept} the epochs done" if len(run.history) else "before epoch 0"
-        print(f"edgechaos: interrupted {done}", file=sys.stderr)
-        return INTERRUPTED
+        raise Interrupted(f"interrupted {done}")
     return 0
 
 
@@ -196,9 +197,11 @@ class _Printer:
                 raise KeyboardInterrupt from None
 
     def _lines(self, row: dict[str, float]) -> list[str]:
+        from edgechaos_core.progress import number
+
         if self.style == "json":
             return [json.dumps(row)]
-        cells = [f"{row['epoch']:5d}"] + [f"{row[name]:>{max(len(name), 9)}.5f}" for name in list(row)[1:]]
+        cells = [f"{row['epoch']:5d}"] + [f"{number(row[name]):>{max(len(name), 9)}}" for name in list(row)[1:]]
         lines = [] if self.header_printed else ["epoch  " + "  ".join(f"{name:>9}" for name in list(row)[1:])]
         self.header_printed = True
         return [*lines, "  ".join(cells)]
@@ -272,7 +275,14 @@ def phase_diagram(
     if resume and out.exists():
         done = len(diagram.begun(config, kept).cells)
         print(f"edgechaos: going on with {out}, {done:,} of {config.size:,} cells are done", file=sys.stderr)
-    result = diagram.simulate_with_bar(config, kept, resume=resume, device=device, threads=threads)
+    try:
+        result = diagram.simulate_with_bar(config, kept, resume=resume, device=device, threads=threads)
+    except KeyboardInterrupt:
+        if kept is None or not kept.exists():
+            raise Interrupted("interrupted: nothing is kept (of a FILE.parquet, what is done would be)") from None
+        done = len(diagram.begun(config, kept).cells)
+        left = f"{out} holds {done:,} of {config.size:,} cells: the same command goes on"
+        raise Interrupted(f"interrupted: {left}{', without --force' if force else ''}") from None
     if kept is None:
         from edgechaos_core.figures import save_diagram_picture
 

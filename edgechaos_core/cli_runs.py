@@ -4,15 +4,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgechaos_core.runs import Run
+from edgechaos_core import Interrupted
+
+if TYPE_CHECKING:  # imported where it is needed: torch takes a second
+    from edgechaos_core.runs import Run
 
 runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, verify and export stored runs.")
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 _PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, or a file GRID.yaml with base, vary and runs"
 
 
@@ -60,8 +63,7 @@ def sweep(
     try:
         runs = run_sweep(configs, store, how)
     except KeyboardInterrupt:
-        print("edgechaos: interrupted: the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        raise Interrupted("interrupted: the same command goes on from here") from None
     _print_table(_summary(runs), format)
 
 
@@ -119,9 +121,13 @@ def verify(
 
     store = open_store()
     files = list(check_files(store))
-    again = list(retrain_some(store, sample, epochs=epochs, seed=seed))
-    for check in again:
-        print(f"{check.name}: {check.what}: {check.problem or 'agrees'}")
+    again = []
+    try:
+        for check in retrain_some(store, sample, epochs=epochs, seed=seed):
+            again.append(check)
+            print(f"{check.name}: {check.what}: {check.problem or 'agrees'}", flush=True)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {len(again)} of {sample} runs were trained again, no verdict") from None
     wrong = problems([*files, *again])
     for line in wrong:
         print(f"edgechaos: {line}", file=sys.stderr)
@@ -163,7 +169,7 @@ def export(
         print(out)
 
 
-def _summary(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _summary(runs: "Sequence[Run]") -> list[dict[str, Any]]:
     """The last epoch of each run with its settings and state."""
     rows = []
     for run in runs:
@@ -176,6 +182,7 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
     """Print one line a row; a table says what all rows share once, above."""
     import pandas as pd
 
+    from edgechaos_core.progress import number
     from edgechaos_core.runs import RunConfig
 
     if style == "json":
@@ -194,5 +201,5 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
         table = table.drop(columns=list(common))
     for name in table.select_dtypes("float"):
         if name not in RunConfig.model_fields:
-            table[name] = table[name].map("{:.5f}".format)
+            table[name] = table[name].map(number)
     print(table.to_string(index=False, na_rep=""))

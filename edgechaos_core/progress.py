@@ -33,6 +33,11 @@ def notes_above_bar(log: logging.Logger) -> Iterator[None]:
         log.handlers = before
 
 
+def number(value: float) -> str:
+    """Say a measured number in a table: five decimals, or powers of ten where those would burst the column."""
+    return f"{value:.5f}" if not abs(value) >= 1e4 else f"{value:.3e}"
+
+
 def duration(seconds: float) -> str:
     """Say a length of time in the unit that suits it."""
     if seconds < 100:

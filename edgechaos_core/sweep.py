@@ -21,10 +21,11 @@ from edgechaos_core.backends import BACKENDS, BackendName, processes, ray_tasks,
 from edgechaos_core.machine import cpu_threads, parse_device
 from edgechaos_core.plan import Plan, Source, make_plan, source
 from edgechaos_core.progress import notes_above_bar, show_progress
+from edgechaos_core.reservations import tidy
 from edgechaos_core.runs import Run, RunConfig
 from edgechaos_core.store import Store, check_writable, find_run, open_store
 from edgechaos_core.tables import TableError
-from edgechaos_core.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file, tidy
+from edgechaos_core.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file
 
 _ATTEMPTS = 3  # at a job whose process died
 _ON_A_GPU = 64  # members of a stack on a GPU of unknown size

@@ -8,32 +8,23 @@ import functools
 import hashlib
 import json
 import logging
-import re
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from edgechaos_core import EdgechaosError
-from edgechaos_core.checkpoints import Checkpoint, load_checkpoint, peek_checkpoint, save_checkpoint
+from edgechaos_core.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from edgechaos_core.data import Dataset, load_dataset
+from edgechaos_core.reservations import reserved
 from edgechaos_core.runs import Row, Run, RunConfig, parse_config
 from edgechaos_core.store import Store, find_run, note_failure, put_run, set_aside
-from edgechaos_core.tables import TableError, named_errors, write_whole
+from edgechaos_core.tables import TableError
 from edgechaos_core.trainer import train
 
 CHECKPOINT_SECONDS = 60.0
-KEPT_BYTES = 4_000_000_000  # of checkpoints of finished stacks, from which longer runs go on
-
-FOLDERS = ("checkpoints", "conflicts", "failed", "reservations")
-# As write_whole names what it has not renamed yet.
-_SCRATCH = re.compile(r"\.(probe|[0-9a-f]{16,32}(-[0-9a-f]{8})?\.(parquet|safetensors|json))\.\w+")
 
 _log = logging.getLogger("edgechaos")
 
@@ -123,82 +114,6 @@ def stack_file(store: Store, configs: Sequence[RunConfig], fingerprint: str) -> 
     """Return the file of a stack's checkpoint: a function of its members in their order."""
     keys = [config.key(fingerprint) for config in configs]
     return store.checkpoints / f"{hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]}.safetensors"
-
-
-def tidy(store: Store) -> None:
-    """Delete what nothing needs: half-written files of killed processes, and checkpoints beyond ``KEPT_BYTES``.
-
-    The latter are those of stacks whose runs are all stored, the oldest first.
-    """
-    kept: list[tuple[float, int, Path]] = []
-    with store.locked():
-        held = _reserved_keys(store.folder / "reservations")
-        if not held:  # no live process is writing: only a reservation's holder does without the lock
-            for folder in (store.folder, *(store.folder / name for name in FOLDERS)):
-                for path in folder.glob(".*"):
-                    if _SCRATCH.fullmatch(path.name):
-                        path.unlink()
-        for path in store.checkpoints.glob("*.safetensors"):
-            try:
-                checkpoint = peek_checkpoint(path)
-            except TableError:
-                continue  # set aside when it is needed
-            keys = {config.key(checkpoint.fingerprint) for config in checkpoint.configs}
-            wanted = [c.model_copy(update={"epochs": max(checkpoint.epoch - 1, 1)}) for c in checkpoint.configs]
-            stored = all(find_run(store, c, checkpoint.fingerprint, mend=False) for c in wanted)
-            if stored and held.isdisjoint(keys):
-                kept.append((path.stat().st_mtime, path.stat().st_size, path))
-        excess = sum(size for _, size, _ in kept) - KEPT_BYTES
-        for _, size, path in sorted(kept):
-            if excess <= 0:
-                return
-            path.unlink()
-            excess -= size
-
-
-@contextmanager
-def reserved(store: Store, keys: Sequence[str]) -> Iterator[bool]:
-    """Reserve keys for this process while it lives; yields False if another live process holds one of them.
-
-    A reservation is a file with the keys and a lock beside it, which dies with its process, however that ends.
-    """
-    folder = store.folder / "reservations"
-    note = folder / f"{uuid.uuid4().hex}.json"
-    own = FileLock(note.with_suffix(".lock"))
-    with store.locked():
-        free = not set(keys) & _reserved_keys(folder)
-        if free:
-            write_whole(note, json.dumps(list(keys)).encode())
-            own.acquire()
-    try:
-        yield free
-    finally:
-        if free:
-            with store.locked():
-                _discard(note)
-                own.release()
-
-
-def _reserved_keys(folder: Path) -> set[str]:
-    """The keys that live processes hold; what dead ones left is removed. The store must be locked."""
-    held: set[str] = set()
-    for note in folder.glob("*.json"):
-        lock = FileLock(note.with_suffix(".lock"))
-        try:
-            with lock.acquire(blocking=False):
-                _discard(note)
-        except Timeout:
-            with named_errors(note, "reservation"):
-                held.update(json.loads(note.read_bytes()))
-    for lock_file in folder.glob("*.lock"):
-        if not lock_file.with_suffix(".json").exists():  # killed while giving its reservation back
-            lock_file.unlink()
-    return held
-
-
-def _discard(note: Path) -> None:
-    for path in (note, note.with_suffix(".lock")):
-        path.unlink(missing_ok=True)
 
 
 def _train(job: Job, dataset: Dataset, on_advance: Callable[[int], object], stop: Callable[[], bool]) -> Ended:

@@ -171,3 +171,8 @@ def test_a_slope_that_the_paper_lacks():
     assert claims.published_slope(other, missing=-1.0) == -1.0
     with pytest.raises(ValueError, match="the paper has no slope for"):
         claims.published_slope(other)
+
+
+def test_the_published_constant():
+    assert claims.published_constant() == pytest.approx(11.0, abs=0.05)  # 10.8 to 11.2 over eta and B
+    assert claims.published_constant(momentum=0.95) == pytest.approx(12.24)

@@ -290,7 +290,7 @@ def test_stopped_while_loading(edgechaos, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("edgechaos_core.data.load_dataset", load)
-    assert edgechaos(*TINY) == (130, "", "")  # nothing is lost, so there is nothing to say
+    assert edgechaos(*TINY) == (130, "", "edgechaos: interrupted\n")
 
 
 def test_a_reader_that_goes_away_ends_training():
@@ -520,3 +520,57 @@ def test_a_signal_while_simulating(tmp_path, sent):
     kept = load_diagram(out, partial=True)
     assert 0 < len(kept.cells) < kept.config.size == 1_000_000
     assert len(kept.cells) % 10_000 % diagram.TILE == 0  # whole tiles, of one draw each
+
+
+def interrupted_after_tiles(monkeypatch, tiles: int) -> None:
+    save, saved = diagram.save_diagram, []
+
+    def save_and_stop(*arguments):
+        save(*arguments)
+        saved.append(1)
+        if len(saved) == tiles:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(diagram, "save_diagram", save_and_stop)
+
+
+def test_an_interrupted_diagram_says_what_is_kept(edgechaos, tmp_path, monkeypatch):
+    monkeypatch.setattr(diagram, "TILE", 5)
+    out = tmp_path / "diagram.parquet"
+    interrupted_after_tiles(monkeypatch, 1)
+    said = f"edgechaos: interrupted: {out} holds 5 of 12 cells: the same command goes on\n"
+    assert edgechaos(*DIAGRAM, "--out", out) == (130, "", said)
+    assert edgechaos(*DIAGRAM, "--out", out)[0] == 0
+    assert load_diagram(out).complete
+
+
+def test_an_interrupted_picture_says_that_nothing_is_kept(edgechaos, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(diagram, "simulate", stop)
+    code, stdout, stderr = edgechaos(*DIAGRAM, "--out", tmp_path / "diagram.png")
+    assert (code, stdout) == (130, "")
+    assert stderr == "edgechaos: interrupted: nothing is kept (of a FILE.parquet, what is done would be)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_anywhere_is_said_in_one_line(edgechaos, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgechaos_core.meanfield.edge_of_chaos", stop)
+    assert edgechaos("edge", "--ratio", 1) == (130, "", "edgechaos: interrupted\n")
+
+
+def test_huge_numbers_keep_to_their_columns(edgechaos):
+    code, stdout, _ = edgechaos(*TINY, "--epochs", 1, "--learning-rate", "1e15")
+    assert code == 0
+    assert "e+" in stdout
+    assert len({len(line) for line in stdout.splitlines()[1:]}) == 1
+
+
+def test_the_command_starts_without_torch():
+    script = "import sys, edgechaos_core.cli; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "False\n"

@@ -214,3 +214,14 @@ def test_verify(edgechaos, grid, folders):  # noqa: F811
 def test_the_sweep_commands_are_listed(edgechaos):  # noqa: F811
     assert "sweep" in edgechaos("--help")[1]
     assert all(name in edgechaos("runs", "--help")[1] for name in ("list", "show", "verify", "export"))
+
+
+def test_an_interrupted_verification_gives_no_verdict(edgechaos, stored, monkeypatch):  # noqa: F811
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgechaos_core.verify.check_files", lambda _: iter(()))
+    monkeypatch.setattr("edgechaos_core.verify.load_dataset", stop)
+    code, stdout, stderr = edgechaos("runs", "verify", "--sample", "1")
+    assert (code, stdout) == (130, "")
+    assert stderr == "edgechaos: interrupted: 0 of 1 runs were trained again, no verdict\n"

@@ -142,9 +142,9 @@ def test_picture_is_whole_or_absent(diagram, tmp_path, monkeypatch):
 
 
 def test_scaling_figures(runs):
-    ax = figures.plot_rescaled(runs, Figure().subplots())
+    ax = figures.plot_rescaled(runs, 11.0, Figure().subplots())
     time, J_squared = ax.get_lines()[0].get_data()
     assert time[1] == pytest.approx(0.01 / 32)
     assert J_squared.max() <= 1.5
-    ax = figures.plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), Figure().subplots())
+    ax = figures.plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]

@@ -13,6 +13,7 @@ import torch
 
 from edgechaos_core import store as stores
 from edgechaos_core.checkpoints import Checkpoint, save_checkpoint
+from edgechaos_core.reservations import reserved
 from edgechaos_core.runs import Outcome, Run, load_run, save_run
 from edgechaos_core.store import (
     ConflictError,
@@ -25,7 +26,6 @@ from edgechaos_core.store import (
     read_store,
 )
 from edgechaos_core.tables import TableError
-from edgechaos_core.work import reserved
 from tests.test_runs import FINGERPRINT, run_of, same
 
 FORK = multiprocessing.get_context("fork")  # a child needs nothing but the files

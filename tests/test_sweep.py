@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgechaos_core import progress, sweep, work
+from edgechaos_core import progress, reservations, sweep, work
 from edgechaos_core.plan import make_plan, members_that_fit, source, stack_memory
 from edgechaos_core.runs import load_run, parse_config, save_run
 from edgechaos_core.store import Store, entries, find_run
@@ -352,7 +352,7 @@ def test_only_half_written_files_of_ours_are_tidied_away(trained, folders):
 
 
 def test_kept_checkpoints_are_pruned_to_their_share(trained, folders, monkeypatch):
-    monkeypatch.setattr(work, "KEPT_BYTES", 0)
+    monkeypatch.setattr(reservations, "KEPT_BYTES", 0)
     obtain([config_of()], how=SERIAL)
     assert list((folders[1] / "checkpoints").iterdir()) == []
 
@@ -403,7 +403,7 @@ def test_runs_that_another_process_trains_are_waited_for(trained, folders, monke
     inside, leave = threading.Event(), threading.Event()
 
     def other_process():
-        with work.reserved(store, [key]) as ours:
+        with reservations.reserved(store, [key]) as ours:
             assert ours
             inside.set()
             leave.wait(60)
@@ -526,14 +526,14 @@ def test_an_error_about_memory_is_not_always_want_of_it():
 def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folders, monkeypatch):
     obtain([config_of()], how=SERIAL)
     put_run = work.put_run
-    monkeypatch.setattr(work, "KEPT_BYTES", 0)
+    monkeypatch.setattr(reservations, "KEPT_BYTES", 0)
     monkeypatch.setattr(work, "put_run", lambda *_: (_ for _ in ()).throw(TableError("no space")))
     with pytest.raises(SweepError, match="no space"):
         obtain([config_of(epochs=4)], how=SERIAL)
     monkeypatch.setattr(work, "put_run", put_run)
     store = Store(folders[1])
-    work.tidy(store)
+    reservations.tidy(store)
     assert len(list(store.checkpoints.iterdir())) == 1
     obtain([config_of(epochs=4)], how=SERIAL)
-    work.tidy(store)
+    reservations.tidy(store)
     assert list(store.checkpoints.iterdir()) == []

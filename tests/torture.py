@@ -24,8 +24,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from edgechaos_core import reservations, tables, work
 from edgechaos_core import sweep as sweeps
-from edgechaos_core import tables, work
 from edgechaos_core.checkpoints import load_checkpoint
 from edgechaos_core.plan import source
 from edgechaos_core.runs import Run, RunConfig, load_run, parse_config
@@ -75,7 +75,7 @@ def check(store: Store, wanted: dict[RunConfig, Run], *, complete: bool) -> None
     if complete:
         assert {run.config for run in found} == set(wanted)
         assert {entry.state for entry in entries(store)} == {"finished"}
-        work.tidy(store)  # as the next sweep that has something to train does
+        reservations.tidy(store)  # as the next sweep that has something to train does
         assert not list(store.folder.rglob(".*")), "half-written files are left"
         assert not (store.folder / "conflicts").exists()
         assert not list((store.folder / "reservations").iterdir())
