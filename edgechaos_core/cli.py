@@ -99,6 +99,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     threads: Annotated[int, typer.Option(help="CPU threads; more than one rarely pays")] = 1,
     full_train_loss: Annotated[bool, typer.Option(help="also measure the loss over the whole training set")] = False,
+    gradients: Annotated[bool, typer.Option(help="also measure what makes J^2 grow: drift and noise")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,
     force: Annotated[bool, typer.Option(help="replace FILE.parquet if it exists")] = False,
     format: Annotated[Literal["table", "json"], typer.Option(help="what to print, one line an epoch")] = "table",
@@ -121,6 +122,7 @@ def train(
             "batch_size": batch_size,
             "epochs": epochs,
             "seed": seed,
+            "gradients": gradients,
         }
     )
     if out is not None:

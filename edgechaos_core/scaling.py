@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.runs import RunConfig
+from edgechaos_core.runs import Run, RunConfig
 
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one
 ORDERED = (0.3, 1.0)  # J^2 of the ordered phase, from beyond the first jump to the edge
@@ -91,6 +91,29 @@ def ordered_growth(history: pd.DataFrame) -> Line:
     end = int(np.argmax(J_squared > ORDERED[1])) if (J_squared > ORDERED[1]).any() else 0
     rows = history[:end][J_squared[:end] >= ORDERED[0]]
     return growth(rows, range(int(history["epoch"].max()) + 1))
+
+
+def predicted_growth(run: Run) -> pd.DataFrame:
+    """Return the growth of J^2 per epoch that the gradients at each epoch's end predict, one row an epoch.
+
+    With step ``r = eta / (1 - alpha)``, S / B steps an epoch and the gradient terms of measure.growth_columns:
+    ``drift`` = S/B r drift, ``noise`` = S/B r^2 (gradient + noise / B), ``decay`` = -4 lambda r S/B J^2, and ``total``
+    their sum; nothing is fitted. Raises ValueError for a run without gradients, or not of SGD.
+    """
+    config, history = run.config, run.history
+    if not config.gradients or config.optimizer != "sgd":
+        raise ValueError("a prediction of growth needs a run of sgd with the setting gradients: true")
+    rate = config.learning_rate / (1 - config.momentum)
+    steps = config.samples / config.batch_size
+    terms = pd.DataFrame(
+        {
+            "epoch": history["epoch"],
+            "drift": steps * rate * history["drift"],
+            "noise": steps * rate**2 * (history["gradient"] + history["noise"] / config.batch_size),
+            "decay": -4 * config.l2 * rate * steps * history["J_squared"],
+        }
+    )
+    return terms.assign(total=terms["drift"] + terms["noise"] + terms["decay"])
 
 
 @dataclass(frozen=True)

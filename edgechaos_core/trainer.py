@@ -17,7 +17,7 @@ from torch import Tensor
 from edgechaos_core.checkpoints import Checkpoint
 from edgechaos_core.data import Dataset
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
-from edgechaos_core.measure import EVALUATION_BATCH, evaluate, gather, order_columns, resident
+from edgechaos_core.measure import EVALUATION_BATCH, evaluate, gather, growth_columns, order_columns, resident
 from edgechaos_core.network import Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.optimizers import make_optimizer, weight_decay_from_l2
 from edgechaos_core.runs import Outcome, Row, Run, RunConfig
@@ -207,6 +207,8 @@ class _Training:
         columns = order_columns(self.stack) | ({} if train_loss is None else {"train_loss": train_loss})
         if self.full_train_loss and full is not None:
             columns["train_loss_full"] = full
+        if self.config.gradients:
+            columns |= growth_columns(self.stack, self.training, self.evaluation)
         for name, split in self.held_out.items():
             columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.evaluation)
         return [

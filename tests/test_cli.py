@@ -85,12 +85,15 @@ def test_every_setting_reaches_the_run(edgechaos, tmp_path):
     settings |= {"samples": 200, "validation": 100, "dataset": "fashion-mnist", "width": 8, "depth": 2}
     settings |= {"activation": "relu", "optimizer": "adamw"}
     options = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+    settings |= {"gradients": True}
+    options += ["--gradients"]
     out = tmp_path / "run.parquet"
     code, stdout, _ = edgechaos("train", *options, "--full-train-loss", "--format", "json", "--out", out)
     assert code == 0
     assert load_run(out).config == parse_config(settings)
     assert set(settings) == set(type(load_run(out).config).model_fields)
     added = {"J_squared_2", "J0_2", "train_loss_full", "validation_loss", "validation_accuracy"}
+    added |= {name + layer for name in ("drift", "gradient", "noise") for layer in ("", "_2")}
     assert set(json.loads(stdout.splitlines()[0])) == {*KEYS} | added
 
 

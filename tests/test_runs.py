@@ -66,6 +66,7 @@ BAD_SETTINGS = [
     ({"epochs": 1_000_001}, "epochs must be less than or equal to 1000000, got 1000001"),
     ({"seed": -1}, "seed must be greater than or equal to 0, got -1"),
     ({"seed": 2**63}, "seed must be less than 9223372036854775808, got 9223372036854775808"),
+    ({"gradients": 1}, "gradients must be a valid boolean, got 1"),
     ({"beta": 2}, "unknown setting 'beta': choose from dataset, samples, validation, width, depth, "),
 ]
 
@@ -119,6 +120,7 @@ FIELDS = {
     "batch_size": st.integers(1, 1_000),
     "epochs": st.integers(1, 1_000_000),
     "seed": st.integers(0, 2**63 - 1),
+    "gradients": st.booleans(),
 }
 SETTINGS = st.fixed_dictionaries({}, optional=FIELDS)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.runs import parse_config
+from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import (
     exponent,
     growth,
@@ -12,9 +12,11 @@ from edgechaos_core.scaling import (
     near_least,
     ordered_growth,
     over_seeds,
+    predicted_growth,
     scale_factor,
     straightness,
 )
+from edgechaos_core.trainer import train
 
 ROUNDING = 1e-9  # relative error of a least-squares fit in float64
 
@@ -130,3 +132,24 @@ def test_no_exponent(x, slopes):
 def test_scale_factor():
     config = parse_config({"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32})
     assert scale_factor(config) == pytest.approx(0.00125, rel=ROUNDING)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_gradients_predict_the_growth_of_real_training(small, momentum, l2):
+    # The steps are small: in larger ones a gradient at an epoch's end is one throw of the dice.
+    settings = {"samples": 300, "batch_size": 16, "width": 64, "epochs": 20, "gradients": True, "l2": l2}
+    settings |= {"learning_rate": 0.005 * (1 - momentum), "momentum": momentum}
+    run = train([parse_config(settings)], small())[0]
+    terms = predicted_growth(run)
+    assert (terms["noise"] > 0).all()
+    assert (terms["decay"] < 0).all() == (l2 > 0)
+    along = ((terms["total"] + terms["total"].shift()) / 2)[5:].sum()
+    grown = run.history["J_squared"].diff()[5:].sum()
+    assert along == pytest.approx(grown, rel=0.03)
+
+
+@pytest.mark.parametrize("settings", [{}, {"gradients": True, "optimizer": "adam"}])
+def test_a_prediction_needs_gradients_of_sgd(settings):
+    with pytest.raises(ValueError, match="needs a run of sgd with the setting gradients: true"):
+        predicted_growth(Run(parse_config(settings), pd.DataFrame(), Outcome("finished", 0)))

@@ -35,6 +35,24 @@ def assert_close(one, other, tolerance: float) -> None:
 # against the reference ----------------------------------------------------------------------------------------------
 
 
+def reference_growth(module, images, labels) -> dict[str, float]:
+    """Drift, gradient and noise of each hidden layer, from the gradient of one sample after another."""
+    row = {}
+    for number, layer in enumerate([layer for layer in module if isinstance(layer, nn.Linear)][:-1], start=1):
+        own = [
+            torch.autograd.grad(nn.functional.cross_entropy(module(x[None]), y[None]), layer.weight)[0]
+            for x, y in zip(images, labels, strict=True)
+        ]
+        mean, width = torch.stack(own).mean(0), len(layer.weight)
+        centred = layer.weight.detach() - layer.weight.detach().mean()
+        spread = torch.stack([(g - mean).square().sum() for g in own]).mean()
+        suffix = "" if number == 1 else f"_{number}"
+        row[f"drift{suffix}"] = float(-2 * (centred * mean).sum() / width)
+        row[f"gradient{suffix}"] = float(mean.square().sum() / width)
+        row[f"noise{suffix}"] = float(spread / width)
+    return row
+
+
 def reference_history(config, data: Dataset) -> list[dict[str, float]]:
     """The same training with autograd and torch.optim, in float64, measured in the plainest way."""
     shape = {"inputs": 784, "width": config.width, "depth": config.depth, "activation": config.activation}
@@ -68,6 +86,7 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
             J, J0 = order_parameters(layer.weight.detach().T)
             row |= {f"J_squared{suffix}": float(J) ** 2, f"J0{suffix}": float(J0)}
         row |= {"train_loss": train_loss, "train_loss_full": loss_and_accuracy(images, labels)[0]}
+        row |= reference_growth(module, images, labels) if config.gradients else {}
         for name in ("test", "validation"):
             if name in splits:
                 row[f"{name}_loss"], row[f"{name}_accuracy"] = loss_and_accuracy(*splits[name])
@@ -80,7 +99,7 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
     "settings",
     [
         {"learning_rate": 0.1},
-        {"learning_rate": 0.05, "momentum": 0.8, "l2": 0.01, "depth": 2},
+        {"learning_rate": 0.05, "momentum": 0.8, "l2": 0.01, "depth": 2, "gradients": True},
         {"optimizer": "adam", "l2": 0.001, "activation": "relu"},
         {"optimizer": "adamw", "l2": 0.1, "momentum": 0.7},
     ],
@@ -115,6 +134,12 @@ def test_deeper_layers_have_their_own_columns(small):
     history = train([config_of(depth=3)], small())[0].history
     assert list(history.columns)[1:7] == ["J_squared", "J0", "J_squared_2", "J0_2", "J_squared_3", "J0_3"]
     assert history[["J_squared", "J_squared_2", "J_squared_3"]].iloc[0].nunique() == 3
+
+
+def test_measuring_gradients_leaves_training_alone(small):
+    plain, measured = (train([config_of(gradients=gradients)], small())[0].history for gradients in (False, True))
+    assert set(measured) - set(plain) == {"drift", "gradient", "noise"}
+    assert measured[plain.columns].equals(plain)
 
 
 # stack and member ---------------------------------------------------------------------------------------------------
