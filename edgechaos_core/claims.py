@@ -6,14 +6,11 @@ Chen, Lai, arXiv 2107.09437.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
 
-import pandas as pd
-
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core import published
 from edgechaos_core.diagram import Diagram, simulated_edge
 from edgechaos_core.meanfield import edge_of_chaos
+from edgechaos_core.rescaling import best_epoch, collapse, farthest
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import (
     PUBLISHED_WINDOW,
@@ -26,28 +23,9 @@ from edgechaos_core.scaling import (
     scale_factor,
     straightness,
 )
+from edgechaos_core.verdicts import Claim, Verdict, judge, widened
 
-Verdict = Literal["holds", "holds in part", "fails", "not judged"]
-
-PUBLISHED = REPOSITORY / "data" / "published"
-BASE_SETTING = {"learning_rate": 0.01, "momentum": 0.0, "batch_size": 32}  # around which the paper's Fig. 3 varies one
 EDGE = 1.0  # J at the edge of chaos for |J0 / J| <= 1
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One quantity behind a claim: what was measured, what was published, and the verdict.
-
-    ``clear`` tells that every value of the interval would get the same verdict.
-    """
-
-    name: str
-    statement: str
-    quantity: str
-    measured: Interval
-    published: float
-    verdict: Verdict
-    clear: bool
 
 
 def loss_is_least_at_the_edge(runs: Sequence[Run]) -> Claim:
@@ -59,7 +37,7 @@ def loss_is_least_at_the_edge(runs: Sequence[Run]) -> Claim:
     measured = over_seeds([float(least_test_loss(run.history)["J_squared"]) ** 0.5 for run in runs])
     seen = all(run.history["J_squared"].max() >= 1.25**2 for run in runs)
     statement = "the test loss is least near J = 1"
-    return _judge("C2", statement, "J at the least test loss", measured, EDGE, holds=0.1, in_part=0.25, judged=seen)
+    return judge("C2", statement, "J at the least test loss", measured, EDGE, holds=0.1, in_part=0.25, judged=seen)
 
 
 def growth_is_linear(runs: Sequence[Run]) -> list[Claim]:
@@ -71,14 +49,14 @@ def growth_is_linear(runs: Sequence[Run]) -> list[Claim]:
     paper's Fig. 3; raises ValueError for another.
     """
     statement = "J² is linear in epochs in the ordered phase"
-    published = published_slope(runs[0])
+    expected = published.slope(runs[0])
     whole = all(run.outcome.epoch >= PUBLISHED_WINDOW[-1] for run in runs)
     slope = over_seeds([growth(run.history).slope for run in runs])
     quantity = "A, growth of J² per epoch"
-    claims = [_judge("C3", statement, quantity, slope, published, holds=0.05, in_part=0.15, judged=whole)]
+    claims = [judge("C3", statement, quantity, slope, expected, holds=0.05, in_part=0.15, judged=whole)]
     if whole:
         ratio = over_seeds([straightness(run.history) for run in runs])
-        claims.append(_judge("C3", statement, "A late / A early", ratio, 1.0, holds=0.1, in_part=0.25, judged=True))
+        claims.append(judge("C3", statement, "A late / A early", ratio, 1.0, holds=0.1, in_part=0.25, judged=True))
     return claims
 
 
@@ -100,8 +78,8 @@ def edges_coincide(cuts: Sequence[Diagram]) -> list[Claim]:
         judged = not edges.isna().any() and not math.isnan(theory)
         statement = "the simulated edge is the theoretical one"
         half_row = (cut.config.inverse_j_to - cut.config.inverse_j_from) / cut.config.rows / 2
-        measured = _widened(over_seeds(edges.to_list()), half_row)
-        claims.append(_judge("C1", statement, quantity, measured, theory, holds=0.05, in_part=0.15, judged=judged))
+        measured = widened(over_seeds(edges.to_list()), half_row)
+        claims.append(judge("C1", statement, quantity, measured, theory, holds=0.05, in_part=0.15, judged=judged))
     return claims
 
 
@@ -117,99 +95,95 @@ def growth_laws(runs: Sequence[Run]) -> list[Claim]:
     known = {config: slope for config, slope in slopes.items() if not math.isnan(slope)}
     claims = []
     for name, (label, quantity) in names.items():
-        others = [other for other in names if other != name]
-        own = {c: a for c, a in known.items() if all(getattr(c, other) == BASE_SETTING[other] for other in others)}
+        others = {other: published.BASE_SETTING[other] for other in names if other != name}
+        own = {c: a for c, a in known.items() if all(getattr(c, other) == base for other, base in others.items())}
         if len({getattr(config, name) for config in own}) < 3:
             continue
         fit = exponent([scale_factor(config) for config in own], list(own.values()))
         interval = Interval(fit.value, fit.low, fit.high, fit.settings)
         statement = f"A is proportional to {quantity}"
-        claims.append(_judge(label, statement, "exponent", interval, 1.0, holds=0.05, in_part=0.15, judged=True))
+        claims.append(judge(label, statement, "exponent", interval, 1.0, holds=0.05, in_part=0.15, judged=True))
     constants = over_seeds([slope / scale_factor(config) for config, slope in known.items()])
-    claims.append(
-        _judge(
-            "C7", "one constant serves all", "c", constants, published_constant(), holds=0.05, in_part=0.15, judged=True
-        )
-    )
+    wanted = published.constant()
+    claims.append(judge("C7", "one constant serves all", "c", constants, wanted, holds=0.05, in_part=0.15, judged=True))
     return claims
 
 
-def published_constant(momentum: float = 0.0) -> float:
-    """Return the mean of ``c = A (1 - alpha) B / eta`` over the published slopes with that momentum."""
-    table = pd.read_csv(PUBLISHED / "fig3_slopes.csv", comment="#")
-    own = table[table["momentum"] == momentum]
-    return float((own["A"] * (1 - momentum) * own["batch_size"] / own["learning_rate"]).mean())
+def equal_scale_factors_coincide(reference: Sequence[Run], runs: Sequence[Run]) -> list[Claim]:
+    """C8: J^2 of runs of the reference's scale factor over that of the reference, at its edge and at the end.
 
-
-def published_edge() -> dict[float, float]:
-    """Return the largest 1/J at which the published simulation (Fig. 1b) is chaotic, by J0/J."""
-    table = pd.read_csv(PUBLISHED / "fig1b_edge.csv", comment="#")
-    return dict(zip(table["ratio"], table["inverse_J"], strict=True))
-
-
-def published_slope(run: Run, *, missing: float | None = None) -> float:
-    """Return the paper's slope A (Fig. 3) for a run's setting.
-
-    Where the paper has none, return ``missing``, or raise ValueError if that is None.
+    *Holds* within 2% of 1, *holds in part* within 5%, else *fails*; the interval is over settings. At the edge *not
+    judged* where the reference does not pass J^2 = 1. Raises ValueError for a run of another scale factor.
     """
-    table = pd.read_csv(PUBLISHED / "fig3_slopes.csv", comment="#")
-    setting = {name: getattr(run.config, name) for name in ("learning_rate", "momentum", "batch_size")}
-    rows = table[(table[list(setting)] == pd.Series(setting)).all(axis=1)]
-    if rows.empty and missing is not None:
-        return missing
-    if rows.empty:
-        raise ValueError(f"the paper has no slope for {setting}")
-    return float(rows["A"].iloc[0])
+    speed = scale_factor(reference[0].config)
+    if not all(math.isclose(scale_factor(run.config), speed) for run in runs):
+        raise ValueError(f"equal scale factors are compared: all runs need eta / ((1 - alpha) B) = {speed:.6g}")
+    statement = "equal scale factors give equal trajectories"
+    at_edge, at_end = [], []
+    for collapsed in (collapse(reference, run) for run in runs):
+        passed = collapsed[collapsed["J_squared"] >= 1]
+        at_edge += [1 + float(passed["distance"].iloc[0])] if len(passed) else []
+        at_end.append(1 + float(collapsed["distance"].iloc[-1]))
+    claims = []
+    for quantity, ratios in (("J² / base J², at J² = 1", at_edge), ("J² / base J², at the end", at_end)):
+        if ratios:
+            claims.append(
+                judge("C8", statement, quantity, over_seeds(ratios), 1.0, holds=0.02, in_part=0.05, judged=True)
+            )
+    return claims
 
 
-def table(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Set claims in a table: claim, quantity, paper, here (with the 95% interval over seeds), verdict."""
-    return (
-        pd.DataFrame(
-            {
-                "claim": [f"{claim.name}: {claim.statement}" for claim in claims],
-                "quantity": [claim.quantity for claim in claims],
-                "paper": [f"{claim.published:.4g}" for claim in claims],
-                "here": [_measured(claim.measured) for claim in claims],
-                "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in claims],
-            }
+def ordered_phase_collapses(reference: Sequence[Run], runs: Sequence[Run]) -> list[Claim]:
+    """C9: the largest distance from the reference in rescaled time, up to the edge and beyond it, over settings.
+
+    Up to the edge: *holds* if it is 5% on average or less, *in part* up to 15%. Beyond: that curves part there *holds*
+    if the distance is on average larger than up to the edge and than the spread of seeds, *in part* if larger than one
+    of them; *not judged* where no run passes J^2 = 1.
+    """
+    statement = "rescaled time collapses the ordered phase only"
+    collapsed = [collapse(reference, run) for run in runs]
+    ordered = over_seeds([farthest(own, ordered=True) for own in collapsed])
+    claims = [_judge_bound("C9", statement, "largest distance up to J² = 1", ordered, holds=0.05, in_part=0.15)]
+    passed = [own for own in collapsed if (own["J_squared"] > 1).any()]
+    if passed:
+        beyond = over_seeds([farthest(own, ordered=False) for own in passed])
+        spread = max(float(own.loc[own["J_squared"] > 1, "spread"].max()) for own in passed)
+        larger = (beyond.mean > ordered.mean) + (beyond.mean > spread)
+        verdict: Verdict = ("fails", "holds in part", "holds")[larger]
+        ends = [end for end in (beyond.low, beyond.high) if end is not None]
+        clear = bool(ends) and all((end > ordered.mean) + (end > spread) == larger for end in ends)
+        quantity = "largest distance beyond J² = 1"
+        claims.append(Claim("C9", statement, quantity, beyond, math.nan, verdict, clear))
+    return claims
+
+
+def best_is_alike(base: Sequence[Run], others: Sequence[Sequence[Run]], which: str) -> list[Claim]:
+    """C10: test loss and accuracy at the epoch of least validation loss, over those of the base setting.
+
+    ``others`` are the runs of each other setting, seeds averaged; the interval is over settings. The loss *holds*
+    within 2% of the base's, *in part* within 5%; the accuracy within 0.5% and 1.5%. ``which`` names the settings.
+    """
+    statement = "the best loss and accuracy are alike"
+    claims = []
+    for column, holds, in_part in (("test_loss", 0.02, 0.05), ("test_accuracy", 0.005, 0.015)):
+        reached, own = (
+            [sum(float(best_epoch(run)[column]) for run in runs) / len(runs) for runs in part]
+            for part in ([base], others)
         )
-        .set_index("claim")
-        .rename_axis(None)
-    )
+        ratio = over_seeds([value / reached[0] for value in own])
+        quantity = f"best {column.replace('_', ' ')} / base, {which}"
+        claims.append(judge("C10", statement, quantity, ratio, 1.0, holds=holds, in_part=in_part, judged=True))
+    return claims
 
 
-def _judge(
-    name: str,
-    statement: str,
-    quantity: str,
-    measured: Interval,
-    published: float,
-    *,
-    holds: float,
-    in_part: float,
-    judged: bool,
+def _judge_bound(
+    name: str, statement: str, quantity: str, measured: Interval, *, holds: float, in_part: float
 ) -> Claim:
-    """Judge a mean by its relative distance from the published value; *clear* if all its interval says the same."""
+    """Judge what should be small by two bounds; the paper's value is 0."""
 
     def verdict(value: float) -> Verdict:
-        off = abs(value / published - 1)
-        return "holds" if off <= holds else "holds in part" if off <= in_part else "fails"
+        return "holds" if value <= holds else "holds in part" if value <= in_part else "fails"
 
-    if not judged:
-        return Claim(name, statement, quantity, measured, published, "not judged", clear=True)
     ends = [end for end in (measured.low, measured.high) if end is not None]
-    ours = verdict(measured.mean)
-    clear = bool(ends) and all(verdict(end) == ours for end in ends)
-    return Claim(name, statement, quantity, measured, published, ours, clear)
-
-
-def _widened(interval: Interval, by: float) -> Interval:
-    low, high = (None if end is None else end + side for end, side in ((interval.low, -by), (interval.high, by)))
-    return replace(interval, low=low, high=high)
-
-
-def _measured(interval: Interval) -> str:
-    if interval.low is None:
-        return f"{interval.mean:.3g} (n = 1)"
-    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], n = {interval.seeds}"
+    clear = bool(ends) and all(verdict(end) == verdict(measured.mean) for end in ends)
+    return Claim(name, statement, quantity, measured, 0.0, verdict(measured.mean), clear)

@@ -1,6 +1,6 @@
 """Grids of runs: the paper's own by name, and those of a reader's YAML file.
 
-The named ones are the protocols of Zhang et al., arXiv 2107.09437, figure by figure.
+The named ones are the protocols of Zhang et al., arXiv 2107.09437, figure by figure, and what the book adds.
 """
 
 import itertools
@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core import published
 from edgechaos_core.runs import RunConfig, parse_config
 
-PUBLISHED_SLOPES = REPOSITORY / "data" / "published" / "fig3_slopes.csv"
 LARGEST_GRID = 1_000_000
 Grid = list[dict[str, Any]]
 
@@ -23,8 +21,7 @@ _FIG2 = {"learning_rate": 0.02, "batch_size": 32, "momentum": 0.5, "epochs": 501
 
 
 def _fig3() -> Grid:
-    table = pd.read_csv(PUBLISHED_SLOPES, comment="#")[["learning_rate", "momentum", "batch_size"]]
-    rows = table.drop_duplicates().astype({"momentum": float}).to_dict("records")
+    rows = published.slopes().drop(columns="A").drop_duplicates().to_dict("records")
     return [{str(name): value for name, value in row.items()} | {"epochs": 50} for row in rows]
 
 
@@ -46,6 +43,18 @@ def _relu_adam() -> Grid:
     return [{**common, "l2": l2} for l2 in (0.0, 1e-6, 1e-5, 4e-5, 1e-4, 3e-4, 5e-4, 1e-3)]
 
 
+def _payoff() -> Grid:
+    """Fig. 2's setting and what is slower, as fast and faster, with a validation split to choose the best epoch on."""
+    rows = [
+        *[(80, 0.02, 0.5, 32), (80, 0.005, 0.5, 8), (80, 0.08, 0.5, 128), (80, 0.32, 0.5, 512), (140, 0.01, 0.5, 32)],
+        *[(50, 0.04, 0.5, 32), (30, 0.08, 0.5, 32), (20, 0.16, 0.5, 32), (15, 0.32, 0.5, 32), (10, 0.64, 0.5, 32)],
+        *[(50, 0.02, 0.75, 32), (25, 0.02, 0.9, 32), (15, 0.02, 0.95, 32), (15, 0.02, 0.98, 32), (10, 0.02, 0.99, 32)],
+        *[(30, 0.32, 0.5, 128), (25, 0.08, 0.9, 128), (25, 0.32, 0.9, 512)],
+    ]
+    names = ("epochs", "learning_rate", "momentum", "batch_size")
+    return [dict(zip(names, row, strict=True)) | {"validation": 10_000} for row in rows]
+
+
 PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "fig2": lambda: [dict(_FIG2)],
     "fig3": _fig3,
@@ -53,6 +62,7 @@ PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "fig5": _fig5,
     "fig6": _fig6,
     "relu-adam": _relu_adam,
+    "payoff": _payoff,
 }
 
 

@@ -109,6 +109,13 @@ def obtain(
     return [run for run in runs if run is not None]
 
 
+def available(configs: Sequence[RunConfig]) -> list[Run]:
+    """Return the runs of a grid that are stored, in order; train nothing. Raises what `load_dataset` raises."""
+    store, prints = open_store(), fingerprints(configs)
+    found = [find_run(store, config, prints[source(config)]) for config in configs]
+    return [run for run in found if run is not None]
+
+
 def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: bool = True) -> list[Run]:
     """Train what a store lacks of a grid, store it, and return one run per config, in order; errors as for `obtain`.
 

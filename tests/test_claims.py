@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core import claims
+from edgechaos_core import claims, published, verdicts
 from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.runs import Outcome, Run, load_run, parse_config
 from edgechaos_core.scaling import growth, ordered_growth
@@ -42,7 +42,7 @@ def test_a_verdict_is_clear_when_its_whole_interval_agrees():
     assert (near.verdict, near.clear) == ("holds", True)
     wide = claims.loss_is_least_at_the_edge([made_up(J, A=0.005) for J in (0.8, 1.0, 1.2)])
     assert (wide.verdict, wide.clear) == ("holds", False)
-    assert claims.table([wide])["verdict"].iloc[0] == "holds (not clearly)"
+    assert verdicts.table([wide])["verdict"].iloc[0] == "holds (not clearly)"
 
 
 def test_c2_is_not_judged_before_the_far_side_of_the_edge_is_seen():
@@ -152,9 +152,9 @@ def test_the_laws_of_speed_hold_over_the_ordered_phase_in_the_committed_runs():
 
 def test_every_published_slope_up_to_momentum_0_9_within_5_percent_over_the_ordered_phase():
     ratios = {
-        run.config: ordered_growth(run.history).slope / published
+        run.config: ordered_growth(run.history).slope / slope
         for run in PASSED
-        if run.config.momentum <= 0.9 and not np.isnan(published := claims.published_slope(run, missing=np.nan))
+        if run.config.momentum <= 0.9 and not np.isnan(slope := published.slope(run, missing=np.nan))
     }
     assert len(ratios) >= 12
     assert all(ratio == pytest.approx(1, abs=0.05) for ratio in ratios.values()), ratios
@@ -168,11 +168,11 @@ def test_exponents_need_three_settings_each():
 def test_a_slope_that_the_paper_lacks():
     run = made_up(1.0)
     other = Run(run.config.model_copy(update={"learning_rate": 0.3}), run.history, run.outcome)
-    assert claims.published_slope(other, missing=-1.0) == -1.0
+    assert published.slope(other, missing=-1.0) == -1.0
     with pytest.raises(ValueError, match="the paper has no slope for"):
-        claims.published_slope(other)
+        published.slope(other)
 
 
 def test_the_published_constant():
-    assert claims.published_constant() == pytest.approx(11.0, abs=0.05)  # 10.8 to 11.2 over eta and B
-    assert claims.published_constant(momentum=0.95) == pytest.approx(12.24)
+    assert published.constant() == pytest.approx(11.0, abs=0.05)  # 10.8 to 11.2 over eta and B
+    assert published.constant(momentum=0.95) == pytest.approx(12.24)

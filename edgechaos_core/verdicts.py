@@ -1,0 +1,84 @@
+"""A claim put to the test: what was measured, with its interval, what was published, and a plain verdict."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from edgechaos_core.scaling import Interval
+
+Verdict = Literal["holds", "holds in part", "fails", "not judged"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One quantity behind a claim: what was measured, what was published, and the verdict.
+
+    ``clear`` tells that every value of the interval would get the same verdict; ``published`` is nan where the paper
+    gives no number.
+    """
+
+    name: str
+    statement: str
+    quantity: str
+    measured: Interval
+    published: float
+    verdict: Verdict
+    clear: bool
+
+
+def table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """Set claims in a table: claim, quantity, paper, here (with the 95% interval over seeds), verdict."""
+    return (
+        pd.DataFrame(
+            {
+                "claim": [f"{claim.name}: {claim.statement}" for claim in claims],
+                "quantity": [claim.quantity for claim in claims],
+                "paper": ["–" if math.isnan(claim.published) else f"{claim.published:.4g}" for claim in claims],
+                "here": [shown(claim.measured) for claim in claims],
+                "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in claims],
+            }
+        )
+        .set_index("claim")
+        .rename_axis(None)
+    )
+
+
+def judge(
+    name: str,
+    statement: str,
+    quantity: str,
+    measured: Interval,
+    published: float,
+    *,
+    holds: float,
+    in_part: float,
+    judged: bool,
+) -> Claim:
+    """Judge a mean by its relative distance from the published value; *clear* if all its interval says the same."""
+
+    def verdict(value: float) -> Verdict:
+        off = abs(value / published - 1)
+        return "holds" if off <= holds else "holds in part" if off <= in_part else "fails"
+
+    if not judged:
+        return Claim(name, statement, quantity, measured, published, "not judged", clear=True)
+    ends = [end for end in (measured.low, measured.high) if end is not None]
+    ours = verdict(measured.mean)
+    clear = bool(ends) and all(verdict(end) == ours for end in ends)
+    return Claim(name, statement, quantity, measured, published, ours, clear)
+
+
+def widened(interval: Interval, by: float) -> Interval:
+    """Return the interval with both ends moved out by so much."""
+    low, high = (None if end is None else end + side for end, side in ((interval.low, -by), (interval.high, by)))
+    return replace(interval, low=low, high=high)
+
+
+def shown(interval: Interval) -> str:
+    """Write an interval as ``mean [low, high], n = seeds``."""
+    if interval.low is None:
+        return f"{interval.mean:.3g} (n = 1)"
+    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], n = {interval.seeds}"
