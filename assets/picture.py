@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from edgechaos_core import figures
+from edgechaos_core import figures, style
 from edgechaos_core.runs import parse_config
 from edgechaos_core.sweep import obtain
 
@@ -12,7 +12,7 @@ SETTING = {"learning_rate": 0.02, "momentum": 0.5, "epochs": 501}
 
 if __name__ == "__main__":
     runs = obtain([parse_config({**SETTING, "seed": seed}) for seed in (0, 1, 2)], stored_only=True)
-    figures.use_style()
+    style.use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
     figures.plot_landing(runs, left, right)
     figure.tight_layout()

@@ -14,6 +14,7 @@ from edgechaos_core.rescaling import best_epoch, collapse, farthest
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import (
     PUBLISHED_WINDOW,
+    Exponent,
     Interval,
     exponent,
     growth,
@@ -91,22 +92,37 @@ def growth_laws(runs: Sequence[Run]) -> list[Claim]:
     fewer than three runs. c *holds* within 5% of the published one, in part within 15%; its interval is over settings.
     """
     names = {"learning_rate": ("C4", "eta"), "momentum": ("C5", "1/(1-alpha)"), "batch_size": ("C6", "1/B")}
-    slopes = {run.config: ordered_growth(run.history).slope for run in runs}
-    known = {config: slope for config, slope in slopes.items() if not math.isnan(slope)}
     claims = []
-    for name, (label, quantity) in names.items():
-        others = {other: published.BASE_SETTING[other] for other in names if other != name}
-        own = {c: a for c, a in known.items() if all(getattr(c, other) == base for other, base in others.items())}
-        if len({getattr(config, name) for config in own}) < 3:
-            continue
-        fit = exponent([scale_factor(config) for config in own], list(own.values()))
+    for name, fit in growth_exponents(runs).items():
+        label, quantity = names[name]
         interval = Interval(fit.value, fit.low, fit.high, fit.settings)
         statement = f"A is proportional to {quantity}"
         claims.append(judge(label, statement, "exponent", interval, 1.0, holds=0.05, in_part=0.15, judged=True))
-    constants = over_seeds([slope / scale_factor(config) for config, slope in known.items()])
+    slopes = {run.config: ordered_growth(run.history).slope for run in runs}
+    constants = over_seeds([a / scale_factor(config) for config, a in slopes.items() if not math.isnan(a)])
     wanted = published.constant()
     claims.append(judge("C7", "one constant serves all", "c", constants, wanted, holds=0.05, in_part=0.15, judged=True))
     return claims
+
+
+def growth_exponents(runs: Sequence[Run]) -> dict[str, Exponent]:
+    """Return the exponent of A against eta, 1/(1-alpha) and 1/B, by the setting's name: ``learning_rate`` and so on.
+
+    A is the slope over the ordered phase; each exponent is fitted to the runs that differ from the paper's base setting
+    in that one alone, and left out with fewer than three different ones.
+    """
+    slopes = {run.config: ordered_growth(run.history).slope for run in runs}
+    exponents = {}
+    for name in published.BASE_SETTING:
+        others = {other: base for other, base in published.BASE_SETTING.items() if other != name}
+        own = {
+            config: slope
+            for config, slope in slopes.items()
+            if not math.isnan(slope) and all(getattr(config, other) == base for other, base in others.items())
+        }
+        if len({getattr(config, name) for config in own}) >= 3:
+            exponents[name] = exponent([scale_factor(config) for config in own], list(own.values()))
+    return exponents
 
 
 def equal_scale_factors_coincide(reference: Sequence[Run], runs: Sequence[Run]) -> list[Claim]:

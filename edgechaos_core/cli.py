@@ -286,7 +286,7 @@ def phase_diagram(
         left = f"{out} holds {done:,} of {config.size:,} cells: the same command goes on"
         raise Interrupted(f"interrupted: {left}{', without --force' if force else ''}") from None
     if kept is None:
-        from edgechaos_core.figures import save_diagram_picture
+        from edgechaos_core.maps import save_diagram_picture
 
         save_diagram_picture(result, out)
     print(out)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # imported where it is needed: torch takes a second
 runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, verify and export stored runs.")
 
 FAILED = 1
-_PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, payoff, or a file GRID.yaml with base, vary and runs"
+_PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, payoff, or a file GRID.yaml with base, vary and runs"
 
 
 def sweep(

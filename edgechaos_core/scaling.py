@@ -1,5 +1,6 @@
 """The laws of training in the ordered phase: J^2 grows by A per epoch, ``J^2 = J^2(0) + A epoch``."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,19 +117,44 @@ def predicted_growth(run: Run) -> pd.DataFrame:
     return terms.assign(total=terms["drift"] + terms["noise"] + terms["decay"])
 
 
+def predicted_constant(run: Run) -> dict[str, float]:
+    """Compare c of ``A = c eta/((1-alpha) B)`` as the gradients predict it with that of the growth that followed.
+
+    Over the epochs of the ordered phase, J^2 from 0.3 to 1, as far as the run has them: ``measured`` from the growth of
+    J^2, ``predicted`` from `predicted_growth` at their ends, its parts ``drift`` and ``noise``, ``±`` the half width of
+    its 95% Student-t interval (a gradient at an epoch's end is one throw of the dice) and ``epochs``. nan where there
+    are fewer than three epochs.
+    """
+    terms = predicted_growth(run) / scale_factor(run.config)
+    J_squared = run.history["J_squared"]
+    rows = (J_squared >= ORDERED[0]) & (J_squared <= ORDERED[1])
+    count = int(rows.sum())
+    names = ("measured", "predicted", "±", "drift", "noise")
+    if count < 3:
+        return dict.fromkeys(names, math.nan) | {"epochs": count}
+    interval = over_seeds(terms["total"][rows].tolist())
+    half = math.nan if interval.high is None else interval.high - interval.mean
+    grown = float((J_squared.diff() / scale_factor(run.config))[rows].mean())
+    parts = (grown, interval.mean, half, float(terms["drift"][rows].mean()), float(terms["noise"][rows].mean()))
+    return dict(zip(names, parts, strict=True)) | {"epochs": count}
+
+
 @dataclass(frozen=True)
 class Exponent:
-    """The exponent of a power law with its 95% interval, and the number of settings it is fitted to."""
+    """The exponent of a power law with its 95% interval, the same by bootstrap, and the number of settings fitted."""
 
     value: float
     low: float
     high: float
+    bootstrap_low: float
+    bootstrap_high: float
     settings: int
 
 
 def exponent(x: Sequence[float], slopes: Sequence[float], confidence: float = 0.95) -> Exponent:
     """Fit ``slopes`` to a power of ``x`` by linear regression of the logarithms; Student's t interval of the slope.
 
+    The bootstrap (percentiles of 9,999) draws residuals anew, widened by the degrees of freedom that the fit took.
     Settings whose slope is nan are left out. Raises ValueError for fewer than three others or values that are not
     positive.
     """
@@ -137,6 +163,16 @@ def exponent(x: Sequence[float], slopes: Sequence[float], confidence: float = 0.
         raise ValueError(f"an exponent needs at least three settings with a slope, got {distinct}")
     if min(min(pair) for pair in known) <= 0:
         raise ValueError("an exponent needs values and slopes that are positive")
-    fit = stats.linregress(*np.log(np.array(known)).T)
-    half = float(fit.stderr * stats.t.ppf((1 + confidence) / 2, len(known) - 2))
-    return Exponent(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, len(known))
+    logs = np.log(np.array(known)).T
+    fit = stats.linregress(*logs)
+    n = len(known)
+    half = float(fit.stderr * stats.t.ppf((1 + confidence) / 2, n - 2))
+    centred = logs[0] - logs[0].mean()
+    residuals = (logs[1] - fit.intercept - fit.slope * logs[0]) * np.sqrt(n / (n - 2))
+
+    def slope(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray(fit.slope + np.moveaxis(drawn, axis, -1) @ centred / (centred @ centred))
+
+    drawn = stats.bootstrap((residuals,), slope, confidence_level=confidence, method="percentile", rng=0)
+    ends = (float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
+    return Exponent(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, *ends, n)

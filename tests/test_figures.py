@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from edgechaos_core import figures
+from edgechaos_core import figures, maps, style
 from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import PUBLISHED_WINDOW, growth
@@ -62,9 +62,41 @@ def test_growth_panel_shows_the_window_and_its_line(runs):
     assert np.diff(fitted.get_ydata())[0] == pytest.approx(0.01 * 48)
 
 
+def test_settings_are_labelled_slow_to_fast_in_either_time(runs):
+    fast = Run(parse_config({"epochs": 100, "momentum": 0.75}), runs[0].history, runs[0].outcome)
+    ax = figures.plot_settings([fast, runs[0]], "J_squared", Figure().subplots(), rescaled=True)
+    slow_line, fast_line, edge = ax.get_lines()
+    assert slow_line.get_label() == r"$\eta$ = 0.01, $\alpha$ = 0, $B$ = 32"
+    assert slow_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
+    assert fast_line.get_xdata()[-1] == pytest.approx(4 * 100 * 0.01 / 32)
+    assert edge.get_ydata()[0] == 1
+    epochs = figures.plot_settings([fast], "test_loss", Figure().subplots()).get_lines()[0]
+    assert epochs.get_xdata()[-1] == 100
+
+
+def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
+    def collapsed(end):
+        J_squared = np.linspace(0.3, end, 5)
+        return pd.DataFrame({"J_squared": J_squared, "distance": 0.01 * J_squared, "spread": 0.02})
+
+    ax = figures.plot_collapse({"a": collapsed(1.0), "b": collapsed(2.0)}, Figure().subplots())
+    assert ax.get_lines()[1].get_ydata()[-1] == pytest.approx(2.0)
+    extent = ax.collections[0].get_paths()[0].get_extents()
+    assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
+
+
+def test_payoff_has_a_colour_a_batch_size():
+    index = pd.MultiIndex.from_tuples([(0.1, 0.0, 8), (0.2, 0.0, 8), (0.1, 0.0, 64)], names=["eta", "alpha", "B"])
+    table = pd.DataFrame({"speed": [1.0, 2.0, 1.0], "epochs": [50, 25, 50]}, index=index)
+    ax = figures.plot_payoff(table, Figure().subplots(), "epochs", "epochs to the best")
+    small, large = ax.get_lines()
+    assert (small.get_label(), large.get_label()) == ("$B$ = 8", "$B$ = 64")
+    np.testing.assert_allclose(small.get_xydata(), [(1, 50), (2, 25)])
+
+
 def test_style_is_transparent():
     with mpl.rc_context():
-        figures.use_style()
+        style.use_style()
         assert mpl.rcParams["figure.facecolor"] == mpl.rcParams["axes.facecolor"] == "none"
 
 
@@ -78,7 +110,7 @@ def diagram() -> Diagram:
 
 
 def test_map_shows_the_mean_over_draws_in_real_coordinates(diagram):
-    ax = figures.plot_diagram(diagram, "distance", Figure().subplots())
+    ax = maps.plot_diagram(diagram, "distance", Figure().subplots())
     mesh = ax.collections[0]
     expected = np.tile((5 + np.array([-1, 0.5, 2])) / 10, (4, 1))  # per square root of N
     np.testing.assert_allclose(mesh.get_array(), expected)
@@ -86,14 +118,14 @@ def test_map_shows_the_mean_over_draws_in_real_coordinates(diagram):
 
 
 def test_exponents_are_coloured_about_zero(diagram):
-    mesh = figures.plot_diagram(diagram, "lyapunov_exponent", Figure().subplots()).collections[0]
+    mesh = maps.plot_diagram(diagram, "lyapunov_exponent", Figure().subplots()).collections[0]
     assert mesh.norm.vmin == -mesh.norm.vmax
 
 
 def test_edge_is_drawn_where_theory_has_it():
-    line = figures.plot_edge(Figure().subplots()).get_lines()[0]
+    line = maps.plot_edge(Figure().subplots()).get_lines()[0]
     assert dict(zip(line.get_xdata().round(6), line.get_ydata()))[1.5] == pytest.approx(0.27503, abs=1e-5)
-    dashed, dotted = figures.plot_edge(Figure().subplots(), "relu").get_lines()
+    dashed, dotted = maps.plot_edge(Figure().subplots(), "relu").get_lines()
     assert np.isnan(dashed.get_ydata()[-1])
     assert dotted.get_ydata()[50] == pytest.approx(0.5**0.5)
 
@@ -102,12 +134,12 @@ def test_cut_shows_mean_interval_and_theory():
     config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5, draws=3)
     cells = config.cells
     cut = Diagram(config, cells.assign(distance=10 + 10 * cells["draw"], lyapunov_exponent=0.0))
-    ax = figures.plot_cut(cut, "distance", Figure().subplots())
+    ax = maps.plot_cut(cut, "distance", Figure().subplots())
     np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 2)
     low, high = ax.collections[0].get_paths()[0].get_extents().intervaly
     assert (low + high) / 2 == pytest.approx(2)
     assert high - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # Student's t of 2 degrees of freedom, sd 1
-    figures.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax)
+    maps.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax)
     curve = ax.get_lines()[1]
     assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
 
@@ -118,18 +150,18 @@ def test_edges_against_size_are_joined_by_ratio():
         config = DiagramConfig(neurons=N, rows=10, columns=1, ratio_from=1.1, ratio_to=1.1, draws=2, inverse_j_to=1.0)
         chaotic = config.cells["inverse_J"] < (0.35 if N == 100 else 0.65)
         cuts.append(Diagram(config, config.cells.assign(distance=100.0 * chaotic, lyapunov_exponent=chaotic - 0.5)))
-    ax = figures.plot_edge_against_size(cuts, "lyapunov_exponent", Figure().subplots())
+    ax = maps.plot_edge_against_size(cuts, "lyapunov_exponent", Figure().subplots())
     np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(100, 0.35), (1000, 0.65)])
 
 
 def test_interactive_map_is_self_contained(diagram):
-    html = figures.interactive_diagram(diagram)
+    html = maps.interactive_diagram(diagram)
     assert "plotly-graph-div" in html
     assert "http" not in html.replace("http://www.w3.org", "")
 
 
 def test_picture_is_whole_or_absent(diagram, tmp_path, monkeypatch):
-    figures.save_diagram_picture(diagram, tmp_path / "map.png")
+    maps.save_diagram_picture(diagram, tmp_path / "map.png")
     assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
 
     def full(*_):
@@ -137,7 +169,7 @@ def test_picture_is_whole_or_absent(diagram, tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(TableError, match=r"other\.png cannot be written: No space left"):
-        figures.save_diagram_picture(diagram, tmp_path / "other.png")
+        maps.save_diagram_picture(diagram, tmp_path / "other.png")
     assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
 
 

@@ -12,6 +12,7 @@ from edgechaos_core.scaling import (
     near_least,
     ordered_growth,
     over_seeds,
+    predicted_constant,
     predicted_growth,
     scale_factor,
     straightness,
@@ -119,6 +120,9 @@ def test_exponents_of_made_up_laws():
     assert fit.low < 1.25 < fit.high
     assert fit.high - fit.low < 0.02
     assert fit.settings == 8
+    assert fit.bootstrap_low < 1.25 < fit.bootstrap_high
+    ratio = (fit.bootstrap_high - fit.bootstrap_low) / (fit.high - fit.low)
+    assert 0.6 < ratio < 1  # normal instead of t(6): 1.96 / 2.45, and the scatter of eight residuals
     exact = exponent([1, 2, 4, 8], [5, 10, np.nan, 40])
     assert (exact.value, exact.settings) == (pytest.approx(1, rel=ROUNDING), 3)
 
@@ -147,6 +151,23 @@ def test_gradients_predict_the_growth_of_real_training(small, momentum, l2):
     along = ((terms["total"] + terms["total"].shift()) / 2)[5:].sum()
     grown = run.history["J_squared"].diff()[5:].sum()
     assert along == pytest.approx(grown, rel=0.03)
+
+
+def test_the_constant_of_real_training_is_predicted(small):
+    settings = {"samples": 300, "batch_size": 4, "width": 64, "learning_rate": 0.005, "epochs": 40, "gradients": True}
+    run = train([parse_config(settings)], small())[0]
+    found = predicted_constant(run)
+    assert found["epochs"] == (run.history["J_squared"] >= 0.3).sum() > 10
+    assert found["predicted"] == pytest.approx(found["drift"] + found["noise"], rel=ROUNDING)
+    assert abs(found["predicted"] / found["measured"] - 1) < 0.05
+    assert 0 < found["±"] < 0.1 * found["predicted"]
+
+
+def test_no_constant_before_the_ordered_phase(small):
+    settings = {"samples": 300, "width": 16, "epochs": 2, "gradients": True}
+    found = predicted_constant(train([parse_config(settings)], small())[0])
+    assert found["epochs"] == 0
+    assert np.isnan(found["predicted"])
 
 
 @pytest.mark.parametrize("settings", [{}, {"gradients": True, "optimizer": "adam"}])
