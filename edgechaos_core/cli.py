@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from edgechaos_core import EdgechaosError, Interrupted, cli_runs
+from edgechaos_core import EdgechaosError, Interrupted, cli_guide, cli_runs
 
 app = typer.Typer(
     add_completion=False,
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Training neural networks at the edge of chaos: train, map, and build the book.",
 )
 app.command()(cli_runs.sweep)
+app.command()(cli_guide.guide)
 app.add_typer(cli_runs.runs_app, name="runs")
 
 FAILED, BAD_ARGUMENTS, DIVERGED, INTERRUPTED = 1, 2, 3, 130

@@ -1,0 +1,42 @@
+"""The command ``edgechaos guide``: which weight decay holds a network at the edge of chaos."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def guide(
+    samples: Annotated[int, typer.Option(help="S, training samples")] = 60_000,
+    learning_rate: Annotated[float, typer.Option(help="eta")] = 0.02,
+    batch_size: Annotated[int, typer.Option(help="B, mini-batch size")] = 32,
+    momentum: Annotated[float, typer.Option(help="alpha")] = 0.5,
+    width: Annotated[int, typer.Option(help="neurons in the hidden layer")] = 784,
+    depth: Annotated[int, typer.Option(help="hidden layers")] = 1,
+    activation: Annotated[str, typer.Option(help="of the hidden layer")] = "tanh",
+    optimizer: Annotated[str, typer.Option(help="sgd: for others, EdgeDecay finds the decay in training")] = "sgd",
+    target: Annotated[float, typer.Option(help="J^2 to settle at")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains nothing."""
+    from edgechaos_core.guideline import Network, committed_calibration
+    from edgechaos_core.guideline import guide as advise
+    from edgechaos_core.settings import parse_settings
+
+    settings: dict[str, object] = {"samples": samples, "learning_rate": learning_rate, "batch_size": batch_size}
+    settings |= {"momentum": momentum}
+    settings |= {"width": width, "depth": depth, "activation": activation, "optimizer": optimizer}
+    advice = advise(parse_settings(Network, settings), committed_calibration(target))
+    if as_json:
+        print(json.dumps(asdict(advice)))
+        return
+    interval = "one seed" if advice.l2_interval is None else "{:.3g} to {:.3g}".format(*advice.l2_interval)
+    print(f"lambda of lambda ||w||^2        {advice.l2:.3g}   (95% over seeds: {interval})")
+    print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
+    print(f"decoupled, as strong a step     {advice.weight_decay_adamw:.3g}")
+    print(f"J^2 is within 5% of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
+    for setting in advice.sooner:
+        eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
+        cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"
+        print(f"as good: eta {eta:g}, alpha {alpha:.3g}, B {size:g}: {cost}")
