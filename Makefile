@@ -49,6 +49,7 @@ bench: setup ## measure trainer, phase diagram and store against their bounds an
 	@$(BIN)/python -m tests.bench_trainer
 	@$(BIN)/python -m tests.bench_probes
 	@$(BIN)/python -m tests.bench_store
+	@$(BIN)/python -m tests.bench_payoff
 
 freeze: setup ## keep the chapters' outputs as the reference that nbval compares with
 	@$(BIN)/edgechaos book --profile quick --freeze

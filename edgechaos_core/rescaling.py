@@ -5,16 +5,18 @@ rescaled time.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from edgechaos_core.data import REPOSITORY
 from edgechaos_core.runs import Run, RunConfig
 from edgechaos_core.scaling import over_seeds, scale_factor
 
+EPOCH_SECONDS = REPOSITORY / "data" / "epoch-seconds.csv"
 EDGE = 1.0  # J^2 where the ordered phase ends
 MEASURED = ("J_squared", "test_loss", "test_accuracy", "train_loss")
 
@@ -84,13 +86,19 @@ def best_epoch(run: Run) -> "pd.Series[float]":
     return run.history.iloc[int(run.history["validation_loss"].to_numpy().argmin())]
 
 
-def payoff(runs: Sequence[Run], base: RunConfig) -> pd.DataFrame:
+def epoch_seconds() -> dict[int, float]:
+    """Return the measured CPU seconds of an epoch of the pay-off's runs by batch size (tests/bench_payoff.py)."""
+    table = pd.read_csv(EPOCH_SECONDS, comment="#")
+    return dict(zip(table["batch_size"], table["seconds"], strict=True))
+
+
+def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -> pd.DataFrame:
     """Set side by side what settings reach, and at what cost, at their epoch of least validation loss.
 
     One row a setting, seeds averaged, by speed: ``speed`` is the scale factor over that of ``base``; epochs, mini-batch
-    ``steps`` and ``seconds`` (wall time of the run, measuring included, in proportion) up to the best epoch; J^2, test
-    loss and test accuracy there, the latter with the half widths ``±`` of their 95% Student-t intervals. Raises
-    ValueError for runs without validation.
+    ``steps`` and ``seconds`` (by those of an epoch of each batch size; nan for a size that is not among them) up to the
+    best epoch; J^2, test loss and test accuracy there, the latter with the half widths ``±`` of their 95% Student-t
+    intervals. Raises ValueError for runs without validation.
     """
     by_setting: dict[str, list[Run]] = {}
     for run in runs:
@@ -107,7 +115,7 @@ def payoff(runs: Sequence[Run], base: RunConfig) -> pd.DataFrame:
                 "speed": scale_factor(config) / scale_factor(base),
                 "epochs": epochs,
                 "steps": epochs * math.ceil(config.samples / config.batch_size),
-                "seconds": epochs * float(np.median([_epoch_seconds(run) for run in own])),
+                "seconds": epochs * seconds.get(config.batch_size, math.nan),
                 "J²": float(np.mean([row["J_squared"] for row in best])),
                 **_with_half_width("test loss", [float(row["test_loss"]) for row in best]),
                 **_with_half_width("test accuracy", [float(row["test_accuracy"]) for row in best]),
@@ -120,10 +128,6 @@ def payoff(runs: Sequence[Run], base: RunConfig) -> pd.DataFrame:
 def _with_half_width(name: str, values: list[float]) -> dict[str, float]:
     interval = over_seeds(values)
     return {name: interval.mean, f"± {name}": math.nan if interval.high is None else interval.high - interval.mean}
-
-
-def _epoch_seconds(run: Run) -> float:
-    return float(run.provenance["wall_seconds"] / run.provenance["stack_members"] / max(len(run.history) - 1, 1))
 
 
 def _setting(config: RunConfig) -> str:

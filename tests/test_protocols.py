@@ -5,6 +5,7 @@ import pytest
 
 from edgechaos_core.data import REPOSITORY
 from edgechaos_core.protocols import PROTOCOLS, parse_seeds, protocol, read_grid
+from edgechaos_core.scaling import scale_factor
 
 
 def test_fig3_is_the_published_table():
@@ -14,6 +15,15 @@ def test_fig3_is_the_published_table():
     assert len(configs) == 28
     assert {(config.learning_rate, config.momentum, config.batch_size) for config in configs} == settings
     assert {(config.epochs, config.l2, config.samples) for config in configs} == {(50, 0.0, 60_000)}
+
+
+def test_the_books_own_grids():
+    payoff = protocol("payoff")
+    assert len({config.model_dump_json(exclude={"epochs"}) for config in payoff}) == len(payoff) == 18
+    assert {(config.validation, config.samples, config.l2) for config in payoff} == {(10_000, 50_000, 0.0)}
+    gradients = protocol("gradients")
+    assert all(config.gradients for config in gradients)
+    assert all(config.epochs * scale_factor(config) > 0.066 for config in gradients)  # they pass J^2 = 1
 
 
 def test_the_other_figures_as_published():

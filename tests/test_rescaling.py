@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 from edgechaos_core import claims
-from edgechaos_core.rescaling import best_epoch, collapse, farthest, parting, payoff
+from edgechaos_core.protocols import protocol
+from edgechaos_core.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import scale_factor
 
 BASE = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}
 SLOW = {"learning_rate": 0.005, "momentum": 0.0, "batch_size": 32}  # an eighth of its speed
 C = 11.0
-PROVENANCE = {"wall_seconds": 300.0, "stack_members": 1}
 
 
 def run_of(settings, epochs, *, seed=0, bend=0.0, offset=0.0, best_at=50, loss=0.3) -> Run:
@@ -23,7 +23,7 @@ def run_of(settings, epochs, *, seed=0, bend=0.0, offset=0.0, best_at=50, loss=0
     J_squared = line + offset + bend * np.maximum(line - 1, 0)
     columns = {"epoch": epoch, "J_squared": J_squared, "test_loss": loss + 1e-4 * np.abs(epoch - best_at)}
     columns |= {"test_accuracy": 0.9 - columns["test_loss"] / 10, "validation_loss": columns["test_loss"] + 0.01}
-    return Run(config, pd.DataFrame(columns), Outcome("finished", epochs), PROVENANCE)
+    return Run(config, pd.DataFrame(columns), Outcome("finished", epochs))
 
 
 def reference(epochs=100, scatter=0.01) -> list[Run]:
@@ -93,16 +93,22 @@ def test_the_best_epoch_is_chosen_on_validation():
 
 def test_payoff_by_hand():
     runs = [run_of(BASE, 100, seed=seed, best_at=best) for seed, best in ((0, 40), (1, 60))]
-    table = payoff([*runs, run_of(SLOW, 600, best_at=400, loss=0.4)], runs[0].config)
+    table = payoff([*runs, run_of(SLOW, 600, best_at=400, loss=0.4)], runs[0].config, {32: 3.0})
     assert table.index.tolist() == [(0.005, 0.0, 32), (0.02, 0.5, 32)]
     slow, fast = table.to_dict("records")
     assert slow == pytest.approx(
-        {"speed": 1 / 8, "epochs": 400, "steps": 400 * 1563, "seconds": 200.0, "J²": 0.25 + C / 8 / 2}
+        {"speed": 1 / 8, "epochs": 400, "steps": 400 * 1563, "seconds": 1200.0, "J²": 0.25 + C / 8 / 2}
         | {"test loss": 0.4, "± test loss": np.nan, "test accuracy": 0.86, "± test accuracy": np.nan, "seeds": 1},
         nan_ok=True,
     )
     assert (fast["epochs"], fast["speed"], fast["seeds"]) == (50, 1, 2)
     assert fast["seconds"] == pytest.approx(50 * 3.0)
+    assert payoff(runs, runs[0].config, {})["seconds"].isna().all()
+
+
+def test_seconds_are_known_for_every_batch_size_of_the_payoff():
+    assert set(epoch_seconds()) == {config.batch_size for config in protocol("payoff")}
+    assert all(0.1 < seconds < 100 for seconds in epoch_seconds().values())
 
 
 # claims -------------------------------------------------------------------------------------------------------------

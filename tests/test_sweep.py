@@ -15,7 +15,7 @@ from edgechaos_core import progress, reservations, sweep, work
 from edgechaos_core.plan import make_plan, members_that_fit, source, stack_memory
 from edgechaos_core.runs import load_run, parse_config, save_run
 from edgechaos_core.store import Store, entries, find_run
-from edgechaos_core.sweep import How, SweepError, obtain
+from edgechaos_core.sweep import How, SweepError, available, obtain
 from edgechaos_core.tables import TableError
 from edgechaos_core.work import Ended, Job
 
@@ -94,6 +94,13 @@ def test_stored_only_trains_nothing(trained):
     assert trained == []
     obtain([config_of(seed=7)], how=SERIAL)
     assert len(obtain([config_of(seed=7)], stored_only=True)) == 1
+
+
+def test_available_are_the_stored_runs_in_order(trained):
+    obtain([config_of(seed=7), config_of(seed=2)], how=SERIAL)
+    trained.clear()
+    assert [run.config.seed for run in available([config_of(seed=seed) for seed in (2, 5, 7)])] == [2, 7]
+    assert available([]) == trained == []
 
 
 def test_committed_runs_are_loaded(trained, folders):
