@@ -33,7 +33,7 @@ def collapse(reference: Sequence[Run], run: Run, column: Column = "J_squared") -
     """
     if column not in MEASURED:
         raise ValueError(f"unknown column {column!r}: choose from {', '.join(MEASURED)}")
-    if len({_setting(own.config) for own in reference}) != 1 or len(reference) < 2:
+    if len({setting_of(own.config) for own in reference}) != 1 or len(reference) < 2:
         raise ValueError("a collapse needs a reference of at least two seeds of one setting")
     length = min(len(own.history) for own in reference)
     clock = reference[0].history["epoch"][:length].to_numpy() * scale_factor(reference[0].config)
@@ -100,11 +100,8 @@ def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -
     best epoch; J^2, test loss and test accuracy there, the latter with the half widths ``±`` of their 95% Student-t
     intervals. Raises ValueError for runs without validation.
     """
-    by_setting: dict[str, list[Run]] = {}
-    for run in runs:
-        by_setting.setdefault(_setting(run.config), []).append(run)
     rows = []
-    for own in by_setting.values():
+    for own in by_setting(runs).values():
         config, best = own[0].config, [best_epoch(run) for run in own]
         epochs = float(np.mean([row["epoch"] for row in best]))
         rows.append(
@@ -130,6 +127,14 @@ def _with_half_width(name: str, values: list[float]) -> dict[str, float]:
     return {name: interval.mean, f"± {name}": math.nan if interval.high is None else interval.high - interval.mean}
 
 
-def _setting(config: RunConfig) -> str:
-    """What runs share that are seeds of one setting."""
+def by_setting(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Group runs that are seeds of one setting, by `setting_of`."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(setting_of(run.config), []).append(run)
+    return groups
+
+
+def setting_of(config: RunConfig) -> str:
+    """Return what runs share that are seeds of one setting, as text: all but seed and epochs."""
     return config.model_dump_json(exclude={"seed", "epochs"})

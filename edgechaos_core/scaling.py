@@ -82,6 +82,11 @@ def scale_factor(config: RunConfig) -> float:
     return config.learning_rate / ((1 - config.momentum) * config.batch_size)
 
 
+def epochs_to_pass(config: RunConfig) -> int:
+    """Return a number of epochs in which J^2 surely passes 1 by the law, at least 8."""
+    return max(math.ceil(0.0672 / scale_factor(config)) + 5, 8)
+
+
 def ordered_growth(history: pd.DataFrame) -> Line:
     """Fit J^2 against epoch over the ordered phase, told by the data: from J^2 = 0.3, past the first jump, up to 1.
 

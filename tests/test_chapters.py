@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgechaos_core import chapters, meanfield, network, optimizers, probes
+from edgechaos_core import chapters, meanfield, network, optimizers, probes, scaling
 from edgechaos_core import order_parameters as package
+from edgechaos_core.runs import parse_config
 
 PAGES = [page for page in chapters.documents() if chapters.read_notebook(page) is not None]
 
@@ -46,6 +47,13 @@ def test_order_parameters_shown_in_training_path_are_the_package():
     W = np.random.default_rng().normal(0.01, 0.3, size=(50, 30))
     ours = [float(value) for value in package.order_parameters(torch.from_numpy(W))]
     assert shown(W) == pytest.approx(ours, rel=1e-12)
+
+
+def test_epochs_shown_in_ordered_scaling_are_the_package():
+    shown = formulas("chapters/ordered_scaling")["epochs_to_pass"]
+    for rate, momentum, size in [(0.01, 0.0, 32), (0.0005, 0.9, 512), (0.3, 0.95, 4)]:
+        config = parse_config({"learning_rate": rate, "momentum": momentum, "batch_size": size})
+        assert shown(rate, momentum, size) == scaling.epochs_to_pass(config)
 
 
 def test_iteration_shown_in_phase_diagram_is_the_package():

@@ -152,8 +152,21 @@ def test_rule_of_c9(offset, bend, verdicts):
 @pytest.mark.parametrize(("loss", "verdict"), [(0.302, "holds"), (0.31, "holds in part"), (0.35, "fails")])
 def test_rule_of_c10(loss, verdict):
     base = [run_of(BASE, 100, seed=seed) for seed in range(3)]
-    others = [[run_of(SLOW, 100, loss=loss)], [run_of(BASE | {"momentum": 0.9}, 100, loss=loss)]]
-    worse, less = claims.best_is_alike(base, others, "slower")
-    assert (worse.verdict, worse.clear) == (verdict, True)
-    assert worse.measured.mean == pytest.approx(loss / 0.3)
-    assert less.measured.mean == pytest.approx((0.9 - loss / 10) / 0.87)
+    slower = [run_of(SLOW, 100, loss=loss, seed=seed) for seed in range(2)]
+    as_fast = [run_of(BASE | {"momentum": 0.0, "learning_rate": 0.04}, 100)]
+    faster = [run_of(BASE | {"momentum": 0.9}, 100, loss=loss)]
+    found = claims.best_is_alike([*base, *slower, *as_fast, *faster], base[0].config)
+    assert [claim.quantity for claim in found] == [
+        "best test loss / base, equal speed",
+        "best test accuracy / base, equal speed",
+        "best test loss / base, other speeds",
+        "best test accuracy / base, other speeds",
+    ]
+    assert [claim.measured.seeds for claim in found] == [1, 1, 2, 2]
+    assert (found[0].verdict, found[0].clear) == ("holds", False)
+    assert (found[2].verdict, found[2].clear) == (verdict, True)
+    assert found[2].measured.mean == pytest.approx(loss / 0.3)
+    assert found[3].measured.mean == pytest.approx((0.9 - loss / 10) / 0.87)
+    assert len(claims.best_is_alike([*base, *slower], base[0].config)) == 2
+    with pytest.raises(ValueError, match="none of the runs is of it"):
+        claims.best_is_alike(slower, base[0].config)
