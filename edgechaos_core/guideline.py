@@ -56,10 +56,10 @@ class Calibration:
     width: int
 
 
-def settled(run: Run) -> float:
-    """Return J^2 averaged over the last tenth of a run's epochs."""
-    J_squared = run.history["J_squared"].to_numpy()
-    return float(J_squared[-max(round(SETTLED * len(J_squared)), 1) :].mean())
+def settled(run: Run, column: str = "J_squared") -> float:
+    """Return a measured column, J^2 if none is named, averaged over the last tenth of a run's epochs."""
+    values = run.history[column].to_numpy()
+    return float(values[-max(round(SETTLED * len(values)), 1) :].mean())
 
 
 def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:

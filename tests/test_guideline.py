@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.decay_claims import decay_pushes_toward_order, guideline_settles_at_the_edge
 from edgechaos_core.guideline import Calibration, Network, calibrate, guide, settled
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import Interval, scale_factor
@@ -113,3 +114,33 @@ def test_sooner():
 def test_what_the_guideline_does_not_speak_of(settings, message):
     with pytest.raises(ValueError, match=message):
         guide(parse_settings(Network, FIG6 | settings), calibration())
+
+
+# claims -------------------------------------------------------------------------------------------------------------
+
+
+def decayed(seed=0, peak=1.0, reverse=False) -> list[Run]:
+    """Runs that settle by the law, with the best final accuracy at J = peak."""
+    runs = [run_of(l2, seed) for l2 in (3e-5, 7e-5, 1.4e-4, 5e-4)]
+    for run in runs:
+        run.history["test_accuracy"] = 0.9 - 0.01 * abs(run.history["J_squared"] ** 0.5 - peak)
+        if reverse:
+            run.history["J_squared"] = 1 / run.history["J_squared"]
+    return runs
+
+
+@pytest.mark.parametrize(("peak", "verdict"), [(1.0, "holds"), (0.75, "fails"), (1.5, "fails")])
+def test_rule_of_c11(peak, verdict):
+    order, best = decay_pushes_toward_order([*decayed(0, peak), *decayed(1, peak)])
+    assert (order.verdict, order.measured.mean) == ("holds", -1)
+    assert best.verdict == verdict
+    assert decay_pushes_toward_order(decayed(reverse=True))[0].verdict == "fails"
+    with pytest.raises(ValueError, match="at least three strengths of decay for each seed"):
+        decay_pushes_toward_order(decayed()[:2])
+
+
+@pytest.mark.parametrize(("l2", "verdict"), [(7e-5, "holds"), (8.5e-5, "holds in part"), (4.6e-5, "fails")])
+def test_rule_of_c12(l2, verdict):
+    assert guideline_settles_at_the_edge([run_of(l2, seed) for seed in range(2)]).verdict == verdict
+    with pytest.raises(ValueError, match="for one strength of decay, got 2"):
+        guideline_settles_at_the_edge([run_of(l2), run_of(2 * l2)])

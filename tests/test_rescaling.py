@@ -154,7 +154,8 @@ def test_rule_of_c10(loss, verdict):
     base = [run_of(BASE, 100, seed=seed) for seed in range(3)]
     slower = [run_of(SLOW, 100, loss=loss, seed=seed) for seed in range(2)]
     as_fast = [run_of(BASE | {"momentum": 0.0, "learning_rate": 0.04}, 100)]
-    faster = [run_of(BASE | {"momentum": 0.9}, 100, loss=loss)]
+    faster = [run_of(BASE | {"momentum": 0.75}, 100, loss=loss)]
+    faster += [run_of(BASE | {"momentum": 0.95}, 100, loss=2.0)]  # a step larger than any of the paper's
     found = claims.best_is_alike([*base, *slower, *as_fast, *faster], base[0].config)
     assert [claim.quantity for claim in found] == [
         "best test loss / base, equal speed",
