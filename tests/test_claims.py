@@ -6,10 +6,14 @@ import pytest
 
 from edgechaos_core import claims, published, verdicts
 from edgechaos_core.diagram import Diagram, DiagramConfig
+from edgechaos_core.protocols import protocol
+from edgechaos_core.rescaling import best_epoch, collapse, parting
 from edgechaos_core.runs import Outcome, Run, load_run, parse_config
-from edgechaos_core.scaling import growth, ordered_growth
+from edgechaos_core.scaling import epochs_to_pass, growth, ordered_growth, predicted_constant
 from edgechaos_core.store import COMMITTED_RUNS
+from edgechaos_core.sweep import available
 
+FIG2 = {"learning_rate": 0.02, "momentum": 0.5}
 COMMITTED = [load_run(path) for path in sorted(COMMITTED_RUNS.glob("*.parquet"))]
 
 
@@ -86,8 +90,8 @@ def test_committed_fig2_runs_show_the_least_test_loss_at_the_edge():
 
 
 def test_committed_base_runs_miss_the_published_slope_by_a_seventh():
-    runs = committed(50, learning_rate=0.01, momentum=0.0, batch_size=32, l2=0.0)
-    assert {run.config.seed for run in runs} >= {0, 1, 2}
+    runs = available([parse_config({"learning_rate": 0.01, "epochs": 50, "seed": seed}) for seed in range(3)])
+    assert len(runs) == 3
     for run in runs:
         assert growth(run.history).slope == pytest.approx(0.00295, rel=0.01)
     slope, straight = claims.growth_is_linear(runs)
@@ -183,3 +187,44 @@ def test_a_slope_that_the_paper_lacks():
 def test_the_published_constant():
     assert published.constant() == pytest.approx(11.0, abs=0.05)  # 10.8 to 11.2 over eta and B
     assert published.constant(momentum=0.95) == pytest.approx(12.24)
+
+
+def test_the_committed_runs_of_fig_3_give_exponents_of_1():
+    """Within 0.03 of 1, by an interval no wider than 0.04: what the chapter prints."""
+    grid = [config.model_copy(update={"epochs": epochs_to_pass(config)}) for config in protocol("fig3")]
+    for fit in claims.growth_exponents(available(grid)).values():
+        assert fit.settings >= 4
+        assert fit.value == pytest.approx(1, abs=0.03)
+        assert fit.high - fit.low < 0.04
+        assert fit.bootstrap_high - fit.bootstrap_low < 0.04
+
+
+def test_the_committed_runs_of_figs_4_and_5():
+    seeds = [parse_config(FIG2 | {"epochs": 501, "seed": seed}) for seed in range(3)]
+    reference, equal = available(seeds), available(protocol("fig4", epochs=150))
+    edge, end = claims.equal_scale_factors_coincide(reference, [run for run in equal if run.config.batch_size != 32])
+    assert (edge.verdict, end.verdict) == ("holds", "holds")
+    assert edge.measured.seeds == 4
+    others = available(protocol("fig5", epochs=125))[1:]
+    before, beyond = claims.ordered_phase_collapses(reference, others)
+    assert (before.verdict, beyond.verdict) == ("holds", "holds")
+    assert before.measured.seeds == 4
+    slowest = parting(collapse(reference, max(others, key=lambda run: run.config.epochs)))
+    assert slowest is not None
+    assert slowest["J_squared"] == pytest.approx(1.5, abs=0.01)  # well beyond the edge
+
+
+def test_the_committed_payoff_has_the_best_alike_and_its_limit():
+    runs = available(protocol("payoff", seeds=range(3)))
+    found = claims.best_is_alike(runs, parse_config(FIG2 | {"validation": 10_000}))
+    assert [claim.verdict for claim in found[:2]] == ["holds", "holds"]  # equal speed
+    assert found[2].measured.mean > found[0].measured.mean  # speed costs loss
+    lost = [run for run in runs if best_epoch(run)["epoch"] == 0]
+    assert {run.config.learning_rate / (1 - run.config.momentum) > 0.5 for run in lost} == {True}
+
+
+def test_the_gradients_of_the_committed_runs_predict_c():
+    found = [predicted_constant(run) for run in available(protocol("gradients"))]
+    assert len(found) == 6
+    near = [abs(constant["predicted"] - constant["measured"]) <= constant["±"] for constant in found]
+    assert sum(near) >= 5  # of 95% intervals
