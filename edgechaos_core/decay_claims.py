@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from edgechaos_core.guideline import settled
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import over_seeds
+from edgechaos_core.scaling import over_seeds, settled
 from edgechaos_core.verdicts import Claim, judge
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from edgechaos_core.maps import plot_edge
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import Line, least_test_loss, scale_factor
+from edgechaos_core.scaling import Line, least_test_loss, scale_factor, settled
 from edgechaos_core.style import AXES, COLORS, LABELS
 
 
@@ -87,6 +87,38 @@ def plot_settings(runs: Sequence[Run], column: str, ax: Axes, *, rescaled: bool 
         ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
     ax.set(xlabel="rescaled time" if rescaled else "epoch", ylabel=LABELS[column])
     return ax
+
+
+def plot_decays(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
+    """Draw one measured column against epoch, a line a run and a colour a strength of decay."""
+    for run, color, label in _by_decay(runs):
+        ax.plot(run.history["epoch"], run.history[column], color=color, lw=1.1, alpha=0.8, label=label)
+    if column == "J_squared":
+        ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
+    ax.set(xlabel="epoch", ylabel=LABELS[column])
+    return ax
+
+
+def plot_ends(runs: Sequence[Run], ax: Axes) -> Axes:
+    """Draw test accuracy against J^2, both over the last tenth of the epochs, a dot a run."""
+    for run, color, label in _by_decay(runs):
+        ax.plot(settled(run), settled(run, "test_accuracy"), "o", color=color, label=label)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1)
+    ax.set(xlabel="$J^2$ at the end", ylabel="test accuracy at the end", xscale="log")
+    ax.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    ax.minorticks_off()
+    return ax
+
+
+def _by_decay(runs: Sequence[Run]) -> list[tuple[Run, tuple[float, float, float], str]]:
+    """Runs with the colour of their strength of decay, and its label on the first of each."""
+    strengths = sorted({run.config.l2 for run in runs})
+    colors = dict(zip(strengths, sns.color_palette("viridis", len(strengths)), strict=True))
+    first = {l2: next(run for run in runs if run.config.l2 == l2) for l2 in strengths}
+    return [
+        (run, colors[run.config.l2], rf"$\lambda$ = {run.config.l2:g}" if first[run.config.l2] is run else "_")
+        for run in runs
+    ]
 
 
 def plot_collapse(collapsed: Mapping[str, pd.DataFrame], ax: Axes) -> Axes:

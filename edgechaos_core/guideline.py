@@ -18,12 +18,11 @@ from edgechaos_core.network import Activation
 from edgechaos_core.optimizers import Optimizer, weight_decay_from_l2
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import Interval, over_seeds, scale_factor
+from edgechaos_core.scaling import Interval, over_seeds, scale_factor, settled
 from edgechaos_core.settings import Settings
 from edgechaos_core.sweep import available
 
 CALIBRATION_EPOCHS = 250
-SETTLED = 0.1  # the last part of the epochs, over which J^2 is averaged
 NEAR = 0.95  # of the target: the edge is reached
 RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B = 32; twice that at B = 128
 LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
@@ -54,12 +53,6 @@ class Calibration:
     l2: Interval
     way: float
     width: int
-
-
-def settled(run: Run, column: str = "J_squared") -> float:
-    """Return a measured column, J^2 if none is named, averaged over the last tenth of a run's epochs."""
-    values = run.history[column].to_numpy()
-    return float(values[-max(round(SETTLED * len(values)), 1) :].mean())
 
 
 def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:

@@ -11,6 +11,7 @@ from scipy import stats
 from edgechaos_core.runs import Run, RunConfig
 
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one
+SETTLED = 0.1  # the last part of the epochs, over which the end of training is averaged
 ORDERED = (0.3, 1.0)  # J^2 of the ordered phase, from beyond the first jump to the edge
 
 
@@ -142,6 +143,23 @@ def predicted_constant(run: Run) -> dict[str, float]:
     grown = float((J_squared.diff() / scale_factor(run.config))[rows].mean())
     parts = (grown, interval.mean, half, float(terms["drift"][rows].mean()), float(terms["noise"][rows].mean()))
     return dict(zip(names, parts, strict=True)) | {"epochs": count}
+
+
+def settled(run: Run, column: str = "J_squared") -> float:
+    """Return a measured column, J^2 if none is named, averaged over the last tenth of a run's epochs."""
+    values = run.history[column].to_numpy()
+    return float(values[-max(round(SETTLED * len(values)), 1) :].mean())
+
+
+def growth_constant(run: Run) -> float:
+    """Return c of the growth over the last tenth of a run's epochs, what decay takes off added back.
+
+    ``c = (change of J^2 an epoch) / s + 4 lambda S J^2`` with the scale factor ``s = eta / ((1 - alpha) B)``.
+    """
+    J_squared = run.history["J_squared"].to_numpy()
+    last = J_squared[-max(round(SETTLED * len(J_squared)), 2) :]
+    grown = (last[-1] - last[0]) / (len(last) - 1) / scale_factor(run.config)
+    return float(grown + 4 * run.config.l2 * run.config.samples * last.mean())
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,18 @@ def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
     assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
 
 
+def test_decays_share_a_colour_and_a_label(runs):
+    decayed = [Run(parse_config({"epochs": 100, "l2": l2}), runs[0].history, runs[0].outcome) for l2 in (1e-4, 0, 1e-4)]
+    ax = figures.plot_decays(decayed, "J_squared", Figure().subplots())
+    strong, none, again, edge = ax.get_lines()
+    assert strong.get_color() == again.get_color() != none.get_color()
+    assert ax.get_legend_handles_labels()[1] == [r"$\lambda$ = 0.0001", r"$\lambda$ = 0"]
+    assert edge.get_ydata()[0] == 1
+    dot = figures.plot_ends(decayed, Figure().subplots()).get_lines()[0]
+    assert dot.get_xdata()[0] == pytest.approx(0.25 + 0.01 * 95.5)  # the mean of epochs 91 to 100
+    assert dot.get_ydata()[0] == pytest.approx(0.8955)
+
+
 def test_payoff_has_a_colour_a_batch_size():
     index = pd.MultiIndex.from_tuples([(0.1, 0.0, 8), (0.2, 0.0, 8), (0.1, 0.0, 64)], names=["eta", "alpha", "B"])
     table = pd.DataFrame({"speed": [1.0, 2.0, 1.0], "epochs": [50, 25, 50]}, index=index)

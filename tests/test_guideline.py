@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from edgechaos_core.decay_claims import decay_pushes_toward_order, guideline_settles_at_the_edge
-from edgechaos_core.guideline import Calibration, Network, calibrate, guide, settled
+from edgechaos_core.guideline import Calibration, Network, calibrate, guide
 from edgechaos_core.runs import Outcome, Run, parse_config
-from edgechaos_core.scaling import Interval, scale_factor
+from edgechaos_core.scaling import Interval, growth_constant, scale_factor, settled
 from edgechaos_core.settings import parse_settings
 
 M = 0.11  # -<W, grad L> at the edge: lambda = M / (2 width) settles J^2 at 1
@@ -65,6 +65,11 @@ def test_settled_is_the_mean_of_the_last_tenth():
     run = run_of(9e-5, epochs=99)
     run.history["J_squared"] = np.arange(100.0)
     assert settled(run) == pytest.approx(94.5)
+
+
+@pytest.mark.parametrize("l2", [0.0, 3e-5, 5e-4])
+def test_the_growth_constant_is_that_of_the_law(l2):
+    assert growth_constant(run_of(l2, epochs=100)) == pytest.approx(2 * 60_000 * M / 784, rel=0.01)
 
 
 @pytest.mark.parametrize(
