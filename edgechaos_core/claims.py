@@ -99,6 +99,9 @@ def growth_laws(runs: Sequence[Run]) -> list[Claim]:
         statement = f"A is proportional to {quantity}"
         claims.append(judge(label, statement, "exponent", interval, 1.0, holds=0.05, in_part=0.15, judged=True))
     slopes = {run.config: ordered_growth(run.history).slope for run in runs}
+    known = [a for a in slopes.values() if not math.isnan(a)]
+    if not known:
+        return claims
     constants = over_seeds([a / scale_factor(config) for config, a in slopes.items() if not math.isnan(a)])
     wanted = published.constant()
     claims.append(judge("C7", "one constant serves all", "c", constants, wanted, holds=0.05, in_part=0.15, judged=True))
@@ -176,10 +179,10 @@ def ordered_phase_collapses(reference: Sequence[Run], runs: Sequence[Run]) -> li
 def best_is_alike(runs: Sequence[Run], base: RunConfig) -> list[Claim]:
     """C10: test loss and accuracy at the epoch of least validation loss, over those of the base setting.
 
-    Seeds are averaged and the interval is over settings, apart for those of equal scale factor and for others. The loss
-    *holds* within 2% of the base's, *in part* within 5%; the accuracy within 0.5% and 1.5%. Steps ``eta / (1 - alpha)``
-    larger than the paper's largest are not what it speaks of, and are left out. Raises ValueError where no run is of
-    the base setting, or a run has no validation split.
+    Seeds that both have are averaged and the interval is over settings, apart for those of equal scale factor and for
+    others. The loss *holds* within 2% of the base's, *in part* within 5%; the accuracy within 0.5% and 1.5%. Steps
+    ``eta / (1 - alpha)`` larger than the largest of its Figs. 4 and 5 are not what it speaks of, and are left out.
+    Raises ValueError where no run is of the base setting, or a run has no validation split.
     """
     steps = {run.config: run.config.learning_rate / (1 - run.config.momentum) for run in runs}
     runs = [run for run in runs if steps[run.config] <= published.LARGEST_STEP * (1 + 1e-9)]
@@ -195,13 +198,18 @@ def best_is_alike(runs: Sequence[Run], base: RunConfig) -> list[Claim]:
         for column, holds, in_part in (("test_loss", 0.02, 0.05), ("test_accuracy", 0.005, 0.015)):
             if not settings:
                 continue
-            reached, *others = (
-                sum(float(best_epoch(run)[column]) for run in own) / len(own) for own in (centre, *settings)
-            )
-            ratio = over_seeds([value / reached for value in others])
+            ratio = over_seeds([_paired_ratio(own, centre, column) for own in settings])
             quantity = f"best {column.replace('_', ' ')} / base, {which}"
             claims.append(judge("C10", statement, quantity, ratio, 1.0, holds=holds, in_part=in_part, judged=True))
     return claims
+
+
+def _paired_ratio(runs: Sequence[Run], base: Sequence[Run], column: str) -> float:
+    """The column at the best epoch over the base's, seeds that both have averaged; all seeds where they share none."""
+    reached, centre = ({run.config.seed: float(best_epoch(run)[column]) for run in part} for part in (runs, base))
+    common = reached.keys() & centre.keys()
+    own, other = ([values[seed] for seed in (common or values)] for values in (reached, centre))
+    return (sum(own) / len(own)) / (sum(other) / len(other))
 
 
 def _judge_bound(
@@ -212,6 +220,8 @@ def _judge_bound(
     def verdict(value: float) -> Verdict:
         return "holds" if value <= holds else "holds in part" if value <= in_part else "fails"
 
+    if math.isnan(measured.mean):
+        return Claim(name, statement, quantity, measured, 0.0, "not judged", clear=True)
     ends = [end for end in (measured.low, measured.high) if end is not None]
     clear = bool(ends) and all(verdict(end) == verdict(measured.mean) for end in ends)
     return Claim(name, statement, quantity, measured, 0.0, verdict(measured.mean), clear)

@@ -18,6 +18,7 @@ from edgechaos_core.order_parameters import order_parameters
 
 LARGEST_CORRECTION = 0.5  # of ln J^2 in a period, beyond balancing growth
 LARGEST_SHRINK = 0.1  # of the weight in one optimizer step
+LEAST_SCALE = 0.01  # of Adam's sqrt(v), relative to its median
 _CONTROLLED = "_edgechaos_controlled"  # on the optimizer: indices of groups that have a controller
 
 
@@ -125,6 +126,8 @@ class EdgeDecay:
         self.optimizer.__dict__[_CONTROLLED].discard(self._number)
 
     def _count(self) -> None:
+        if self.weight.grad is None:  # frozen: the optimizer leaves it alone
+            return
         self._steps += 1
         self._rates += self._rate()
 
@@ -143,6 +146,7 @@ class EdgeDecay:
         correction = 1 - group["betas"][1] ** float(state["step"])
         squares = self.weight.detach().double().square()
         scale = (second.double() / correction).sqrt() + group["eps"]
+        scale.clamp_(min=LEAST_SCALE * float(scale.median()))  # weights of dead inputs: Adam bounds their step
         return float((squares / scale).sum() / squares.sum())
 
     def _measure(self) -> float:

@@ -18,13 +18,14 @@ from edgechaos_core.network import Activation
 from edgechaos_core.optimizers import Optimizer, weight_decay_from_l2
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import Interval, over_seeds, scale_factor, settled
+from edgechaos_core.scaling import Interval, growth_constant, over_seeds, scale_factor, settled
 from edgechaos_core.settings import Settings
 from edgechaos_core.sweep import available
 
 CALIBRATION_EPOCHS = 250
 NEAR = 0.95  # of the target: the edge is reached
 RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B = 32; twice that at B = 128
+SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
 LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
 
 
@@ -58,6 +59,7 @@ class Calibration:
 def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:
     """Find lambda at which J^2 settles at ``target``, for each seed by interpolation of ln J^2 against ln lambda.
 
+    J^2 is where growth and decay at a run's end balance (`balance`).
     Runs differ in l2 and seed alone; those without decay are left out. Raises ValueError where no seed has runs that
     settle on both sides of the target.
     """
@@ -66,12 +68,12 @@ def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:
         raise ValueError("a calibration needs runs that differ in l2 and seed alone, some with l2 > 0")
     found = []
     for seed in sorted({run.config.seed for run in decayed}):
-        own = sorted((run for run in decayed if run.config.seed == seed), key=settled)
-        logs = np.log([settled(run) for run in own])
+        own = sorted((run for run in decayed if run.config.seed == seed), key=balance)
+        logs = np.log([balance(run) for run in own])
         if logs[0] <= math.log(target) <= logs[-1]:
             found.append(float(np.exp(np.interp(math.log(target), logs, np.log([run.config.l2 for run in own])))))
     if not found:
-        reached = ", ".join(f"{settled(run):.3g} at l2 = {run.config.l2:g}" for run in decayed)
+        reached = ", ".join(f"{balance(run):.3g} at l2 = {run.config.l2:g}" for run in decayed)
         raise ValueError(f"no seed has runs on both sides of J^2 = {target:g}: they settle at {reached}")
     l2 = over_seeds(found)
     nearest = min(decayed, key=lambda run: abs(math.log(run.config.l2 / l2.mean)))
@@ -90,6 +92,14 @@ def committed_calibration(target: float = 1.0) -> Calibration:
     if not runs:
         raise ValueError("no runs with decay are stored: edgechaos sweep fig6 --epochs 250 trains them")
     return calibrate(runs, target)
+
+
+def balance(run: Run) -> float:
+    """Return J^2 at which the growth at a run's end would balance its decay, ``c / (4 lambda S)``.
+
+    It is ahead of J^2 itself while that still moves, and the same where it has settled.
+    """
+    return growth_constant(run) / (4 * run.config.l2 * run.config.samples)
 
 
 @dataclass(frozen=True)
@@ -142,15 +152,15 @@ def guide(network: Network, calibration: Calibration) -> Guidance:
 
 
 def _sooner(network: Network) -> list[dict[str, float]]:
-    """Settings of the same loss at more speed, as far as chapter `rescaling` has seen it: r up to RATE_LIMIT."""
+    """Settings of the same loss at more speed, as chapter `rescaling` has seen it, without decay, for B >= 32."""
     eta, alpha, size = network.learning_rate, network.momentum, network.batch_size
     rate = eta / (1 - alpha)
     found = []
-    if eta < RATE_LIMIT and rate < RATE_LIMIT:
+    if size >= 32 and eta <= SMALL_RATE and rate < RATE_LIMIT:
         gain = RATE_LIMIT / rate
         found.append({"learning_rate": eta, "momentum": 1 - eta / RATE_LIMIT, "batch_size": size})
         found[-1] |= {"speedup": gain, "steps": 1 / gain}
-    if 4 * rate <= 2 * RATE_LIMIT and 4 * size <= LARGEST_BATCH:
+    if size >= 32 and eta <= SMALL_RATE and 4 * rate <= 2 * RATE_LIMIT and 4 * size <= LARGEST_BATCH:
         found.append({"learning_rate": 4 * eta, "momentum": alpha, "batch_size": 4 * size})
         found[-1] |= {"speedup": 1.0, "steps": 0.25}
     return found

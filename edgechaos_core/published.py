@@ -38,12 +38,13 @@ def slope(run: Run, *, missing: float | None = None) -> float:
     table = slopes()
     setting = {name: getattr(run.config, name) for name in ("learning_rate", "momentum", "batch_size")}
     rows = table[(table[list(setting)] == pd.Series(setting)).all(axis=1)]
-    if (run.config.samples, run.config.l2) != (SAMPLES, 0.0):
+    protocol = {"dataset": "fashion-mnist", "samples": SAMPLES, "width": 784, "depth": 1, "l2": 0.0}
+    protocol |= {"activation": "tanh", "optimizer": "sgd"}
+    if any(getattr(run.config, name) != value for name, value in protocol.items()):
         rows = rows[:0]
     if rows.empty and missing is not None:
         return missing
     if rows.empty:
-        raise ValueError(
-            f"the paper has no slope for {setting}, {run.config.samples} samples and l2 = {run.config.l2:g}"
-        )
+        given = ", ".join(f"{name} = {getattr(run.config, name)}" for name in protocol)
+        raise ValueError(f"the paper has no slope for {setting}, {given}")
     return float(rows["A"].iloc[0])

@@ -38,7 +38,7 @@ def collapse(reference: Sequence[Run], run: Run, column: Column = "J_squared") -
     length = min(len(own.history) for own in reference)
     clock = reference[0].history["epoch"][:length].to_numpy() * scale_factor(reference[0].config)
     time = run.history["epoch"].to_numpy() * scale_factor(run.config)
-    common = (time >= clock[1]) & (time <= clock[-1] * (1 + 1e-12))
+    common = (time >= clock[1] * (1 - 1e-12)) & (time <= clock[-1] * (1 + 1e-12))
 
     def at(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation over seeds, at the run's epochs."""
@@ -100,6 +100,8 @@ def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -
     best epoch; J^2, test loss and test accuracy there, the latter with the half widths ``±`` of their 95% Student-t
     intervals. Raises ValueError for runs without validation.
     """
+    if not runs:
+        raise ValueError("a pay-off needs at least one run")
     rows = []
     for own in by_setting(runs).values():
         config, best = own[0].config, [best_epoch(run) for run in own]

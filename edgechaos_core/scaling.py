@@ -140,7 +140,7 @@ def predicted_constant(run: Run) -> dict[str, float]:
         return dict.fromkeys(names, math.nan) | {"epochs": count}
     interval = over_seeds(terms["total"][rows].tolist())
     half = math.nan if interval.high is None else interval.high - interval.mean
-    grown = float((J_squared.diff() / scale_factor(run.config))[rows].mean())
+    grown = float((J_squared.diff().shift(-1) / scale_factor(run.config))[rows].mean())
     parts = (grown, interval.mean, half, float(terms["drift"][rows].mean()), float(terms["noise"][rows].mean()))
     return dict(zip(names, parts, strict=True)) | {"epochs": count}
 

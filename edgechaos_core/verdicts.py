@@ -63,7 +63,7 @@ def judge(
         off = abs(value / published - 1)
         return "holds" if off <= holds else "holds in part" if off <= in_part else "fails"
 
-    if not judged:
+    if not judged or math.isnan(measured.mean):
         return Claim(name, statement, quantity, measured, published, "not judged", clear=True)
     ends = [end for end in (measured.low, measured.high) if end is not None]
     ours = verdict(measured.mean)

@@ -1,5 +1,7 @@
 """Verdicts follow their stated rules, and the committed runs give what the book says."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.protocols import protocol
 from edgechaos_core.rescaling import best_epoch, collapse, parting
 from edgechaos_core.runs import Outcome, Run, load_run, parse_config
-from edgechaos_core.scaling import epochs_to_pass, growth, ordered_growth, predicted_constant
+from edgechaos_core.scaling import Interval, epochs_to_pass, growth, ordered_growth, predicted_constant
 from edgechaos_core.store import COMMITTED_RUNS
 from edgechaos_core.sweep import available
 
@@ -228,3 +230,10 @@ def test_the_gradients_of_the_committed_runs_predict_c():
     assert len(found) == 6
     near = [abs(constant["predicted"] - constant["measured"]) <= constant["±"] for constant in found]
     assert sum(near) >= 5  # of 95% intervals
+
+
+def test_nothing_measured_is_not_judged():
+    nothing = Interval(math.nan, None, None, 1)
+    claim = verdicts.judge("C0", "", "", nothing, 1.0, holds=0.1, in_part=0.2, judged=True)
+    assert claim.verdict == "not judged"
+    assert claims.growth_laws([made_up(1.0, epochs=3)]) == []

@@ -158,6 +158,23 @@ def test_a_learning_rate_that_falls_to_0_leaves_decay_finite():
     assert controller.step() == 0.0  # nothing is known to be right: what was in force stays
 
 
+def test_a_frozen_weight_is_left_alone():
+    weight, other = weight_of(1.5), weight_of()
+    optimizer = SGD([weight, other], lr=0.1, weight_decay=0.02)
+    controller = EdgeDecay(optimizer, weight)
+    other.grad = torch.ones_like(other)
+    optimizer.step()  # the weight has no gradient: neither it nor its decay moves
+    assert controller.step() == 0.02
+
+
+def test_dead_inputs_do_not_blind_the_controller_with_adam(small):
+    training = Training(small(), "adam")
+    training.images[:, :200] = 0
+    path = controlled(training, 60)
+    assert np.mean(path[-10:]) == pytest.approx(TARGET, rel=0.03)
+    assert max(path) < 1.2 * TARGET
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_exposure_is_what_decay_takes_off(optimizer, small):
     training = Training(small(), optimizer)

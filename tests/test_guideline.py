@@ -105,7 +105,12 @@ def test_sooner():
         {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps": 0.5}
     )
     assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps": 0.25}
-    assert guide(parse_settings(Network, {"learning_rate": 0.08, "batch_size": 128}), calibration()).sooner == ()
+    for beyond in (
+        {"learning_rate": 0.08, "batch_size": 128},
+        FIG6 | {"batch_size": 8},
+        FIG6 | {"learning_rate": 0.05},
+    ):
+        assert guide(parse_settings(Network, FIG6 | beyond), calibration()).sooner == ()
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,14 @@ def test_rule_of_c10(loss, verdict):
     assert len(claims.best_is_alike([*base, *slower], base[0].config)) == 2
     with pytest.raises(ValueError, match="none of the runs is of it"):
         claims.best_is_alike(slower, base[0].config)
+
+
+def test_settings_are_compared_seed_by_seed():
+    base = [run_of(BASE, 100, seed=seed, loss=0.3 + 0.03 * seed) for seed in range(3)]
+    other = [run_of(SLOW, 100, seed=2, loss=0.36)]
+    assert claims.best_is_alike([*base, *other], base[0].config)[0].measured.mean == pytest.approx(1)
+
+
+def test_a_payoff_of_nothing():
+    with pytest.raises(ValueError, match="at least one run"):
+        payoff([], run_of(BASE, 10).config, {})
