@@ -36,6 +36,10 @@ def guide(
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"decoupled, as strong a step     {advice.weight_decay_adamw:.3g}")
     print(f"J^2 is within 5% of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
+    if advice.untested:
+        print(
+            f"by theory, not yet tested on runs: another {' and '.join(advice.untested)} than the calibrated network's"
+        )
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
         cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"

@@ -47,13 +47,15 @@ class Calibration:
     """What runs with decay tell: lambda that settles J^2 at ``target`` (over seeds), and the way there.
 
     ``way`` is the rescaled number of steps, ``S eta / ((1 - alpha) B) epochs``, after which J^2 is within 5% of where
-    it settles: that of the decay nearest to lambda, scaled to it. Both are for networks of this ``width``.
+    it settles: that of the decay nearest to lambda, scaled to it. Both are for networks of this ``width``, trained on
+    this number of ``samples``.
     """
 
     target: float
     l2: Interval
     way: float
     width: int
+    samples: int
 
 
 def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:
@@ -81,7 +83,7 @@ def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:
     epoch = int(np.argmax(J_squared >= NEAR * settled(nearest)))
     config = nearest.config
     way = epoch * config.samples * scale_factor(config) * config.l2 / l2.mean  # what decays, decays as exp(-4 l2 way)
-    return Calibration(target, l2, way, config.width)
+    return Calibration(target, l2, way, config.width, config.samples)
 
 
 def committed_calibration(target: float = 1.0) -> Calibration:
@@ -109,7 +111,8 @@ class Guidance:
     ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval over seeds (None for one);
     ``weight_decay_sgd`` is that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that shrinks the weights as
     much a step. ``epochs_to_edge`` is when J^2 is within 5% of the target. ``sooner`` are changed settings, each with
-    its ``speedup`` in epochs and the factor in mini-batch ``steps``.
+    its ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names what differs from the
+    calibrated network and is answered by theory, which no run has tested yet: width, samples.
     """
 
     target: float
@@ -119,6 +122,7 @@ class Guidance:
     weight_decay_adamw: float
     epochs_to_edge: float
     sooner: tuple[dict[str, float], ...]
+    untested: tuple[str, ...]
 
 
 def guide(network: Network, calibration: Calibration) -> Guidance:
@@ -148,6 +152,7 @@ def guide(network: Network, calibration: Calibration) -> Guidance:
         weight_decay_adamw=decay / (1 - network.momentum),
         epochs_to_edge=calibration.way * wider / (network.samples * speed),
         sooner=tuple(_sooner(network)),
+        untested=tuple(name for name in ("width", "samples") if getattr(network, name) != getattr(calibration, name)),
     )
 
 

@@ -57,10 +57,13 @@ def judge(
     in_part: float,
     judged: bool,
 ) -> Claim:
-    """Judge a mean by its relative distance from the published value; *clear* if all its interval says the same."""
+    """Judge a mean by its relative distance from the published value; *clear* if all its interval says the same.
+
+    Where that value is 0 the distance is the mean itself. *Not judged* where ``judged`` is False or the mean is nan.
+    """
 
     def verdict(value: float) -> Verdict:
-        off = abs(value / published - 1)
+        off = abs(value - published) / (abs(published) or 1)
         return "holds" if off <= holds else "holds in part" if off <= in_part else "fails"
 
     if not judged or math.isnan(measured.mean):

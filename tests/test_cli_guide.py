@@ -27,6 +27,7 @@ def test_a_wider_network_needs_less_decay_and_fewer_samples_more_epochs(edgechao
     )
     assert wide["l2"] == pytest.approx(base["l2"] / 2)
     assert few["l2"] == base["l2"]
+    assert (base["untested"], wide["untested"], few["untested"]) == ([], ["width"], ["samples"])
     assert few["epochs_to_edge"] == pytest.approx(10 * base["epochs_to_edge"])
 
 

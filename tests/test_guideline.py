@@ -26,9 +26,8 @@ def run_of(l2, seed=0, epochs=600, m=M, **settings) -> Run:
 
 
 def calibration(**changes) -> Calibration:
-    return Calibration(
-        **({"target": 1.0, "l2": Interval(7e-5, 6.8e-5, 7.2e-5, 3), "way": 7500.0, "width": 784} | changes)
-    )
+    l2 = Interval(7e-5, 6.8e-5, 7.2e-5, 3)
+    return Calibration(**({"target": 1.0, "l2": l2, "way": 7500.0, "width": 784, "samples": 60_000} | changes))
 
 
 def test_calibration_finds_the_decay_that_balances():
@@ -97,6 +96,12 @@ def test_three_conventions():
     assert advice.weight_decay_sgd == pytest.approx(1.4e-4)
     assert advice.weight_decay_adamw == pytest.approx(2.8e-4)  # a step shrinks w by eta 2 lambda / (1 - alpha)
     assert guide(parse_settings(Network, FIG6), calibration(l2=Interval(7e-5, None, None, 1))).l2_interval is None
+
+
+def test_what_no_run_has_tested_is_named():
+    assert guide(parse_settings(Network, FIG6), calibration()).untested == ()
+    other = FIG6 | {"width": 100, "samples": 10}
+    assert guide(parse_settings(Network, other), calibration()).untested == ("width", "samples")
 
 
 def test_sooner():
