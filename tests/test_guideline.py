@@ -149,9 +149,20 @@ def test_rule_of_c11(peak, verdict):
     order, best = decay_pushes_toward_order([*decayed(0, peak), *decayed(1, peak)])
     assert (order.verdict, order.measured.mean) == ("holds", -1)
     assert best.verdict == verdict
+    assert best.clear
     assert decay_pushes_toward_order(decayed(reverse=True))[0].verdict == "fails"
-    with pytest.raises(ValueError, match="at least three strengths of decay for each seed"):
+    with pytest.raises(ValueError, match="at least three strengths of decay, each with the same seeds"):
         decay_pushes_toward_order(decayed()[:2])
+
+
+def test_a_lead_within_the_scatter_of_seeds_is_not_clear():
+    runs = [run for seed in range(3) for run in decayed(seed)]
+    for run in runs:
+        if run.config.l2 != 7e-5:  # best for every seed, but by a hair for one and a lot for another
+            run.history["test_accuracy"] -= (1e-5, 0.0, 0.1)[run.config.seed]
+    best = decay_pushes_toward_order(runs)[1]
+    assert (best.verdict, best.clear) == ("holds", False)
+    assert not decay_pushes_toward_order(decayed())[1].clear  # one seed
 
 
 @pytest.mark.parametrize(("l2", "verdict"), [(7e-5, "holds"), (8.5e-5, "holds in part"), (4.6e-5, "fails")])
