@@ -100,6 +100,8 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     threads: Annotated[int, typer.Option(help="CPU threads; more than one rarely pays")] = 1,
     full_train_loss: Annotated[bool, typer.Option(help="also measure the loss over the whole training set")] = False,
+    hold: Annotated[float, typer.Option(help="J^2 that weight decay is steered to, say 1; l2 is its start")] = 0.0,
+    label_noise: Annotated[float, typer.Option(help="share of training labels that are shuffled")] = 0.0,
     gradients: Annotated[bool, typer.Option(help="also measure what makes J^2 grow: drift and noise")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,
     force: Annotated[bool, typer.Option(help="replace FILE.parquet if it exists")] = False,
@@ -124,6 +126,8 @@ def train(
             "epochs": epochs,
             "seed": seed,
             "gradients": gradients,
+            "hold": hold,
+            "label_noise": label_noise,
         }
     )
     if out is not None:
@@ -131,14 +135,15 @@ def train(
 
     from tqdm import tqdm
 
-    from edgechaos_core.data import load_dataset
     from edgechaos_core.machine import parse_device
+    from edgechaos_core.plan import source
     from edgechaos_core.progress import show_progress
     from edgechaos_core.runs import Row, save_run
     from edgechaos_core.trainer import train as train_stack
+    from edgechaos_core.work import dataset_of
 
     parse_device(device)
-    data = load_dataset(config.dataset, samples=config.samples, validation=config.validation)
+    data = dataset_of(*source(config))
     printer = _Printer(format, must_finish=out is not None)
     with tqdm(total=config.epochs, unit="epoch", disable=not show_progress(), leave=False) as bar:
 

@@ -1,10 +1,6 @@
 """`EdgeDecay`: hold a layer of anybody's network at the edge of chaos by setting its weight decay while it trains.
 
-Let x = ln J^2. Over a period of n optimizer steps of effective rate r, weight decay wd (PyTorch's convention) takes
-``E wd`` off x, with the *exposure* ``E = 2 n r``, while the gradients add g. The controller measures x, takes
-``gamma = (change of x + E wd) / E``, the decay that would just have balanced the period's growth, and sets
-``wd = gamma + rate (x - ln target) / E`` for the next one. Then x - ln target shrinks by the factor 1 - rate a period,
-up to how much gamma changes from one to the next: stable for any rate in (0, 1), whatever the speed of training.
+Its law, and why it is stable: decay_law.py.
 """
 
 import math
@@ -14,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
+from edgechaos_core.decay_law import DecayLaw
 from edgechaos_core.order_parameters import order_parameters
 
-LARGEST_CORRECTION = 0.5  # of ln J^2 in a period, beyond balancing growth
-LARGEST_SHRINK = 0.1  # of the weight in one optimizer step
 LEAST_SCALE = 0.01  # of Adam's sqrt(v), relative to its median
+_STATE = ("log_J_squared", "rates", "steps")
 _CONTROLLED = "_edgechaos_controlled"  # on the optimizer: indices of groups that have a controller
 
 
@@ -44,12 +40,7 @@ class EdgeDecay:
     ) -> None:
         if not isinstance(optimizer, (torch.optim.SGD, Adam, AdamW)):
             raise ValueError(f"EdgeDecay works with SGD, Adam and AdamW of torch.optim, got {type(optimizer).__name__}")
-        if not (math.isfinite(target) and target > 0):
-            raise ValueError(f"target, a J^2, must be positive, got {target}")
-        if not 0 < rate < 1:
-            raise ValueError(f"rate must be in (0, 1), got {rate}")
-        if not 0 < smoothing <= 1:
-            raise ValueError(f"smoothing must be in (0, 1], got {smoothing}")
+        self.law = DecayLaw(target, rate, smoothing)
         groups = optimizer.param_groups
         found = [number for number, group in enumerate(groups) if any(own is weight for own in group["params"])]
         if not found:
@@ -61,9 +52,7 @@ class EdgeDecay:
                 "give each a group of its own"
             )
         self.optimizer, self.weight, self._number = optimizer, weight, found[0]
-        self.target, self.rate, self.smoothing = target, rate, smoothing
         self._log_J_squared = self._measure()
-        self._growth: float | None = None  # gamma, smoothed
         self._rates, self._steps = 0.0, 0  # sum of effective rates, and number of steps, since the last period
         taken.add(found[0])
         self._hook = optimizer.register_step_post_hook(lambda *_: self._count())
@@ -93,32 +82,25 @@ class EdgeDecay:
             return self.weight_decay
         exposure = 2 * self._rates * self._relative()
         log_J_squared = self._measure()
-        grown = log_J_squared - self._log_J_squared + exposure * self.weight_decay
-        now = 2 * self._steps * self._rate() * self._relative()  # exposure of the next period, at the rate of now
-        steps, self._log_J_squared, self._rates, self._steps = self._steps, log_J_squared, 0.0, 0
-        if not exposure > 0:
-            return self.weight_decay
-        gamma = grown / exposure
-        self._growth = gamma if self._growth is None else self._growth + self.smoothing * (gamma - self._growth)
-        if now > 0:
-            correction = self.rate * (log_J_squared - math.log(self.target))
-            wanted = self._growth + min(max(correction, -LARGEST_CORRECTION), LARGEST_CORRECTION) / now
-            largest = 2 * steps * LARGEST_SHRINK / now
-            self.group["weight_decay"] = min(max(wanted, 0.0), largest)
+        coming = 2 * self._steps * self._rate() * self._relative()  # at the rate of now
+        before, steps, decay = self._log_J_squared, self._steps, self.weight_decay
+        self._log_J_squared, self._rates, self._steps = log_J_squared, 0.0, 0
+        self.group["weight_decay"] = self.law.next(before, log_J_squared, decay, exposure, coming, steps)
         return self.weight_decay
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the controller knows, numbers alone; the decay in force is in the optimizer's state_dict."""
-        names = ("target", "rate", "smoothing", "_log_J_squared", "_growth", "_rates", "_steps")
-        return {name.lstrip("_"): getattr(self, name) for name in names}
+        own = {name: getattr(self, f"_{name}") for name in _STATE}
+        return vars(self.law) | own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; raises ValueError for another set of names. Load the optimizer's as well."""
         own = self.state_dict()
         if set(state) != set(own):
             raise ValueError(f"the state of EdgeDecay has {', '.join(own)}, got {', '.join(map(str, state))}")
-        for name, value in state.items():
-            setattr(self, name if name in ("target", "rate", "smoothing") else f"_{name}", value)
+        self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
+        for name in _STATE:
+            setattr(self, f"_{name}", state[name])
 
     def close(self) -> None:
         """Let go of the optimizer: its decay stays as it is."""

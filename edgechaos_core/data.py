@@ -8,9 +8,11 @@ import gzip
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +36,7 @@ TRAINING_SAMPLES, TEST_SAMPLES, CLASSES = ({name: sizes[i] for name, sizes in _S
 _FASHION_MNIST_FILES = [
     f"{prefix}-{kind}-ubyte.gz" for prefix in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 ]
+NOISE_PROBE = 5_000  # samples of each part of a noisy training set that are measured every epoch
 _ALIASES = {"emnist": "emnist-balanced"}
 
 
@@ -54,7 +57,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set as it is trained on; ``fingerprint`` is the SHA-256 of every tensor in it."""
+    """One data set as it is trained on; ``fingerprint`` is the SHA-256 of every tensor in it.
+
+    ``noise`` are samples of a training set with shuffled labels (`load_dataset`), empty for a clean one: of those with
+    a wrong label, as they are trained on (``shuffled``) and with their true labels (``restored``), and of the others
+    (``kept``).
+    """
 
     name: str
     classes: int
@@ -62,6 +70,8 @@ class Dataset:
     validation: Split | None
     test: Split
     fingerprint: str
+    label_noise: float = 0.0
+    noise: Mapping[str, Split] = field(default_factory=dict)
 
 
 def canonical_name(name: str) -> str:
@@ -73,14 +83,20 @@ def canonical_name(name: str) -> str:
 
 
 def load_dataset(
-    name: str = "fashion-mnist", *, samples: int | None = None, validation: int = 0, root: Path | None = None
+    name: str = "fashion-mnist",
+    *,
+    samples: int | None = None,
+    validation: int = 0,
+    label_noise: float = 0.0,
+    root: Path | None = None,
 ) -> Dataset:
     """Load a data set, keeping the first ``samples`` training images.
 
     The validation split is the last ``validation`` training images (0: none, ``validation`` is None); ``samples`` are
-    taken from the rest, all of it if None. ``root`` overrides where the files lie (default: the repository's ``data``
-    for Fashion-MNIST, else ``EDGECHAOS_DATA`` or the user's cache). Raises ValueError for an unknown name or sizes out
-    of range, DataError for a missing, damaged or unreachable file.
+    taken from the rest, all of it if None. ``label_noise`` is the share of them, drawn always alike, whose labels are
+    shuffled among themselves (some fall on their own label again). ``root`` overrides where the files lie (default:
+    the repository's ``data`` for Fashion-MNIST, else ``EDGECHAOS_DATA`` or the user's cache). Raises ValueError for an
+    unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
     """
     name = canonical_name(name)
     train, test = _fashion_mnist(root) if name == "fashion-mnist" else _torchvision(name, root)
@@ -91,14 +107,36 @@ def load_dataset(
     if not 1 <= samples <= available:
         raise ValueError(f"samples must be between 1 and {available}, got {samples}")
     held_out = Split(train.images[available:], train.labels[available:]) if validation else None
-    kept = Split(train.images[:samples], train.labels[:samples])
+    if not 0 <= label_noise <= 1:
+        raise ValueError(f"label_noise must be between 0 and 1, got {label_noise}")
+    true = Split(train.images[:samples], train.labels[:samples])
+    kept = Split(true.images, _shuffled(true.labels, label_noise)) if label_noise else true
     digest = hashlib.sha256()
     for split in (kept, held_out, test):
         for tensor in (split.images, split.labels) if split else ():
             digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())
     classes = int(torch.cat([train.labels, test.labels]).max()) + 1
-    return Dataset(name, classes, kept, held_out, test, digest.hexdigest())
+    noise = _noise(kept, true) if label_noise else {}
+    return Dataset(name, classes, kept, held_out, test, digest.hexdigest(), label_noise, noise)
+
+
+def _shuffled(labels: Tensor, share: float) -> Tensor:
+    """The labels with that share of them in another order."""
+    generator = np.random.default_rng(0)
+    drawn = generator.permutation(len(labels))[: round(share * len(labels))]
+    noisy = labels.clone()
+    noisy[drawn] = labels[generator.permutation(drawn)]
+    return noisy
+
+
+def _noise(noisy: Split, true: Split) -> dict[str, Split]:
+    wrong = noisy.labels != true.labels
+    if not wrong.any() or wrong.all():
+        raise ValueError(f"label_noise leaves {int(wrong.sum())} of {len(wrong)} labels wrong: some must be, not all")
+    bad, good = (part.nonzero().flatten()[:NOISE_PROBE] for part in (wrong, ~wrong))
+    own = {"shuffled": (noisy, bad), "restored": (true, bad), "kept": (true, good)}
+    return {name: Split(split.images[rows], split.labels[rows]) for name, (split, rows) in own.items()}
 
 
 def _fashion_mnist(root: Path | None) -> tuple[Split, Split]:

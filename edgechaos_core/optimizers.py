@@ -48,7 +48,7 @@ def make_optimizer(
     for label, values in (("learning_rate", learning_rate), ("momentum", momentum), ("weight_decay", weight_decay)):
         if len(values) != members:
             raise ValueError(f"{label} needs one value for each of the {members} members, got {len(values)}")
-    settings = [_setting(values, stack.bias) for values in (learning_rate, momentum, weight_decay)]
+    settings = [member_setting(values, stack.bias) for values in (learning_rate, momentum, weight_decay)]
     if name == "sgd":
         return SGD(stack, *settings)
     if name in ("adam", "adamw"):
@@ -56,8 +56,8 @@ def make_optimizer(
     raise ValueError(f"unknown optimizer {name!r}: choose from {', '.join(OPTIMIZERS)}")
 
 
-def _setting(values: Sequence[float], like: Tensor) -> Setting:
-    """One number where all members agree, so that it rides along in the product for free; else ``[M, 1, 1]``."""
+def member_setting(values: Sequence[float], like: Tensor) -> Setting:
+    """Return one number where all members agree, so that it rides along in the product for free; else ``[M, 1, 1]``."""
     if all(value == values[0] for value in values):
         return float(values[0])
     return torch.tensor(values, device=like.device, dtype=like.dtype).view(-1, 1, 1)
@@ -70,10 +70,14 @@ class SGD:
         self.parameters = stack.parameters
         self.learning_rate = learning_rate
         self.momentum = momentum
-        self.decays = [learning_rate * weight_decay] * (len(self.parameters) - 1) + [0.0]
+        self.set_weight_decay(weight_decay)
         self.plain = _is_zero(momentum)
         self.velocities = [] if self.plain else [torch.zeros_like(w) for w in self.parameters]
         self.steps = 0
+
+    def set_weight_decay(self, weight_decay: Setting) -> None:
+        """Set the decay of the updates to come."""
+        self.decays = [self.learning_rate * weight_decay] * (len(self.parameters) - 1) + [0.0]
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -105,12 +109,16 @@ class Adam:
         self.parameters = stack.parameters
         self.learning_rate = learning_rate
         self.momentum = momentum
-        self.decays = [weight_decay] * (len(self.parameters) - 1) + [0.0]
+        self.set_weight_decay(weight_decay)
         self.decoupled = decoupled
         self.steps = 0
         self.gradients = [torch.empty_like(w) for w in self.parameters]
         self.first = [torch.zeros_like(w) for w in self.parameters]
         self.second = [torch.zeros_like(w) for w in self.parameters]
+
+    def set_weight_decay(self, weight_decay: Setting) -> None:
+        """Set the decay of the updates to come."""
+        self.decays = [weight_decay] * (len(self.parameters) - 1) + [0.0]
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ CPU_PARAMETERS = 100_000
 MEMORY_SHARE = 0.7  # of a device's free memory that a stack may take
 LARGEST_STACK = 1_024
 
-Source = tuple[str, int, int]
+Source = tuple[str, int, int, float]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Plan:
 
 
 def source(config: RunConfig) -> Source:
-    """Return what decides a config's data: name, samples, validation."""
-    return config.dataset, config.samples, config.validation
+    """Return what decides a config's data: name, samples, validation, label noise."""
+    return config.dataset, config.samples, config.validation, config.label_noise
 
 
 def make_plan(
@@ -142,7 +142,10 @@ def epoch_seconds(config: RunConfig, members: int, device: str, threads: int) ->
     clocks = []
     for batches in (few, 3 * few):
         samples = min(batches * config.batch_size, config.samples)
-        short = [member.model_copy(update={"samples": samples, "validation": 0, "epochs": 3}) for member in own]
+        short = [
+            member.model_copy(update={"samples": samples, "validation": 0, "label_noise": 0.0, "epochs": 3})
+            for member in own
+        ]
         data = Dataset(config.dataset, CLASSES[config.dataset], _noise(samples, config), None, _noise(test, config), "")
         clocks.append((samples / config.batch_size, _shortest_epoch(short, data, device, threads)))
     (few_steps, few_seconds), (more_steps, more_seconds) = clocks

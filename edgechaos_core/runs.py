@@ -34,7 +34,10 @@ class RunConfig(Settings):
 
     ``learning_rate`` and ``momentum`` default by optimizer (SGD 0.01 and 0, Adam and AdamW 0.001 and 0.9), ``samples``
     to all that ``validation`` leaves. ``l2`` is lambda of the penalty ``lambda ||w||^2``: half PyTorch's weight_decay.
-    ``gradients`` also measures what makes J^2 grow (measure.growth_columns) after every epoch, in about half its time.
+    ``hold`` (0: off) is a J^2 that weight decay is steered to after every epoch (decay_law.DecayLaw, as `EdgeDecay`
+    does it), from ``l2`` on; the history then has a column ``l2``, the lambda of each epoch. ``label_noise`` is the
+    share of training labels that are shuffled (data.load_dataset). ``gradients`` also measures what makes J^2 grow
+    (measure.growth_columns) after every epoch, in about half its time.
     """
 
     dataset: str = "fashion-mnist"
@@ -51,6 +54,8 @@ class RunConfig(Settings):
     epochs: int = Field(501, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0, lt=2**63)
     gradients: bool = False
+    hold: float = Field(0.0, ge=0)
+    label_noise: float = Field(0.0, ge=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +91,8 @@ class RunConfig(Settings):
                 f"samples + validation must be at most {total} for {self.dataset}, "
                 f"got {self.samples} + {self.validation}"
             )
+        if self.hold and self.optimizer != "sgd":
+            raise ValueError(f"hold needs the optimizer sgd, got {self.optimizer}")
         if self.batch_size > self.samples:
             raise ValueError(f"batch_size must be at most samples = {self.samples}, got {self.batch_size}")
         return self

@@ -5,6 +5,7 @@ weights and shuffles depend on the member's seed alone. Nothing waits for the de
 left at any mini-batch, as a checkpoint, and goes on from there bit by bit as if it had never stopped.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,10 +17,11 @@ from torch import Tensor
 
 from edgechaos_core.checkpoints import Checkpoint
 from edgechaos_core.data import Dataset
+from edgechaos_core.decay_law import DecayLaw
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
 from edgechaos_core.measure import EVALUATION_BATCH, evaluate, gather, growth_columns, order_columns, resident
 from edgechaos_core.network import Workspace, forward, gradient_factors, initialise, log_likelihood
-from edgechaos_core.optimizers import make_optimizer, weight_decay_from_l2
+from edgechaos_core.optimizers import make_optimizer, member_setting, weight_decay_from_l2
 from edgechaos_core.runs import Outcome, Row, Run, RunConfig
 
 OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
@@ -91,6 +93,8 @@ class _Training:
         self.epoch = self.batch = 0
         self.histories: list[list[Row]] = [[] for _ in configs]
         self.outcomes: list[Outcome | None] = [None for _ in configs]
+        self.laws = [DecayLaw(config.hold) for config in configs if config.hold]
+        self.l2 = [config.l2 for config in configs]  # lambda in force
 
     def begin(self, device: torch.device, dtype: torch.dtype, full_train_loss: bool, start: Checkpoint | None) -> None:
         """Lay out everything on the device, and take the place of a checkpoint if there is one to go on from."""
@@ -100,6 +104,7 @@ class _Training:
         self.held_out = {"test": resident(dataset.test, device, dtype)}
         if dataset.validation:
             self.held_out["validation"] = resident(dataset.validation, device, dtype)
+        self.held_out |= {name: resident(split, device, dtype) for name, split in dataset.noise.items()}
         self.stack = initialise(
             self.seeds,
             inputs=self.training.images.shape[1],
@@ -145,6 +150,8 @@ class _Training:
             if saved is None or (saved.shape, saved.dtype) != (tensor.shape, tensor.dtype):
                 raise ValueError(f"the checkpoint's {name} is not that of the runs to go on with")
             tensor.copy_(saved)
+        for epoch in range(1, self.epoch if self.laws else 0):
+            self._steer(epoch)
         earlier = dict(start.made_by)
         self.made_by["earlier"] = [*earlier.pop("earlier", []), earlier]
 
@@ -176,12 +183,26 @@ class _Training:
                 elif row is None:
                     self.outcomes[member] = self._diverged(member)
                 else:
-                    self.histories[member].append(row)
+                    self.histories[member].append(row | ({"l2": self.l2[member]} if self.laws else {}))
+            if self.laws and self.epoch:
+                self._steer(self.epoch)
             epoch, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
             if on_epoch is not None:
                 on_epoch(epoch, rows)
             if due() or self.epoch > self.config.epochs or all(self.outcomes):
                 on_checkpoint(self.snapshot())
+
+    def _steer(self, epoch: int) -> None:
+        """Set the decay of the epoch after ``epoch`` from the histories, which are all that the laws depend on."""
+        steps = -(-self.samples // self.config.batch_size)
+        for member, (config, law, rows) in enumerate(zip(self.configs, self.laws, self.histories, strict=True)):
+            if epoch < len(rows):  # else it has diverged
+                before, now = (math.log(row["J_squared"]) for row in rows[epoch - 1 : epoch + 1])
+                exposure = 2 * steps * config.learning_rate / (1 - config.momentum)
+                decay = weight_decay_from_l2(self.l2[member])
+                self.l2[member] = law.next(before, now, decay, exposure, exposure, steps) / weight_decay_from_l2(1.0)
+        decays = [weight_decay_from_l2(l2) for l2 in self.l2]
+        self.optimizer.set_weight_decay(member_setting(decays, self.stack.bias))
 
     def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
         if self.epoch == 0:
@@ -232,10 +253,12 @@ def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfi
         if differing:
             own = ", ".join(sorted(OWN_SETTINGS))
             raise ValueError(f"members of one stack must share {', '.join(differing)}; they may differ in {own}")
-    wanted = (configs[0].dataset, configs[0].samples, configs[0].validation)
-    given = (dataset.name, len(dataset.train), len(dataset.validation) if dataset.validation else 0)
+    wanted = (configs[0].dataset, configs[0].samples, configs[0].validation, configs[0].label_noise)
+    held_out = len(dataset.validation) if dataset.validation else 0
+    given = (dataset.name, len(dataset.train), held_out, dataset.label_noise)
     if wanted != given:
-        raise ValueError(f"config and data set differ in (dataset, samples, validation): {wanted} against {given}")
+        names = "(dataset, samples, validation, label_noise)"
+        raise ValueError(f"config and data set differ in {names}: {wanted} against {given}")
     return configs[0]
 
 

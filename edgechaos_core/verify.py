@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from edgechaos_core.data import load_dataset
+from edgechaos_core.plan import source
 from edgechaos_core.progress import show_progress
 from edgechaos_core.runs import Run, load_run
 from edgechaos_core.store import Store, disagreement
 from edgechaos_core.tables import TableError
 from edgechaos_core.trainer import train
+from edgechaos_core.work import dataset_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None
             yield Check(str(path), what, str(error))
             continue
         config = stored.config.model_copy(update={"epochs": min(epochs, stored.config.epochs)})
-        data = load_dataset(config.dataset, samples=config.samples, validation=config.validation)
+        data = dataset_of(*source(config))
         again = train([config], data)[0]
         if again.outcome.state == "interrupted":  # what was not trained again must not pass for agreeing
             raise KeyboardInterrupt

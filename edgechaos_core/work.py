@@ -18,6 +18,7 @@ from typing import Any, Literal
 from edgechaos_core import EdgechaosError
 from edgechaos_core.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from edgechaos_core.data import Dataset, load_dataset
+from edgechaos_core.plan import source
 from edgechaos_core.reservations import reserved
 from edgechaos_core.runs import Row, Run, RunConfig, parse_config
 from edgechaos_core.store import Store, find_run, note_failure, put_run, set_aside
@@ -79,9 +80,9 @@ class Ended:
 
 
 @functools.lru_cache(maxsize=2)
-def dataset_of(name: str, samples: int, validation: int) -> Dataset:
+def dataset_of(name: str, samples: int, validation: int, label_noise: float) -> Dataset:
     """Load a data set as `load_dataset` does, and keep it for the next job of this process."""
-    return load_dataset(name, samples=samples, validation=validation)
+    return load_dataset(name, samples=samples, validation=validation, label_noise=label_noise)
 
 
 def work(
@@ -93,7 +94,7 @@ def work(
     not an exception: where it concerns the runs it is noted in the store.
     """
     try:
-        dataset = dataset_of(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation)
+        dataset = dataset_of(*source(job.configs[0]))
         with reserved(job.store, [config.key(dataset.fingerprint) for config in job.configs]) as ours:
             return _train(job, dataset, on_advance, stop) if ours else Ended("busy")
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
@@ -198,7 +199,7 @@ def _begun(job: Job, dataset: Dataset) -> Checkpoint | None:
 def failed(job: Job, error: Exception) -> Ended:
     """Note in the store why a job's runs failed, and return that end."""
     try:
-        fingerprint = dataset_of(job.configs[0].dataset, job.configs[0].samples, job.configs[0].validation).fingerprint
+        fingerprint = dataset_of(*source(job.configs[0])).fingerprint
         for config in job.configs:
             note_failure(job.store, config, fingerprint, _reason(error))
     except Exception as second:  # the first error is the one to tell

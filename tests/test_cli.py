@@ -80,10 +80,11 @@ def test_table(edgechaos):
     assert stderr == ""
 
 
-def test_every_setting_reaches_the_run(edgechaos, tmp_path):
+@pytest.mark.parametrize("more", [{"optimizer": "adamw"}, {"hold": 0.3}], ids=str)
+def test_every_setting_reaches_the_run(edgechaos, tmp_path, more):
     settings = {"learning_rate": 0.002, "batch_size": 50, "momentum": 0.5, "l2": 0.01, "epochs": 1, "seed": 7}
     settings |= {"samples": 200, "validation": 100, "dataset": "fashion-mnist", "width": 8, "depth": 2}
-    settings |= {"activation": "relu", "optimizer": "adamw"}
+    settings |= {"activation": "relu", "label_noise": 0.2, **more}
     options = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
     settings |= {"gradients": True}
     options += ["--gradients"]
@@ -91,8 +92,10 @@ def test_every_setting_reaches_the_run(edgechaos, tmp_path):
     code, stdout, _ = edgechaos("train", *options, "--full-train-loss", "--format", "json", "--out", out)
     assert code == 0
     assert load_run(out).config == parse_config(settings)
-    assert set(settings) == set(type(load_run(out).config).model_fields)
+    assert {*settings, "optimizer", "hold"} == set(type(load_run(out).config).model_fields)
     added = {"J_squared_2", "J0_2", "train_loss_full", "validation_loss", "validation_accuracy"}
+    added |= {f"{part}_{what}" for part in ("shuffled", "restored", "kept") for what in ("loss", "accuracy")}
+    added |= {"l2"} if "hold" in more else set()
     added |= {name + layer for name in ("drift", "gradient", "noise") for layer in ("", "_2")}
     assert set(json.loads(stdout.splitlines()[0])) == {*KEYS} | added
 
@@ -292,7 +295,7 @@ def test_stopped_while_loading(edgechaos, monkeypatch):
     def load(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgechaos_core.data.load_dataset", load)
+    monkeypatch.setattr("edgechaos_core.work.dataset_of", load)
     assert edgechaos(*TINY) == (130, "", "edgechaos: interrupted\n")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgechaos_core.data import REPOSITORY, DataError, canonical_name, load_dataset
+from edgechaos_core.data import NOISE_PROBE, REPOSITORY, DataError, canonical_name, load_dataset
 
 COMMITTED = REPOSITORY / "data" / "fashion-mnist"
 FILES = [
@@ -70,6 +70,37 @@ def test_the_fingerprint_tells_sizes_apart(fashion):
     sizes = [{"samples": 500}, {"samples": 501}, {"samples": 500, "validation": 70}, {"validation": 70}]
     prints = {load_dataset(**size).fingerprint for size in sizes}
     assert len(prints | {fashion.fingerprint}) == 5
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_shuffled_labels(fashion, share):
+    data, true = load_dataset(samples=2_000, label_noise=share), fashion.train.labels[:2_000]
+    wrong = data.train.labels != true
+    assert torch.equal(data.train.images, fashion.train.images[:2_000])
+    assert torch.equal(data.train.labels.bincount(), true.bincount())  # shuffled, not drawn anew
+    assert int(wrong.sum()) == pytest.approx(0.9 * share * 2_000, rel=0.1)  # one in ten falls on its own label again
+    assert torch.equal(data.noise["shuffled"].labels, data.train.labels[wrong])
+    assert torch.equal(data.noise["restored"].labels, true[wrong])
+    assert torch.equal(data.noise["kept"].images, data.train.images[~wrong])
+    again = load_dataset(samples=2_000, label_noise=share)
+    assert torch.equal(again.train.labels, data.train.labels)
+    assert again.fingerprint == data.fingerprint != load_dataset(samples=2_000).fingerprint
+
+
+def test_a_large_noisy_set_is_measured_in_part():
+    noise = load_dataset(label_noise=0.5).noise
+    assert [len(split) for split in noise.values()] == [NOISE_PROBE] * 3
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_label_noise_out_of_range(share):
+    with pytest.raises(ValueError, match=r"^label_noise must be between 0 and 1, got "):
+        load_dataset(label_noise=share)
+
+
+def test_label_noise_that_changes_nothing():
+    with pytest.raises(ValueError, match=r"^label_noise leaves 0 of 10 labels wrong"):
+        load_dataset(samples=10, label_noise=0.01)
 
 
 @pytest.mark.parametrize(

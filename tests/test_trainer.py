@@ -2,13 +2,15 @@
 
 import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from edgechaos_core.data import Dataset, Split
+from edgechaos_core.controller import EdgeDecay
+from edgechaos_core.data import Dataset, Split, load_dataset
 from edgechaos_core.machine import parse_device
 from edgechaos_core.network import initialise
 from edgechaos_core.optimizers import weight_decay_from_l2
@@ -60,8 +62,9 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
     decay = weight_decay_from_l2(config.l2)
     rates = {"learning_rate": config.learning_rate, "momentum": config.momentum, "weight_decay": decay}
     optimizer = optimizer_of(config.optimizer, module, **rates)
-    splits = {"train": data.train, "test": data.test, "validation": data.validation}
-    splits = {name: (split.images.double() / 255, split.labels) for name, split in splits.items() if split}
+    controller = EdgeDecay(optimizer, module[0].weight, target=config.hold) if config.hold else None
+    splits = {"train": data.train, "test": data.test, "validation": data.validation, **data.noise}
+    splits = {name: (split.images.double() / 255, split.labels) for name, split in splits.items() if split is not None}
 
     def loss_and_accuracy(images, labels):
         with torch.no_grad():
@@ -87,9 +90,11 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
             row |= {f"J_squared{suffix}": float(J) ** 2, f"J0{suffix}": float(J0)}
         row |= {"train_loss": train_loss, "train_loss_full": loss_and_accuracy(images, labels)[0]}
         row |= reference_growth(module, images, labels) if config.gradients else {}
-        for name in ("test", "validation"):
-            if name in splits:
-                row[f"{name}_loss"], row[f"{name}_accuracy"] = loss_and_accuracy(*splits[name])
+        for name in [name for name in splits if name != "train"]:
+            row[f"{name}_loss"], row[f"{name}_accuracy"] = loss_and_accuracy(*splits[name])
+        if controller is not None:
+            row["l2"] = controller.weight_decay / weight_decay_from_l2(1.0)
+            controller.step()
         rows.append(row)
     return rows
 
@@ -102,6 +107,7 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
         {"learning_rate": 0.05, "momentum": 0.8, "l2": 0.01, "depth": 2, "gradients": True},
         {"optimizer": "adam", "l2": 0.001, "activation": "relu"},
         {"optimizer": "adamw", "l2": 0.1, "momentum": 0.7},
+        {"learning_rate": 0.05, "momentum": 0.8, "l2": 0.003, "hold": 0.24, "epochs": 5},
     ],
     ids=lambda settings: settings.get("optimizer", "sgd"),
 )
@@ -110,9 +116,29 @@ def test_training_equals_a_plain_loop(small, settings, validation):
     run = train([config], data, dtype=torch.float64, full_train_loss=True)[0]
     expected = reference_history(config, data)
     assert list(run.history.columns) == list(expected[0])
-    assert run.outcome == Outcome("finished", 3)
+    assert run.outcome == Outcome("finished", config.epochs)
     for row, wanted in zip(run.history.to_dict("records"), expected, strict=True):
         assert row == pytest.approx(wanted, rel=0, abs=FLOAT64_TOLERANCE)
+
+
+def test_training_on_shuffled_labels_equals_a_plain_loop():
+    config = config_of(label_noise=0.4, learning_rate=0.1)
+    data = load_dataset(samples=300, label_noise=0.4)
+    data = replace(data, test=Split(data.test.images[:500], data.test.labels[:500]))
+    history = train([config], data, dtype=torch.float64, full_train_loss=True)[0].history
+    assert list(history.columns)[-6:] == [
+        f"{part}_{what}" for part in ("shuffled", "restored", "kept") for what in ("loss", "accuracy")
+    ]
+    for row, wanted in zip(history.to_dict("records"), reference_history(config, data), strict=True):
+        assert row == pytest.approx(wanted, rel=0, abs=FLOAT64_TOLERANCE)
+
+
+def test_held_members_are_steered_each_by_its_own_path(small):
+    configs = [config_of(hold=0.24, seed=seed, learning_rate=rate) for seed, rate in ((0, 0.1), (1, 0.02))]
+    together = train(configs, small(), dtype=torch.float64)
+    for run, config in zip(together, configs, strict=True):
+        assert_close(run.history, train([config], small(), dtype=torch.float64)[0].history, FLOAT64_TOLERANCE)
+    assert together[0].history["l2"].iloc[-1] > 0
 
 
 def test_columns_of_a_plain_run(small):
@@ -300,10 +326,13 @@ def test_members_that_cannot_share_a_stack(small, settings, message):
         train([config_of(), config_of(**settings)], small())
 
 
-@pytest.mark.parametrize("settings", [{"samples": 299}, {"validation": 1}, {"dataset": "mnist"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"samples": 299}, {"validation": 1}, {"dataset": "mnist"}, {"label_noise": 0.1}], ids=str
+)
 def test_a_config_for_other_data(small, settings):
     with pytest.raises(
-        ValueError, match=r"^config and data set differ in \(dataset, samples, validation\): .* against .*$"
+        ValueError,
+        match=r"^config and data set differ in \(dataset, samples, validation, label_noise\): .* against .*$",
     ):
         train([config_of(**settings)], small())
 
