@@ -183,7 +183,8 @@ class _Training:
                 elif row is None:
                     self.outcomes[member] = self._diverged(member)
                 else:
-                    self.histories[member].append(row | ({"l2": self.l2[member]} if self.laws else {}))
+                    row |= {"l2": self.l2[member]} if self.laws else {}
+                    self.histories[member].append(row)
             if self.laws and self.epoch:
                 self._steer(self.epoch)
             epoch, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
