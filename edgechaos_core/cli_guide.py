@@ -1,7 +1,7 @@
 """The command ``edgechaos guide``: which weight decay holds a network at the edge of chaos."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -13,33 +13,46 @@ def guide(
     batch_size: Annotated[int, typer.Option(help="B, mini-batch size")] = 32,
     momentum: Annotated[float, typer.Option(help="alpha")] = 0.5,
     width: Annotated[int, typer.Option(help="neurons in the hidden layer")] = 784,
-    depth: Annotated[int, typer.Option(help="hidden layers")] = 1,
-    activation: Annotated[str, typer.Option(help="of the hidden layer")] = "tanh",
+    depth: Annotated[int, typer.Option(help="hidden layers; more than one needs --pilot")] = 1,
+    activation: Annotated[str, typer.Option(help="tanh; relu needs --pilot")] = "tanh",
     optimizer: Annotated[str, typer.Option(help="sgd: for others, EdgeDecay finds the decay in training")] = "sgd",
     target: Annotated[float, typer.Option(help="J^2 to settle at")] = 1.0,
+    run_pilot: Annotated[bool, typer.Option("--pilot", help="train the network once, and correct the decay")] = False,
+    dataset: Annotated[str, typer.Option(help="that the pilot run trains on, as in edgechaos train")] = "fashion-mnist",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains nothing."""
-    from edgechaos_core.guideline import Network, committed_calibration
+    """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains only a --pilot."""
+    from edgechaos_core.guideline import KNOWN, Network, committed_formula, with_l2
     from edgechaos_core.guideline import guide as advise
     from edgechaos_core.settings import parse_settings
 
     settings: dict[str, object] = {"samples": samples, "learning_rate": learning_rate, "batch_size": batch_size}
     settings |= {"momentum": momentum}
     settings |= {"width": width, "depth": depth, "activation": activation, "optimizer": optimizer}
-    advice = advise(parse_settings(Network, settings), committed_calibration(target))
+    network, formula = parse_settings(Network, settings), committed_formula()
+    start = {name: KNOWN[name] for name in ("depth", "activation")} if run_pilot else {}
+    advice = advise(network.model_copy(update=start), formula, target)
+    if run_pilot:
+        from edgechaos_core.pilot import after_pilot, pilot
+        from edgechaos_core.scaling import settled
+
+        run = pilot(network, advice, dataset)
+        tried = f"{run.config.epochs} epochs with lambda {run.config.l2:.3g} ended at J^2 = {settled(run):.3g}"
+        advice = replace(with_l2(advice, network, after_pilot(run, formula, target)), pilot=tried, untested=())
     if as_json:
         print(json.dumps(asdict(advice)))
         return
-    interval = "one seed" if advice.l2_interval is None else "{:.3g} to {:.3g}".format(*advice.l2_interval)
-    print(f"lambda of lambda ||w||^2        {advice.l2:.3g}   (95% over seeds: {interval})")
+    if advice.l2_interval is None:
+        print(f"pilot: {advice.pilot}")
+        known = ""
+    else:
+        known = "   (95% for one more network: {:.2g} to {:.2g})".format(*advice.l2_interval)
+    print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"decoupled, as strong a step     {advice.weight_decay_adamw:.3g}")
     print(f"J^2 is within 5% of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
     if advice.untested:
-        print(
-            f"by theory, not yet tested on runs: another {' and '.join(advice.untested)} than the calibrated network's"
-        )
+        print(f"beyond the runs behind this answer: {', '.join(advice.untested)}; --pilot trains once and corrects it")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
         cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"

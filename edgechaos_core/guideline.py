@@ -1,32 +1,32 @@
 """The guideline: the weight decay that holds a network at the edge of chaos, and how soon it gets there.
 
 A penalty ``lambda ||w||^2`` takes ``4 lambda r S/B J^2`` off J^2 an epoch (r = eta / (1 - alpha)), the gradients add
-``c eta/((1 - alpha) B)``. They balance at J^2 = 1 where **lambda = c / (4 S)** (Zhang et al., arXiv 2107.09437): free
-of eta, alpha and B. The paper takes c from the ordered phase of training without decay. But c is
-``2 S m / width`` with ``m = -<W, grad L>``, so S drops out: **lambda = m / (2 width)**; and m, measured where decay
-holds the network at the edge, is larger than on the way there without decay. `calibrate` measures it from runs.
+``c r / B``. They balance at J^2 = 1 where **lambda = c / (4 S)** (Zhang et al., arXiv 2107.09437), free of eta, alpha
+and B. The paper takes c from the ordered phase of training without decay. But c is ``2 S m / width`` with
+``m = -<W, grad L>``, so the balance is at **lambda = m / (2 width)**; and m, where decay holds the network at the edge,
+is not what it is on the way there without decay. The formula here is therefore fitted to runs with decay
+(calibration.py), as a product of powers of S, width, the scale factor ``s = eta / ((1 - alpha) B)`` and J^2. Reading
+and using it needs neither torch nor pandas.
 """
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from edgechaos_core.network import Activation
-from edgechaos_core.optimizers import Optimizer, weight_decay_from_l2
-from edgechaos_core.protocols import protocol
-from edgechaos_core.runs import Run
-from edgechaos_core.scaling import Interval, growth_constant, over_seeds, scale_factor, settled
+from edgechaos_core.conventions import Activation, OptimizerName, weight_decay_from_l2
 from edgechaos_core.settings import Settings
-from edgechaos_core.sweep import available
 
-CALIBRATION_EPOCHS = 250
-NEAR = 0.95  # of the target: the edge is reached
+COMMITTED = Path(__file__).resolve().parent.parent / "data" / "guideline.json"
 RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B = 32; twice that at B = 128
 SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
 LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
+KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formula speaks of
+ORDINARY = {"samples": 60_000, "width": 784, "speed": 0.00125}  # the setting of Fig. 6, where all logarithms are 0
 
 
 class Network(Settings):
@@ -39,80 +39,67 @@ class Network(Settings):
     width: int = Field(784, ge=1)
     depth: int = Field(1, ge=1)
     activation: Activation = "tanh"
-    optimizer: Optimizer = "sgd"
+    optimizer: OptimizerName = "sgd"
+
+    @property
+    def speed(self) -> float:
+        """The scale factor s = eta / ((1 - alpha) B)."""
+        return self.learning_rate / ((1 - self.momentum) * self.batch_size)
+
+
+def terms(samples: float, width: float, speed: float, J_squared: float) -> dict[str, float]:
+    """Return what ln lambda is linear in: logarithms relative to `ORDINARY`, and that of J^2."""
+    given = {"samples": samples, "width": width, "speed": speed}
+    logs = {name: math.log(value / ORDINARY[name]) for name, value in given.items()}
+    return {"constant": 1.0, **logs, "J_squared": math.log(J_squared)}
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What runs with decay tell: lambda that settles J^2 at ``target`` (over seeds), and the way there.
+class Formula:
+    """``ln lambda = sum of coefficients times terms`` as fitted, with what its intervals need.
 
-    ``way`` is the rescaled number of steps, ``S eta / ((1 - alpha) B) epochs``, after which J^2 is within 5% of where
-    it settles: that of the decay nearest to lambda, scaled to it. Both are for networks of this ``width``, trained on
-    this number of ``samples``.
+    ``covariance`` is that of the coefficients, ``scatter`` the standard deviation of ln lambda about the fit, ``t`` the
+    quantile of Student's t for 95%, ``runs`` how many it was fitted to, ``within`` the smallest and largest value of
+    each of samples, width, speed and J_squared among them. ``turns`` is ``4 lambda S s epochs`` of the way to 95% of
+    where J^2 settles.
     """
 
-    target: float
-    l2: Interval
-    way: float
-    width: int
-    samples: int
+    coefficients: Mapping[str, float]
+    covariance: tuple[tuple[float, ...], ...]
+    scatter: float
+    t: float
+    runs: int
+    within: Mapping[str, tuple[float, float]]
+    turns: float
+
+    def l2(self, samples: float, width: float, speed: float, target: float) -> tuple[float, float, float]:
+        """Return lambda that should settle J^2 at the target, and the ends of its 95% prediction interval."""
+        x = np.array(list(terms(samples, width, speed, target).values()))
+        mean = float(x @ np.array(list(self.coefficients.values())))
+        half = self.t * math.sqrt(self.scatter**2 + float(x @ np.array(self.covariance) @ x))
+        return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
 
-def calibrate(runs: Sequence[Run], target: float = 1.0) -> Calibration:
-    """Find lambda at which J^2 settles at ``target``, for each seed by interpolation of ln J^2 against ln lambda.
-
-    J^2 is where growth and decay at a run's end balance (`balance`).
-    Runs differ in l2 and seed alone; those without decay are left out. Raises ValueError where no seed has runs that
-    settle on both sides of the target.
-    """
-    decayed = [run for run in runs if run.config.l2 > 0]
-    if len({run.config.model_dump_json(exclude={"l2", "seed", "epochs"}) for run in decayed}) != 1:
-        raise ValueError("a calibration needs runs that differ in l2 and seed alone, some with l2 > 0")
-    found = []
-    for seed in sorted({run.config.seed for run in decayed}):
-        own = sorted((run for run in decayed if run.config.seed == seed), key=balance)
-        logs = np.log([balance(run) for run in own])
-        if logs[0] <= math.log(target) <= logs[-1]:
-            found.append(float(np.exp(np.interp(math.log(target), logs, np.log([run.config.l2 for run in own])))))
-    if not found:
-        reached = ", ".join(f"{balance(run):.3g} at l2 = {run.config.l2:g}" for run in decayed)
-        raise ValueError(f"no seed has runs on both sides of J^2 = {target:g}: they settle at {reached}")
-    l2 = over_seeds(found)
-    nearest = min(decayed, key=lambda run: abs(math.log(run.config.l2 / l2.mean)))
-    J_squared = nearest.history["J_squared"].to_numpy()
-    epoch = int(np.argmax(J_squared >= NEAR * settled(nearest)))
-    config = nearest.config
-    way = epoch * config.samples * scale_factor(config) * config.l2 / l2.mean  # what decays, decays as exp(-4 l2 way)
-    return Calibration(target, l2, way, config.width, config.samples)
-
-
-def committed_calibration(target: float = 1.0) -> Calibration:
-    """Calibrate on the stored runs of Fig. 6: Fashion-MNIST, width 784, 250 epochs or more, seeds 0 to 2."""
-    if not (math.isfinite(target) and target > 0):
-        raise ValueError(f"target, a J^2, must be positive, got {target}")
-    runs = [run for run in available(protocol("fig6", seeds=range(3), epochs=CALIBRATION_EPOCHS)) if run.config.l2]
-    if not runs:
-        raise ValueError("no runs with decay are stored: edgechaos sweep fig6 --epochs 250 trains them")
-    return calibrate(runs, target)
-
-
-def balance(run: Run) -> float:
-    """Return J^2 at which the growth at a run's end would balance its decay, ``c / (4 lambda S)``.
-
-    It is ahead of J^2 itself while that still moves, and the same where it has settled.
-    """
-    return growth_constant(run) / (4 * run.config.l2 * run.config.samples)
+def committed_formula() -> Formula:
+    """Read the formula that is fitted to the committed runs; ValueError where it is missing or damaged."""
+    try:
+        return Formula(**json.loads(COMMITTED.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{COMMITTED} cannot be read ({error}): restore it, or python -m edgechaos_core.calibration"
+        ) from None
 
 
 @dataclass(frozen=True)
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
-    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval over seeds (None for one);
-    ``weight_decay_sgd`` is that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that shrinks the weights as
-    much a step. ``epochs_to_edge`` is when J^2 is within 5% of the target. ``sooner`` are changed settings, each with
-    its ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names what differs from the
-    calibrated network and is answered by theory, which no run has tested yet: width, samples.
+    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% prediction interval: where lambda of one more
+    network would lie; ``weight_decay_sgd`` is that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that
+    shrinks the weights as much a step. ``epochs_to_edge`` is when J^2 is within 5% of the target. ``sooner`` are
+    changed settings, each with its ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names
+    what of samples, width and speed is beyond the runs that the formula is fitted to; ``pilot`` tells of a pilot run
+    that corrected lambda (there is no interval then).
     """
 
     target: float
@@ -123,37 +110,53 @@ class Guidance:
     epochs_to_edge: float
     sooner: tuple[dict[str, float], ...]
     untested: tuple[str, ...]
+    pilot: str | None = None
 
 
-def guide(network: Network, calibration: Calibration) -> Guidance:
-    """Return the decay that should settle J^2 of a network at the calibrated target; nothing is run.
+def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
+    """Return the decay that should settle J^2 of a network at the target; nothing is run.
 
-    lambda is the calibrated one times the ratio of widths (see the module's docstring). Raises ValueError for what the
-    calibration does not speak of: another activation than tanh, another optimizer than sgd, more than one hidden layer
-    (`EdgeDecay` finds the decay of such networks while they train).
+    Raises ValueError for what the formula does not speak of: another activation than tanh, another optimizer than sgd,
+    more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), or a target beyond the
+    J^2 of the runs it is fitted to.
     """
-    known = {"activation": "tanh", "optimizer": "sgd", "depth": 1}
-    for name, value in known.items():
+    for name, value in KNOWN.items():
         if getattr(network, name) != value:
             got = getattr(network, name)
             raise ValueError(f"the guideline is for {name} = {value}, got {got}: use EdgeDecay, which needs no formula")
-    speed = network.learning_rate / ((1 - network.momentum) * network.batch_size)
-    wider = network.width / calibration.width
-    l2 = calibration.l2.mean / wider
-    interval = None
-    if calibration.l2.low is not None and calibration.l2.high is not None:
-        interval = (calibration.l2.low / wider, calibration.l2.high / wider)
+    low, high = formula.within["J_squared"]
+    if not low <= target <= high:
+        raise ValueError(f"target, a J^2, must be between {low:.2g} and {high:.2g}, got {target}")
+    l2, *interval = formula.l2(network.samples, network.width, network.speed, target)
+    asked = {"samples": network.samples, "width": network.width, "speed": network.speed}
     decay = weight_decay_from_l2(l2)
     return Guidance(
-        target=calibration.target,
+        target=target,
         l2=l2,
-        l2_interval=interval,
+        l2_interval=(interval[0], interval[1]),
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
-        epochs_to_edge=calibration.way * wider / (network.samples * speed),
+        epochs_to_edge=formula.turns / (4 * l2 * network.samples * network.speed),
         sooner=tuple(_sooner(network)),
-        untested=tuple(name for name in ("width", "samples") if getattr(network, name) != getattr(calibration, name)),
+        untested=tuple(name for name, value in asked.items() if not _between(value, formula.within[name])),
     )
+
+
+def with_l2(advice: Guidance, network: Network, l2: float) -> Guidance:
+    """Return the same with another lambda, whose interval is not known."""
+    decay = weight_decay_from_l2(l2)
+    return replace(
+        advice,
+        l2=l2,
+        l2_interval=None,
+        weight_decay_sgd=decay,
+        weight_decay_adamw=decay / (1 - network.momentum),
+        epochs_to_edge=advice.epochs_to_edge * advice.l2 / l2,
+    )
+
+
+def _between(value: float, ends: tuple[float, float]) -> bool:
+    return ends[0] * (1 - 1e-9) <= value <= ends[1] * (1 + 1e-9)
 
 
 def _sooner(network: Network) -> list[dict[str, float]]:

@@ -10,14 +10,13 @@ of factors, so that an optimizer can fold its update into the product (see optim
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Activation = Literal["tanh", "relu"]
-ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+from edgechaos_core.conventions import ACTIVATIONS, Activation
+
 INITIAL_J = 0.5  # the published start: W_ij ~ N(0, J^2 / N) with J = 1/2
 
 Factors = list[tuple[Tensor, Tensor]]

@@ -4,36 +4,25 @@ SGD is ``v <- alpha v - eta (g + wd w); w <- w + v``. Adam and AdamW are Kingma 
 Hutter (arXiv 1711.05101) as torch.optim writes them, ``momentum`` being their first beta. Decay acts on the weights,
 never on the bias.
 
-Decay conventions: ``l2`` is the lambda of a penalty ``lambda ||w||^2``, whose gradient is ``2 lambda w``;
-``weight_decay`` is PyTorch's, the factor of w itself: ``weight_decay = 2 l2``. Everything here takes ``weight_decay``.
+Everything here takes PyTorch's ``weight_decay`` (see conventions.py).
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from edgechaos_core.conventions import OPTIMIZERS, OptimizerName
 from edgechaos_core.network import Factors, Stack
 
-Optimizer = Literal["sgd", "adam", "adamw"]
-OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SECOND_BETA = 0.999
 EPSILON = 1e-8
 
 Setting = float | Tensor  # one value for all members, or [M, 1, 1]
 
 
-def weight_decay_from_l2(l2: float) -> float:
-    """Convert lambda of the penalty ``lambda ||w||^2`` to PyTorch's ``weight_decay``, ``2 lambda``.
-
-    For SGD and Adam that is the penalty's gradient; AdamW, without a penalty, scales w by ``1 - 2 lambda eta`` a step.
-    """
-    return 2 * l2
-
-
 def make_optimizer(
-    name: Optimizer,
+    name: OptimizerName,
     stack: Stack,
     *,
     learning_rate: Sequence[float],

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgechaos_core.network import ACTIVATIONS, Activation
+from edgechaos_core.conventions import ACTIVATIONS, Activation
 
 ITERATIONS = 500
 PERTURBATION = 1e-4

@@ -14,9 +14,8 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from edgechaos_core.conventions import Activation, OptimizerName
 from edgechaos_core.data import TRAINING_SAMPLES, canonical_name
-from edgechaos_core.network import Activation
-from edgechaos_core.optimizers import Optimizer
 from edgechaos_core.settings import Settings, parse_settings
 from edgechaos_core.tables import named_errors, read_metadata, read_table, table_bytes, write_table
 
@@ -46,7 +45,7 @@ class RunConfig(Settings):
     width: int = Field(784, ge=1, le=65_536)
     depth: int = Field(1, ge=1, le=100)
     activation: Activation = "tanh"
-    optimizer: Optimizer = "sgd"
+    optimizer: OptimizerName = "sgd"
     learning_rate: float = Field(gt=0)
     momentum: float = Field(ge=0, lt=1)
     l2: float = Field(0.0, ge=0)

@@ -1,5 +1,6 @@
 """The laws of training in the ordered phase: J^2 grows by A per epoch, ``J^2 = J^2(0) + A epoch``."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,10 +157,34 @@ def growth_constant(run: Run) -> float:
 
     ``c = (change of J^2 an epoch) / s + 4 lambda S J^2`` with the scale factor ``s = eta / ((1 - alpha) B)``.
     """
-    J_squared = run.history["J_squared"].to_numpy()
-    last = J_squared[-max(round(SETTLED * len(J_squared)), 2) :]
-    grown = (last[-1] - last[0]) / (len(last) - 1) / scale_factor(run.config)
-    return float(grown + 4 * run.config.l2 * run.config.samples * last.mean())
+    rows = len(run.history)
+    return _growth_constant(run, rows - max(round(SETTLED * rows), 2), rows - 1)
+
+
+def growth_along(run: Run, parts: int = 25) -> pd.DataFrame:
+    """Return c of the growth, as `growth_constant` does, over each of so many equal parts of a run's epochs.
+
+    One row a part: ``epoch`` and ``J_squared`` in its middle, ``c``, and ``scaled``, the rescaled number of steps
+    ``S s epoch``. A part has at least one epoch.
+    """
+    ends = np.unique(np.linspace(0, len(run.history) - 1, parts + 1).round().astype(int))
+    J_squared, epochs = run.history["J_squared"].to_numpy(), (ends[:-1] + ends[1:]) / 2
+    return pd.DataFrame(
+        {
+            "epoch": epochs,
+            "scaled": run.config.samples * scale_factor(run.config) * epochs,
+            "J_squared": [J_squared[first : last + 1].mean() for first, last in itertools.pairwise(ends)],
+            "c": [_growth_constant(run, first, last) for first, last in itertools.pairwise(ends)],
+        }
+    )
+
+
+def _growth_constant(run: Run, first: int, last: int) -> float:
+    """The same between two epochs."""
+    J_squared = run.history["J_squared"].to_numpy()[first : last + 1]
+    grown = (J_squared[-1] - J_squared[0]) / (last - first) / scale_factor(run.config)
+    held = run.history["l2"].to_numpy()[first + 1 : last + 1].mean() if run.config.hold else run.config.l2
+    return float(grown + 4 * held * run.config.samples * J_squared.mean())
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from edgechaos_core.checkpoints import Checkpoint
+from edgechaos_core.conventions import weight_decay_from_l2
 from edgechaos_core.data import Dataset
 from edgechaos_core.decay_law import DecayLaw
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
 from edgechaos_core.measure import EVALUATION_BATCH, evaluate, gather, growth_columns, order_columns, resident
 from edgechaos_core.network import Workspace, forward, gradient_factors, initialise, log_likelihood
-from edgechaos_core.optimizers import make_optimizer, member_setting, weight_decay_from_l2
+from edgechaos_core.optimizers import make_optimizer, member_setting
 from edgechaos_core.runs import Outcome, Row, Run, RunConfig
 
 OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in

