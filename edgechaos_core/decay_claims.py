@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from scipy import stats
 
+from edgechaos_core.rescaling import by_setting
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import over_seeds, settled
-from edgechaos_core.verdicts import Claim, judge
+from edgechaos_core.verdicts import Claim, Verdict, judge
 
 
 def decay_pushes_toward_order(runs: Sequence[Run]) -> list[Claim]:
@@ -58,3 +59,23 @@ def guideline_settles_at_the_edge(runs: Sequence[Run]) -> Claim:
     quantity = f"settled J², lambda = {strengths.pop():g}"
     statement = "the guideline's decay saturates J² at 1"
     return judge("C12", statement, quantity, measured, 1.0, holds=0.1, in_part=0.25, judged=True)
+
+
+def all_land_at_the_edge(runs: Sequence[Run], way: str, holds: float, in_part: float) -> Claim:
+    """C12 for settings that a rule was not made from: *holds* if J^2 ends within ``holds`` of 1 in every one of them.
+
+    *In part* if it does within ``in_part``. A setting's J^2 is the mean of its seeds over the last tenth of the epochs;
+    the measured interval is a 95% Student-t interval over settings, but the verdict is that of the worst. It is
+    *clear* where the worst run, seed by seed, gets the same verdict.
+    """
+    own = [[settled(run) for run in seeds] for seeds in by_setting(runs).values()]
+    means = [sum(ends) / len(ends) for ends in own]
+
+    def verdict(ends: Sequence[float]) -> Verdict:
+        worst = max(abs(end - 1) for end in ends)
+        return "holds" if worst <= holds else "holds in part" if worst <= in_part else "fails"
+
+    ours = verdict(means)
+    quantity = f"J² at the end, {way}, {len(means)} settings: worst {max(means, key=lambda end: abs(end - 1)):.3g}"
+    clear = all(len(ends) > 1 for ends in own) and verdict([end for ends in own for end in ends]) == ours
+    return Claim("C12", f"{way} lands on the edge elsewhere", quantity, over_seeds(means), 1.0, ours, clear)

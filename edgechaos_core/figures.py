@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from edgechaos_core.maps import plot_edge
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import Line, least_test_loss, scale_factor, settled
+from edgechaos_core.scaling import Line, growth_along, least_test_loss, scale_factor, settled
 from edgechaos_core.style import AXES, COLORS, LABELS
 
 
@@ -91,7 +91,7 @@ def plot_settings(runs: Sequence[Run], column: str, ax: Axes, *, rescaled: bool 
 
 def plot_decays(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
     """Draw one measured column against epoch, a line a run and a colour a strength of decay."""
-    for run, color, label in _by_decay(runs):
+    for run, color, label in by_decay(runs):
         ax.plot(run.history["epoch"], run.history[column], color=color, lw=1.1, alpha=0.8, label=label)
     if column == "J_squared":
         ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
@@ -99,9 +99,34 @@ def plot_decays(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
     return ax
 
 
+def plot_constants(runs: Sequence[Run], published: float, ax: Axes) -> Axes:
+    """Draw c of the growth of J^2 against rescaled steps, a line a run and a colour a strength of decay."""
+    for run, color, label in by_decay(runs):
+        along = growth_along(run)
+        ax.plot(along["scaled"], along["c"], color=color, lw=1.3, alpha=0.85, label=label)
+    ax.axhline(published, color="0.6", lw=3, alpha=0.6, zorder=0, label=f"$c$ = {published:.3g}")
+    ax.set(xlabel=r"rescaled steps, $S\,s\,\times$ epochs", ylabel="$c$ of the growth", ylim=(0, None))
+    return ax
+
+
+def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, float]) -> Axes:
+    """Draw J^2 at the end (column ``J²``) for each ``setting`` and ``way``, seeds as dots, and a band for each way."""
+    settings = list(dict.fromkeys(ends["setting"]))
+    places = {setting: len(settings) - number for number, setting in enumerate(settings)}
+    for (way, width), color in zip(bands.items(), sns.color_palette("colorblind"), strict=False):
+        own = ends[ends["way"] == way]
+        shift = 0.15 * (1 - 2 * list(bands).index(way))
+        ax.plot(own["J²"], own["setting"].map(places) + shift, "o", color=color, label=way, alpha=0.8)
+        ax.axvspan(1 - width, 1 + width, color=color, alpha=0.12, lw=0)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1)
+    ax.set_yticks(list(places.values()), list(places))
+    ax.set(xlabel="$J^2$ at the end")
+    return ax
+
+
 def plot_ends(runs: Sequence[Run], ax: Axes) -> Axes:
     """Draw test accuracy against J^2, both over the last tenth of the epochs, a dot a run."""
-    for run, color, label in _by_decay(runs):
+    for run, color, label in by_decay(runs):
         ax.plot(settled(run), settled(run, "test_accuracy"), "o", color=color, label=label)
     ax.axvline(1, color=COLORS["edge"], ls="--", lw=1)
     ax.set(xlabel="$J^2$ at the end", ylabel="test accuracy at the end", xscale="log")
@@ -110,8 +135,8 @@ def plot_ends(runs: Sequence[Run], ax: Axes) -> Axes:
     return ax
 
 
-def _by_decay(runs: Sequence[Run]) -> list[tuple[Run, tuple[float, float, float], str]]:
-    """Runs with the colour of their strength of decay, and its label on the first of each."""
+def by_decay(runs: Sequence[Run]) -> list[tuple[Run, tuple[float, float, float], str]]:
+    """Return runs with the colour of their strength of decay, and its label on the first of each."""
     strengths = sorted({run.config.l2 for run in runs})
     colors = dict(zip(strengths, sns.color_palette("viridis", len(strengths)), strict=True))
     first = {l2: next(run for run in runs if run.config.l2 == l2) for l2 in strengths}

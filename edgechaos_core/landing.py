@@ -1,0 +1,53 @@
+"""Where runs land that were meant to land at the edge: J^2 at the end, by setting and way of choosing the decay."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from edgechaos_core.runs import Run, RunConfig
+from edgechaos_core.scaling import over_seeds, settled
+from edgechaos_core.verdicts import shown
+
+USUAL = {"samples": 60_000, "width": 784, "dataset": "fashion-mnist"}
+
+
+def way_of(config: RunConfig) -> str:
+    """Return how the decay of a run was chosen: ``controller``, ``formula`` (constant) or ``none``."""
+    return "controller" if config.hold else "formula" if config.l2 else "none"
+
+
+def setting_of(config: RunConfig) -> str:
+    """Return in words what network and training a run is of."""
+    sizes = {"samples": f"S {config.samples:,}", "width": f"width {config.width:,}", "dataset": config.dataset}
+    own = [text for name, text in sizes.items() if getattr(config, name) != USUAL[name]]
+    rates = f"η {config.learning_rate:g}, α {config.momentum:g}, B {config.batch_size}"
+    return "; ".join([*own, rates])
+
+
+def table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return one row a run: setting, way, seed, lambda, J² and accuracy at its end (means over its last tenth)."""
+    return pd.DataFrame(
+        [
+            {
+                "setting": setting_of(run.config),
+                "way": way_of(run.config),
+                "seed": run.config.seed,
+                "lambda": settled(run, "l2") if run.config.hold else run.config.l2,
+                "J²": settled(run),
+                "test accuracy": settled(run, "test_accuracy"),
+            }
+            for run in runs
+        ]
+    )
+
+
+def summary(ends: pd.DataFrame) -> pd.DataFrame:
+    """Set `table` together by setting and way: J² with its interval over seeds, mean lambda and accuracy."""
+    groups = ends.groupby(["setting", "way"], sort=False)
+    return pd.DataFrame(
+        {
+            "J² at the end": groups["J²"].agg(lambda values: shown(over_seeds(values.tolist()))),
+            "lambda": groups["lambda"].mean().map("{:.2g}".format),
+            "test accuracy": groups["test accuracy"].mean().round(4),
+        }
+    )
