@@ -16,7 +16,10 @@ if TYPE_CHECKING:  # imported where it is needed: torch takes a second
 runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, verify and export stored runs.")
 
 FAILED = 1
-_PROTOCOLS = "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, payoff, or a file GRID.yaml with base, vary and runs"
+_PROTOCOLS = (
+    "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, payoff, calibration, unseen, contest, noisy, "
+    "or a file GRID.yaml with base, vary and runs"
+)
 
 
 def sweep(
@@ -145,7 +148,7 @@ def export(
     force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
 ) -> None:
     """Write stored runs as one table: a row an epoch, with the run's settings."""
-    from edgechaos_core.cli import check_out
+    from edgechaos_core.cli_out import check_out
     from edgechaos_core.store import open_store, read_store
     from edgechaos_core.tables import write_whole
 

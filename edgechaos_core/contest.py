@@ -1,14 +1,15 @@
 """Ways to choose a decay, side by side: what each reaches at the end of training, and how many epochs it cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.runs import Run
+from edgechaos_core.protocols import CONTEST, GUIDED_L2
+from edgechaos_core.runs import Run, parse_config
 from edgechaos_core.scaling import Interval, over_seeds, settled
-from edgechaos_core.search import stop_early
+from edgechaos_core.search import Obtain, best, search, stop_early
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,63 @@ class Entry:
     losses: dict[int, float]
     J_squared: dict[int, float]
     epochs: float
+
+
+SPACES = {
+    "λ": {"l2": (1e-6, 1e-2)},
+    "λ and η": {"l2": (1e-6, 1e-2), "learning_rate": (1e-3, 1e-1)},
+}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The searches' runs by name, all ``entries``, and of them the formula's, the controller's, the better search's."""
+
+    searches: Mapping[str, list[Run]]
+    entries: tuple[Entry, ...]
+    formula: Entry
+    controller: Entry
+    best_found: Entry
+
+
+def hold_contest(
+    get: Obtain,
+    *,
+    samples: int = 60_000,
+    validation: int = 10_000,
+    epochs: int = 48,
+    trials: int = 30,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> Contest:
+    """Let all ways compete at the setting of protocols.CONTEST, by runs that ``get`` obtains.
+
+    Searches over `SPACES` choose on ``validation`` of the ``samples``; what they choose, and the other ways but early
+    stopping, is trained on all samples with all seeds.
+    """
+    setting = CONTEST | {"epochs": epochs, "samples": samples}
+    chooser = parse_config({**setting, "samples": samples - validation, "validation": validation})
+
+    def final(**own: float) -> list[Run]:
+        return get([parse_config({**setting, **own, "seed": seed}) for seed in seeds])
+
+    def of_search(name: str, runs: Sequence[Run]) -> Entry:
+        chosen = best(runs).config
+        again = final(l2=chosen.l2, learning_rate=chosen.learning_rate)
+        return trained(f"search over {name}", again, before=trials * epochs)
+
+    searches = {name: search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
+    found = [of_search(name, runs) for name, runs in searches.items()]
+    formula, controller = trained("formula", final(l2=GUIDED_L2)), trained("controller", final(hold=1.0))
+    free, stopped = final(l2=0.0), get([chooser.model_copy(update={"seed": seed}) for seed in seeds])
+    rivals = [
+        trained("no decay", free),
+        trained("habit, weight_decay 1e-4", final(l2=5e-5)),
+        trained("habit, weight_decay 5e-4", final(l2=2.5e-4)),
+        stopped_early("no decay, stopped early", stopped),
+        stopped_early("the same, trained again on all", stopped, free),
+    ]
+    better = max(found, key=lambda entry: float(np.mean(list(entry.accuracies.values()))))
+    return Contest(searches, (*found, formula, controller, *rivals), formula, controller, better)
 
 
 def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:
@@ -57,7 +115,7 @@ def stopped_early(name: str, runs: Sequence[Run], again: Sequence[Run] = ()) -> 
 
 
 def table(entries: Sequence[Entry], reference: Entry) -> pd.DataFrame:
-    """Set entries side by side, best first; ``behind`` are points of accuracy behind the reference, seed by seed."""
+    """Set entries side by side; ``behind`` are points of accuracy behind the reference, seed by seed."""
     rows = [
         {
             "way": entry.name,
@@ -68,7 +126,7 @@ def table(entries: Sequence[Entry], reference: Entry) -> pd.DataFrame:
             "J²": round(float(np.mean(list(entry.J_squared.values()))), 2),
             "epochs": round(entry.epochs),
         }
-        for entry in sorted(entries, key=lambda entry: -float(np.mean(list(entry.accuracies.values()))))
+        for entry in entries
     ]
     return pd.DataFrame(rows).set_index("way")
 

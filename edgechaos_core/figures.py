@@ -124,6 +124,35 @@ def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, float]
     return ax
 
 
+def plot_search(runs: Sequence[Run], scores: Sequence[float], ax: Axes) -> Axes:
+    """Draw each trial's score against its decay, later ones lighter, and a ring around the best; the worst half cut."""
+    colors = sns.color_palette("viridis", len(runs))
+    ax.scatter([run.config.l2 for run in runs], scores, c=colors, s=24)
+    first = max(range(len(runs)), key=lambda trial: scores[trial])
+    ax.plot(runs[first].config.l2, scores[first], "o", ms=12, mfc="none", mec=COLORS["optimum"], mew=1.5)
+    middle, top = float(np.median(scores)), scores[first]
+    ax.set(xscale="log", xlabel=r"$\lambda$", ylabel="validation accuracy")
+    ax.set_ylim(top - max(4 * (top - middle), 0.01), top + max(0.4 * (top - middle), 0.002))
+    return ax
+
+
+def plot_noise(runs: Mapping[tuple[float, str], Sequence[Run]], column: str, ax: Axes) -> Axes:
+    """Draw a column against epoch for each (share of noise, way), a colour a way, lighter for less noise."""
+    ways = list(dict.fromkeys(way for _, way in runs))
+    shares = sorted({share for share, _ in runs})
+    for (share, way), own in runs.items():
+        color = sns.color_palette("colorblind")[ways.index(way)]
+        alpha = 0.35 + 0.6 * (shares.index(share) + 1) / len(shares)
+        for number, run in enumerate(own):
+            if column in run.history:
+                label = f"{way}, {share:.0%}" if number == 0 else "_"
+                ax.plot(
+                    run.history["epoch"], run.history[column], color=color, alpha=min(alpha, 1), lw=1.1, label=label
+                )
+    ax.set(xlabel="epoch", ylabel=LABELS.get(column, column))
+    return ax
+
+
 def plot_ends(runs: Sequence[Run], ax: Axes) -> Axes:
     """Draw test accuracy against J^2, both over the last tenth of the epochs, a dot a run."""
     for run, color, label in by_decay(runs):

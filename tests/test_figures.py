@@ -192,3 +192,33 @@ def test_scaling_figures(runs):
     assert J_squared.max() <= 1.5
     ax = figures.plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
+
+
+def test_constants_of_growth_share_a_colour_a_strength(runs):
+    ax = figures.plot_constants(runs, 11.0, Figure().subplots())
+    assert len(ax.get_lines()) == len(runs) + 1
+    assert ax.get_lines()[-1].get_ydata() == [11.0, 11.0]
+
+
+def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
+    ends = pd.DataFrame({"setting": ["a", "a", "b"], "way": ["formula", "controller", "formula"], "J²": [0.9, 1, 1.2]})
+    ax = figures.plot_landing_places(ends, Figure().subplots(), {"formula": 0.1, "controller": 0.03})
+    formula, controller = ax.get_lines()[:2]
+    assert formula.get_xdata().tolist() == [0.9, 1.2]
+    assert controller.get_xdata().tolist() == [1.0]
+    assert formula.get_ydata()[0] > controller.get_ydata()[0] > formula.get_ydata()[1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_search_rings_its_best_trial(runs):
+    own = [Run(run.config.model_copy(update={"l2": 10.0**-n}), run.history, run.outcome) for n, run in enumerate(runs)]
+    ax = figures.plot_search(own, [0.1 * n for n in range(len(own))], Figure().subplots())
+    assert ax.get_lines()[0].get_xdata() == [own[-1].config.l2]
+    assert len(ax.collections[0].get_offsets()) == len(own)
+
+
+def test_noise_is_drawn_where_it_is_measured(runs):
+    noisy = [Run(run.config, run.history.assign(shuffled_accuracy=0.3), run.outcome) for run in runs]
+    ax = figures.plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
+    assert len(ax.get_lines()) == len(noisy)
+    assert [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")] == ["none, 20%"]

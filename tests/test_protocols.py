@@ -26,6 +26,27 @@ def test_the_books_own_grids():
     assert all(config.epochs * scale_factor(config) > 0.066 for config in gradients)  # they pass J^2 = 1
 
 
+def test_the_guidelines_grids():
+    calibration = protocol("calibration")
+    assert all(config.l2 > 0 and not config.hold for config in calibration)
+    for config in [*calibration, *protocol("unseen")]:
+        rescaled = config.samples * scale_factor(config) * config.epochs
+        assert rescaled == pytest.approx(10_000 if config.hold else 20_000, rel=0.08)
+    unseen = protocol("unseen")
+    of_setting = [config.model_dump_json(exclude={"l2", "hold", "epochs"}) for config in unseen]
+    assert len(set(of_setting)) == 8  # each with the formula's decay and with the controller's
+    assert sorted(of_setting) == sorted([*set(of_setting)] * 2)
+    assert not set(of_setting) & {config.model_dump_json(exclude={"l2", "hold", "epochs"}) for config in calibration}
+
+
+def test_the_contest_and_its_noisy_twin_are_one_setting():
+    rates = {(c.learning_rate, c.momentum, c.batch_size, c.epochs) for n in ("contest", "noisy") for c in protocol(n)}
+    assert len(rates) == 1
+    assert {config.label_noise for config in protocol("noisy")} == {0, 0.2, 0.4}
+    clean = [config for config in protocol("noisy") if not config.label_noise]
+    assert set(clean) < set(protocol("contest"))
+
+
 def test_the_other_figures_as_published():
     (fig2,) = protocol("fig2")
     assert (fig2.learning_rate, fig2.batch_size, fig2.momentum, fig2.epochs, fig2.l2) == (0.02, 32, 0.5, 501, 0.0)

@@ -1,0 +1,165 @@
+"""Ways to choose a decay set side by side, on made-up runs; and the claims that rest on them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core.contest import Entry, behind, stopped_early, table, trained
+from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, noise_is_not_fitted
+from edgechaos_core.landing import setting_of, summary, way_of
+from edgechaos_core.landing import table as landing_table
+from edgechaos_core.runs import Outcome, Run, parse_config
+
+EPOCHS = 20
+
+
+def run_of(seed=0, *, columns=None, **settings) -> Run:
+    """Columns are constant but for the validation loss, which is least at epoch 7."""
+    config = parse_config({"epochs": EPOCHS, "seed": seed} | settings)
+    epoch = np.arange(EPOCHS + 1)
+    own = {"J_squared": 1.0, "test_accuracy": 0.89, "test_loss": 0.4} | (columns or {})
+    own |= {"validation_loss": np.abs(epoch - 7)} if config.validation else {}
+    return Run(config, pd.DataFrame({"epoch": epoch} | own), Outcome("finished", EPOCHS))
+
+
+def entry_of(*accuracies, name="way", epochs=48.0) -> Entry:
+    own = dict(enumerate(accuracies))
+    return Entry(name, "8e-05", own, own, own, epochs)
+
+
+def test_an_entry_is_the_end_of_training_and_its_price():
+    rising = np.linspace(0.5, 0.9, EPOCHS + 1)
+    runs = [run_of(seed, l2=8e-5, columns={"test_accuracy": rising}) for seed in (0, 1)]
+    found = trained("search", runs, before=100)
+    assert found.accuracies == {0: pytest.approx(0.89), 1: pytest.approx(0.89)}  # the last two of 21 epochs
+    assert (found.decay, found.epochs) == ("8e-05", 100 + EPOCHS)
+    held = trained("controller", [run_of(hold=1.0, columns={"l2": rising})])
+    assert held.decay == "0.89"
+    with pytest.raises(ValueError, match=r"^an entry needs runs that differ in seed alone$"):
+        trained("both", [run_of(l2=1e-5), run_of(l2=2e-5)])
+    with pytest.raises(ValueError, match=r"^an entry needs runs that differ in seed alone$"):
+        trained("none", [])
+
+
+def test_early_stopping_pays_for_its_patience_and_for_training_again():
+    falling = np.linspace(0.9, 0.5, EPOCHS + 1)
+    runs = [run_of(seed, validation=10_000, columns={"test_accuracy": falling}) for seed in (0, 1)]
+    once = stopped_early("once", runs)
+    assert once.accuracies == {0: pytest.approx(falling[7]), 1: pytest.approx(falling[7])}
+    assert once.epochs == 17
+    again = stopped_early("twice", runs, [run_of(seed, columns={"test_accuracy": falling / 2}) for seed in (0, 1)])
+    assert again.accuracies[1] == pytest.approx(falling[7] / 2)
+    assert again.epochs == 17 + 7
+
+
+def test_behind_is_seed_by_seed():
+    off = behind(entry_of(0.88, 0.90), entry_of(0.89, 0.91))
+    assert (off.mean, off.low, off.high) == pytest.approx((1, 1, 1))
+    assert behind(entry_of(0.88), entry_of(0.89, 0.91)).seeds == 1
+    with pytest.raises(ValueError, match=r"^way and other have no seed in common$"):
+        behind(Entry("way", "", {3: 0.9}, {}, {}, 1), entry_of(0.9, name="other"))
+
+
+def test_the_table_has_a_row_a_way():
+    best = entry_of(0.9, 0.9, name="search")
+    shown = table([best, entry_of(0.88, 0.89)], best)
+    assert shown.loc["search", "behind, points"] == "–"
+    assert shown.loc["way", "behind, points"].startswith("1.50 [")
+    assert shown["epochs"].tolist() == [48, 48]
+
+
+# claims -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("off", "epochs", "verdict", "clear"),
+    [
+        ([0.1, 0.2, 0.15], 48, "holds", True),
+        ([0.1, 0.2, 0.15], 200, "holds in part", True),
+        ([0.5, 0.6, 0.55], 48, "fails", True),
+        ([-0.5, 0.9, 0.0], 48, "holds", False),
+        ([0.1], 48, "holds", False),
+    ],
+)
+def test_rule_of_as_good_as_a_search(off, epochs, verdict, clear):
+    way = entry_of(*(0.9 - points / 100 for points in off), epochs=epochs)
+    claim = as_good_as_a_search(way, entry_of(*(0.9 for _ in off), name="search", epochs=1500))
+    assert (claim.verdict, claim.clear) == (verdict, clear)
+    assert claim.measured.mean == pytest.approx(np.mean(off))
+
+
+def landed(*ends, seeds=2, **settings) -> list[Run]:
+    return [
+        run_of(seed, samples=10_000 + number, l2=8e-5, columns={"J_squared": end + 0.01 * seed}, **settings)
+        for number, end in enumerate(ends)
+        for seed in range(seeds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "seeds", "verdict", "clear"),
+    [
+        ([0.95, 1.03], 2, "holds", True),
+        ([0.95, 1.2], 2, "holds in part", True),
+        ([1.0, 0.6], 2, "fails", True),
+        ([0.95, 1.094], 2, "holds", False),  # a seed is beyond
+        ([0.95, 1.03], 1, "holds", False),
+    ],
+)
+def test_rule_of_landing(ends, seeds, verdict, clear):
+    claim = all_land_at_the_edge(landed(*ends, seeds=seeds), "the formula", 0.1, 0.25)
+    assert (claim.verdict, claim.clear) == (verdict, clear)
+    assert claim.measured.seeds == len(ends)
+    assert "the formula, 2 settings: worst" in claim.quantity
+
+
+def noisy(fitted, kept, accuracy, **settings) -> list[Run]:
+    columns = {"shuffled_accuracy": fitted, "kept_accuracy": kept}
+    return [
+        run_of(seed, label_noise=0.2, columns=columns | {"test_accuracy": accuracy + 0.001 * seed}, **settings)
+        for seed in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "kept", "accuracy", "verdicts"),
+    [
+        (0.05, 0.95, 0.89, ["holds", "holds", "holds"]),
+        (0.2, 0.8, 0.859, ["holds in part", "holds in part", "holds in part"]),
+        (0.5, 0.5, 0.8, ["fails", "fails", "fails"]),
+    ],
+)
+def test_rule_of_c13(fitted, kept, accuracy, verdicts):
+    found = noise_is_not_fitted(noisy(fitted, kept, accuracy), noisy(0.9, 0.9, 0.86))
+    assert [claim.verdict for claim in found] == verdicts
+    assert all(claim.clear for claim in found)
+    assert found[2].measured.mean == pytest.approx(100 * (accuracy - 0.86))
+    assert all(claim.quantity.endswith("20% shuffled") for claim in found)
+    assert len(noise_is_not_fitted(noisy(fitted, kept, accuracy), [])) == 2
+    assert math.isnan(found[0].published)
+
+
+# where runs land ------------------------------------------------------------------------------------------------------
+
+
+def test_settings_in_words():
+    rates = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}
+    assert setting_of(parse_config(rates)) == "η 0.02, α 0.5, B 32"
+    assert setting_of(parse_config(rates | {"samples": 10_000, "width": 1568})) == (
+        "S 10,000; width 1,568; η 0.02, α 0.5, B 32"
+    )
+    assert setting_of(parse_config(rates | {"dataset": "mnist-5k"})) == "S 4,000; mnist-5k; η 0.02, α 0.5, B 32"
+    ways = [way_of(parse_config(rates | own)) for own in ({}, {"l2": 1e-4}, {"hold": 1.0})]
+    assert ways == ["none", "formula", "controller"]
+
+
+def test_landing_places_by_setting_and_way():
+    held = [run_of(hold=1.0, samples=10_000, columns={"l2": 7e-5})]
+    ends = landing_table([*landed(0.9, 1.1), *held])
+    shown = summary(ends)
+    assert shown.index.get_level_values("way").tolist() == ["formula", "formula", "controller"]
+    assert shown["J² at the end"].iloc[0].startswith("0.905 [")
+    assert shown["J² at the end"].iloc[2] == "1 (n = 1)"
+    assert shown["lambda"].tolist() == ["8e-05", "8e-05", "7e-05"]
