@@ -13,10 +13,10 @@ CUT = $(BIN)/edgechaos phase-diagram --neurons $${size%:*} --draws $${size\#*:} 
 	--out data/phase-diagrams/cut-$(1)-$${size%:*}.parquet || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser book test lint torture bench freeze diagrams picture serve clean
+.PHONY: help setup browser book test lint torture bench freeze diagrams calibration picture serve clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready ## make the virtual environment (once; again when its pins change)
 
@@ -72,6 +72,9 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 	done
 	@size=10000:3; $(call CUT,0,0.75,1.05,20); $(call CUT,1.1,0.5,0.85,20); $(call CUT,1.25,0.35,0.6,20); \
 		$(call CUT,1.5,0.175,0.375,20); $(call CUT,1.75,0.08,0.24,20)
+
+calibration: setup ## fit the guideline's formula to the committed runs again
+	@$(BIN)/python -m edgechaos_core.calibration
 
 picture: setup ## draw the README's picture from the committed runs
 	@$(BIN)/python assets/picture.py

@@ -45,15 +45,18 @@ def points(runs: Sequence[Run]) -> pd.DataFrame:
 def calibrate(runs: Sequence[Run]) -> Formula:
     """Fit ``ln lambda`` to its `terms` by ordinary least squares, on runs with decay that end near the edge.
 
-    A term that does not vary among the runs is left out (its coefficient and covariance are 0). Raises ValueError
-    where fewer than three runs more than terms end with J^2 in `NEAR_EDGE`.
+    A term that the runs cannot tell from those before it is left out (its coefficient and covariance are 0). Raises
+    ValueError where fewer than three runs more than terms end with J^2 in `NEAR_EDGE`.
     """
     decayed = [run for run in runs if run.config.l2 > 0 and NEAR_EDGE[0] <= settled(run) <= NEAR_EDGE[1]]
     table = points(decayed)
     columns = ["samples", "width", "speed", "J_squared"]
     x = pd.DataFrame([terms(*row) for row in table[columns].itertuples(index=False)] if decayed else [])
     names = [str(name) for name in x.columns]
-    used = [name for name in names if name == "constant" or x[name].nunique() > 1]
+    used: list[str] = []
+    for name in names:
+        if np.linalg.matrix_rank(x[[*used, name]].to_numpy()) > len(used):
+            used.append(name)
     if len(decayed) < len(used) + 3:
         raise ValueError(
             f"a formula of {len(used)} terms needs {len(used) + 3} runs with decay that end with J^2 between "

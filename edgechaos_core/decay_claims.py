@@ -7,6 +7,7 @@ from dataclasses import replace
 from scipy import stats
 
 from edgechaos_core.contest import Entry, behind
+from edgechaos_core.landing import way_of
 from edgechaos_core.rescaling import by_setting
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import Interval, over_seeds, settled
@@ -113,7 +114,7 @@ def noise_is_not_fitted(guided: Sequence[Run], free: Sequence[Run]) -> list[Clai
     gains = [
         100 * (settled(run, "test_accuracy") - rival[run.config.seed]) for run in guided if run.config.seed in rival
     ]
-    share = f"{guided[0].config.label_noise:.0%} shuffled"
+    share = f"{guided[0].config.label_noise:.0%} shuffled, {way_of(guided[0].config)}"
 
     def claim(statement: str, quantity: str, measured: Interval, bounds: tuple[float, float], sign: int) -> Claim:
         def verdict(value: float) -> Verdict:

@@ -5,8 +5,8 @@ A penalty ``lambda ||w||^2`` takes ``4 lambda r S/B J^2`` off J^2 an epoch (r = 
 and B. The paper takes c from the ordered phase of training without decay. But c is ``2 S m / width`` with
 ``m = -<W, grad L>``, so the balance is at **lambda = m / (2 width)**; and m, where decay holds the network at the edge,
 is not what it is on the way there without decay. The formula here is therefore fitted to runs with decay
-(calibration.py), as a product of powers of S, width, the scale factor ``s = eta / ((1 - alpha) B)`` and J^2. Reading
-and using it needs neither torch nor pandas.
+(calibration.py), as a product of powers of S, width, the scale factor ``s = eta / ((1 - alpha) B)`` and J^2, the power
+of S changing with S. Reading and using it needs neither torch nor pandas.
 """
 
 import json
@@ -48,10 +48,10 @@ class Network(Settings):
 
 
 def terms(samples: float, width: float, speed: float, J_squared: float) -> dict[str, float]:
-    """Return what ln lambda is linear in: logarithms relative to `ORDINARY`, and that of J^2."""
+    """Return what ln lambda is linear in: logarithms relative to `ORDINARY`, that of S squared as well, and ln J^2."""
     given = {"samples": samples, "width": width, "speed": speed}
     logs = {name: math.log(value / ORDINARY[name]) for name, value in given.items()}
-    return {"constant": 1.0, **logs, "J_squared": math.log(J_squared)}
+    return {"constant": 1.0, **logs, "samples squared": logs["samples"] ** 2, "J_squared": math.log(J_squared)}
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ def committed_formula() -> Formula:
     try:
         return Formula(**json.loads(COMMITTED.read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{COMMITTED} cannot be read ({error}): restore it, or python -m edgechaos_core.calibration"
-        ) from None
+        raise ValueError(f"{COMMITTED} cannot be read ({error}): restore it, or: make calibration") from None
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ def run_of(l2, seed=0, epochs=600, m=M, **settings) -> Run:
 
 def formula(**changes) -> Formula:
     """lambda = 7e-5 (S/60000)^0.2 (width/784)^-1 J^2^-1.5, known to about 2%."""
-    coefficients = {"constant": np.log(7e-5), "samples": 0.2, "width": -1.0, "speed": 0.0, "J_squared": -1.5}
+    coefficients = {"constant": np.log(7e-5), "samples": 0.2, "width": -1.0, "speed": 0.0, "samples squared": 0.0}
+    coefficients |= {"J_squared": -1.5}
     within = {"samples": (5_000, 60_000), "width": (256, 1_024), "speed": (1e-3, 3e-3), "J_squared": (0.5, 2.0)}
-    covariance = tuple(tuple(0.01**2 * (row == column) for column in range(5)) for row in range(5))
+    covariance = tuple(tuple(0.01**2 * (row == column) for column in range(6)) for row in range(6))
     own = {"coefficients": coefficients, "covariance": covariance, "scatter": 0.01, "t": 2.0, "runs": 20}
     return Formula(**(own | {"within": within, "turns": 5.0} | changes))
 
@@ -40,7 +41,9 @@ def formula(**changes) -> Formula:
 def spread(*, noise=0.0, **more) -> list[Run]:
     """Runs with decay near the edge that obey the law, sizes and widths varied, lambda off by some noise."""
     generator = np.random.default_rng(0)
-    grid = [(samples, width, rate) for samples in (20_000, 60_000) for width in (392, 784) for rate in (0.01, 0.04)]
+    grid = [
+        (samples, width, rate) for samples in (15_000, 30_000, 60_000) for width in (392, 784) for rate in (0.01, 0.04)
+    ]
     settings = {"momentum": 0.5, "batch_size": 32}
     return [
         run_of(
@@ -58,10 +61,18 @@ def spread(*, noise=0.0, **more) -> list[Run]:
 def test_the_fit_finds_the_law_behind_runs():
     found = calibrate(spread())
     assert found.coefficients == pytest.approx(
-        {"constant": np.log(M / (2 * 784)), "samples": 0, "width": -1, "speed": 0, "J_squared": -1}, abs=0.01
+        {
+            "constant": np.log(M / (2 * 784)),
+            "samples": 0,
+            "width": -1,
+            "speed": 0,
+            "samples squared": 0,
+            "J_squared": -1,
+        },
+        abs=0.01,
     )
     assert found.scatter < 0.01
-    assert found.runs == 16
+    assert found.runs == 24
     assert found.within["width"] == (392, 784)
     assert found.within["J_squared"] == pytest.approx((1 / 1.5, 1 / 0.7), rel=0.01)
 
@@ -82,7 +93,12 @@ def test_the_interval_is_that_of_statsmodels_for_one_more_network():
 def test_terms_that_do_not_vary_are_left_out():
     runs = [run_of(l2, seed, epochs=4_000) for l2 in (5e-5, 7e-5, 9e-5) for seed in range(2)]
     found = calibrate(runs)
-    assert [name for name, value in found.coefficients.items() if value == 0] == ["samples", "width", "speed"]
+    assert [name for name, value in found.coefficients.items() if value == 0] == [
+        "samples",
+        "width",
+        "speed",
+        "samples squared",
+    ]
     assert found.l2(60_000, 784, 0.00125, 1.0)[0] == pytest.approx(M / (2 * 784), rel=0.01)
 
 
@@ -109,7 +125,7 @@ def test_a_damaged_formula_is_named(tmp_path, monkeypatch, content):
     if content is not None:
         path.write_text(content)
     monkeypatch.setattr("edgechaos_core.guideline.COMMITTED", path)
-    with pytest.raises(ValueError, match=r"guideline\.json cannot be read \(.*\): restore it, or python -m"):
+    with pytest.raises(ValueError, match=r"guideline\.json cannot be read \(.*\): restore it, or: make calibration"):
         committed_formula()
 
 
