@@ -89,7 +89,7 @@ def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:
     if len({run.config.model_dump_json(exclude={"seed"}) for run in runs}) != 1:
         raise ValueError("an entry needs runs that differ in seed alone")
     config = runs[0].config
-    held = np.mean([settled(run, "l2") for run in runs]) if config.hold else config.l2
+    held = np.mean([settled(run, "lambda") for run in runs]) if config.hold else config.l2
     accuracies, losses, J_squared = (
         {run.config.seed: settled(run, column) for run in runs}
         for column in ("test_accuracy", "test_loss", "J_squared")

@@ -32,7 +32,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
                 "setting": setting_of(run.config),
                 "way": way_of(run.config),
                 "seed": run.config.seed,
-                "lambda": settled(run, "l2") if run.config.hold else run.config.l2,
+                "lambda": settled(run, "lambda") if run.config.hold else run.config.l2,
                 "J²": settled(run),
                 "test accuracy": settled(run, "test_accuracy"),
             }

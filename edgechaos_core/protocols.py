@@ -66,7 +66,7 @@ def _gradients() -> Grid:
 def _calibration() -> Grid:
     """Runs with decay that the guideline's formula is fitted to (calibration.py), each to 20,000 rescaled steps."""
     fig6 = [{**_FIG2, "l2": l2, "seed": seed, "epochs": 250} for l2 in (5e-5, 9e-5, 1.5e-4) for seed in range(3)]
-    rows = [(60_000, 784, 133, 9e-5), (20_000, 784, 400, 6e-5), (5_000, 784, 1_600, 5e-5)]
+    rows = [(60_000, 784, 133, 9e-5), (20_000, 784, 400, 6e-5), (5_000, 784, 1_600, 2e-5)]
     rows += [(20_000, 256, 400, 2e-4), (20_000, 1_024, 400, 5e-5)]
     names = ("samples", "width", "epochs", "l2")
     twice = {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "seed": 0}

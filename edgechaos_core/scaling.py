@@ -183,7 +183,7 @@ def _growth_constant(run: Run, first: int, last: int) -> float:
     """The same between two epochs."""
     J_squared = run.history["J_squared"].to_numpy()[first : last + 1]
     grown = (J_squared[-1] - J_squared[0]) / (last - first) / scale_factor(run.config)
-    held = run.history["l2"].to_numpy()[first + 1 : last + 1].mean() if run.config.hold else run.config.l2
+    held = run.history["lambda"].to_numpy()[first + 1 : last + 1].mean() if run.config.hold else run.config.l2
     return float(grown + 4 * held * run.config.samples * J_squared.mean())
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from edgechaos_core.checkpoints import peek_checkpoint
 from edgechaos_core.data import REPOSITORY, cache_folder
-from edgechaos_core.runs import Outcome, Run, RunConfig, cut_run, load_run, peek_run, run_bytes
+from edgechaos_core.runs import Outcome, Run, RunConfig, cut_run, load_run, parse_config, peek_run, run_bytes
 from edgechaos_core.tables import TableError, named_errors, read_arrow, write_whole
 
 COMMITTED_RUNS = REPOSITORY / "data" / "runs"
@@ -255,7 +255,8 @@ def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
             table, metadata = read_arrow(paths[key])
             tables.append(table)
             outcome = json.loads(metadata["outcome"])["state"]
-            rows.append({"key": key, **json.loads(metadata["config"]), "outcome": outcome})
+            config = parse_config(json.loads(metadata["config"]))  # settings added since have their defaults
+            rows.append({"key": key, **config.model_dump(), "outcome": outcome})
     values = pd.DataFrame(rows)[["key", *settings, "outcome"]].drop(columns="epochs")
     repeated = values.loc[values.index.repeat([len(table) for table in tables])].reset_index(drop=True)
     history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()

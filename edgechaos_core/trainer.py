@@ -184,7 +184,7 @@ class _Training:
                 elif row is None:
                     self.outcomes[member] = self._diverged(member)
                 else:
-                    row.update({"l2": self.l2[member]} if self.laws else {})
+                    row.update({"lambda": self.l2[member]} if self.laws else {})
                     self.histories[member].append(row)
             if self.laws and self.epoch:
                 self._steer(self.epoch)

@@ -95,7 +95,7 @@ def test_every_setting_reaches_the_run(edgechaos, tmp_path, more):
     assert {*settings, "optimizer", "hold"} == set(type(load_run(out).config).model_fields)
     added = {"J_squared_2", "J0_2", "train_loss_full", "validation_loss", "validation_accuracy"}
     added |= {f"{part}_{what}" for part in ("shuffled", "restored", "kept") for what in ("loss", "accuracy")}
-    added |= {"l2"} if "hold" in more else set()
+    added |= {"lambda"} if "hold" in more else set()
     added |= {name + layer for name in ("drift", "gradient", "noise") for layer in ("", "_2")}
     assert set(json.loads(stdout.splitlines()[0])) == {*KEYS} | added
 

@@ -35,7 +35,7 @@ def test_an_entry_is_the_end_of_training_and_its_price():
     found = trained("search", runs, before=100)
     assert found.accuracies == {0: pytest.approx(0.89), 1: pytest.approx(0.89)}  # the last two of 21 epochs
     assert (found.decay, found.epochs) == ("8e-05", 100 + EPOCHS)
-    held = trained("controller", [run_of(hold=1.0, columns={"l2": rising})])
+    held = trained("controller", [run_of(hold=1.0, columns={"lambda": rising})])
     assert held.decay == "0.89"
     with pytest.raises(ValueError, match=r"^an entry needs runs that differ in seed alone$"):
         trained("both", [run_of(l2=1e-5), run_of(l2=2e-5)])
@@ -156,7 +156,7 @@ def test_settings_in_words():
 
 
 def test_landing_places_by_setting_and_way():
-    held = [run_of(hold=1.0, samples=10_000, columns={"l2": 7e-5})]
+    held = [run_of(hold=1.0, samples=10_000, columns={"lambda": 7e-5})]
     ends = landing_table([*landed(0.9, 1.1), *held])
     shown = summary(ends)
     assert shown.index.get_level_values("way").tolist() == ["formula", "formula", "controller"]

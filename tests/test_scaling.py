@@ -188,6 +188,6 @@ def test_growth_along_a_run_is_that_of_the_law():
     np.testing.assert_allclose(along["c"], 12, rtol=0.01)
     np.testing.assert_allclose(along["scaled"], 60_000 * scale_factor(config) * along["epoch"])
     held = parse_config(config.model_dump() | {"l2": 0.0, "hold": 1.0})
-    own = growth_along(Run(held, history.assign(l2=9e-5), Outcome("finished", 200)), parts=10)
+    own = growth_along(Run(held, history.assign(**{"lambda": 9e-5}), Outcome("finished", 200)), parts=10)
     pd.testing.assert_frame_equal(own, along)
     assert len(growth_along(Run(config, history[:4], Outcome("finished", 3)))) == 3

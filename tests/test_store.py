@@ -282,6 +282,9 @@ def test_a_failure_is_forgotten_when_its_run_is_stored(store):
 
 def test_the_whole_store_is_one_tidy_table(store):
     runs = [run_of(seed=1), run_of(seed=2, epochs=3), run_of(seed=3, state="diverged", reached=2, l2=0.1)]
+    held = run_of(seed=4, hold=1.0, l2=1e-5)
+    held.history["lambda"] = 7e-5  # what was in force stands beside what it began with
+    runs.append(held)
     keep(store.layers[0], runs[0])
     for run in runs[1:]:
         put_run(store, run, FINGERPRINT)
@@ -291,6 +294,7 @@ def test_the_whole_store_is_one_tidy_table(store):
         own = table[table["key"] == run.config.key(FINGERPRINT)]
         pd.testing.assert_frame_equal(own[list(run.history)].reset_index(drop=True), run.history)
         assert set(own["seed"]) == {run.config.seed}
+        assert (set(own["l2"]), set(own["hold"])) == ({run.config.l2}, {run.config.hold})
         assert set(own["outcome"]) == {run.outcome.state}
     key = runs[1].config.key(FINGERPRINT)
     assert set(read_store(store, [key])["key"]) == {key}

@@ -93,7 +93,7 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
         for name in [name for name in splits if name != "train"]:
             row[f"{name}_loss"], row[f"{name}_accuracy"] = loss_and_accuracy(*splits[name])
         if controller is not None:
-            row["l2"] = controller.weight_decay / weight_decay_from_l2(1.0)
+            row["lambda"] = controller.weight_decay / weight_decay_from_l2(1.0)
             controller.step()
         rows.append(row)
     return rows
@@ -138,7 +138,7 @@ def test_held_members_are_steered_each_by_its_own_path(small):
     together = train(configs, small(), dtype=torch.float64)
     for run, config in zip(together, configs, strict=True):
         assert_close(run.history, train([config], small(), dtype=torch.float64)[0].history, FLOAT64_TOLERANCE)
-    assert together[0].history["l2"].iloc[-1] > 0
+    assert together[0].history["lambda"].iloc[-1] > 0
 
 
 def test_columns_of_a_plain_run(small):
