@@ -10,19 +10,20 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from edgechaos_core.guideline import COMMITTED, Formula, terms
+from edgechaos_core.guideline import COMMITTED, ORDINARY, Formula, terms
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Run
-from edgechaos_core.scaling import scale_factor, settled
-from edgechaos_core.sweep import obtain
+from edgechaos_core.scaling import Interval, scale_factor, settled
+from edgechaos_core.sweep import committed
 
 NEAR_EDGE = (0.4, 2.5)  # J^2 at the end of runs that the formula is fitted to
-CLOSE = 0.95  # of where J^2 settles: it is there
+CLOSE = 0.95  # of where J^2 ends: it is nearly there
+SPARE = 3  # runs more than terms that a fit needs
 
 
 def calibration_runs() -> list[Run]:
-    """Return the stored runs that the committed formula is fitted to; raises TableError where one is missing."""
-    return obtain(protocol("calibration"), stored_only=True)
+    """Return the committed runs that the formula is fitted to; raises TableError where one is missing."""
+    return committed(protocol("calibration"))
 
 
 def points(runs: Sequence[Run]) -> pd.DataFrame:
@@ -42,24 +43,29 @@ def points(runs: Sequence[Run]) -> pd.DataFrame:
     )
 
 
+def near_edge(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with decay that end near the edge, with J^2 in `NEAR_EDGE`."""
+    return [run for run in runs if run.config.l2 > 0 and NEAR_EDGE[0] <= settled(run) <= NEAR_EDGE[1]]
+
+
 def calibrate(runs: Sequence[Run]) -> Formula:
-    """Fit ``ln lambda`` to its `terms` by ordinary least squares, on runs with decay that end near the edge.
+    """Fit ``ln lambda`` to its `terms` by ordinary least squares, on the runs that end `near_edge`.
 
     A term that the runs cannot tell from those before it is left out (its coefficient and covariance are 0). Raises
-    ValueError where fewer than three runs more than terms end with J^2 in `NEAR_EDGE`.
+    ValueError where there are fewer than three runs more than terms.
     """
-    decayed = [run for run in runs if run.config.l2 > 0 and NEAR_EDGE[0] <= settled(run) <= NEAR_EDGE[1]]
+    decayed = near_edge(runs)
     table = points(decayed)
-    columns = ["samples", "width", "speed", "J_squared"]
+    columns = ["samples", "width", "J_squared"]
     x = pd.DataFrame([terms(*row) for row in table[columns].itertuples(index=False)] if decayed else [])
     names = [str(name) for name in x.columns]
     used: list[str] = []
     for name in names:
         if np.linalg.matrix_rank(x[[*used, name]].to_numpy()) > len(used):
             used.append(name)
-    if len(decayed) < len(used) + 3:
+    if len(decayed) < len(used) + SPARE:
         raise ValueError(
-            f"a formula of {len(used)} terms needs {len(used) + 3} runs with decay that end with J^2 between "
+            f"a formula of {len(used)} terms needs {len(used) + SPARE} runs with decay that end with J^2 between "
             f"{NEAR_EDGE[0]} and {NEAR_EDGE[1]}, got {len(decayed)}"
         )
     fit = sm.OLS(np.log(table["l2"].to_numpy()), x[used].to_numpy()).fit()
@@ -73,15 +79,37 @@ def calibrate(runs: Sequence[Run]) -> Formula:
         t=float(stats.t.ppf(0.975, fit.df_resid)),
         runs=len(decayed),
         within={name: (float(table[name].min()), float(table[name].max())) for name in columns},
-        turns=float(np.median([_turns(run) for run in decayed])),
+        way=_way(decayed),
     )
 
 
-def _turns(run: Run) -> float:
-    epoch = int(np.argmax(run.history["J_squared"].to_numpy() >= CLOSE * settled(run)))
-    return 4 * run.config.l2 * run.config.samples * scale_factor(run.config) * epoch
+def power_of_speed(runs: Sequence[Run]) -> Interval:
+    """Return the power of the scale factor s that the formula's residuals leave, with its 95% interval.
+
+    The formula has none: by the law it must be 0.
+    """
+    decayed, formula = near_edge(runs), calibrate(runs)
+    table = points(decayed)
+    x = pd.DataFrame([terms(*row) for row in table[["samples", "width", "J_squared"]].itertuples(index=False)])
+    used = [name for name, value in formula.coefficients.items() if value]
+    fit = sm.OLS(np.log(table["l2"].to_numpy()), x[used].assign(s=np.log(table["speed"])).to_numpy()).fit()
+    low, high = fit.conf_int(0.05)[-1]
+    return Interval(float(fit.params[-1]), float(low), float(high), len(decayed))
+
+
+def _way(runs: Sequence[Run]) -> tuple[float, float]:
+    """Fit the rescaled steps after which J^2 is nearly where it ends to a power of S."""
+    sizes, ways = [], []
+    for run in runs:
+        epoch = max(int(np.argmax(run.history["J_squared"].to_numpy() >= CLOSE * settled(run))), 1)
+        sizes.append(math.log(run.config.samples / ORDINARY["samples"]))
+        ways.append(math.log(epoch * run.config.samples * scale_factor(run.config)))
+    if len(set(sizes)) == 1:
+        return float(np.mean(ways)), 1.0
+    fit = stats.linregress(sizes, ways)
+    return float(fit.intercept), float(fit.slope)
 
 
 if __name__ == "__main__":
-    COMMITTED.write_text(json.dumps(asdict(calibrate(calibration_runs())), indent=1) + "\n")
+    COMMITTED.write_text(json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False) + "\n")
     print(COMMITTED)

@@ -1,7 +1,7 @@
 """The command ``edgechaos guide``: which weight decay holds a network at the edge of chaos."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -22,7 +22,7 @@ def guide(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains only a --pilot."""
-    from edgechaos_core.guideline import KNOWN, Network, committed_formula, with_l2
+    from edgechaos_core.guideline import KNOWN, Network, after_pilot, committed_formula
     from edgechaos_core.guideline import guide as advise
     from edgechaos_core.settings import parse_settings
 
@@ -30,15 +30,16 @@ def guide(
     settings |= {"momentum": momentum}
     settings |= {"width": width, "depth": depth, "activation": activation, "optimizer": optimizer}
     network, formula = parse_settings(Network, settings), committed_formula()
+    if dataset != "fashion-mnist" and not run_pilot:
+        raise ValueError("--dataset is what a pilot run trains on: it needs --pilot")
     start = {name: KNOWN[name] for name in ("depth", "activation")} if run_pilot else {}
     advice = advise(network.model_copy(update=start), formula, target)
     if run_pilot:
-        from edgechaos_core.pilot import after_pilot, pilot
+        from edgechaos_core.pilot import pilot
         from edgechaos_core.scaling import settled
 
         run = pilot(network, advice, dataset)
-        tried = f"{run.config.epochs} epochs with lambda {run.config.l2:.3g} ended at J^2 = {settled(run):.3g}"
-        advice = replace(with_l2(advice, network, after_pilot(run, formula, target)), pilot=tried, untested=())
+        advice = after_pilot(advice, network, formula, settled(run), run.config.epochs, run.config.l2)
     if as_json:
         print(json.dumps(asdict(advice)))
         return
@@ -46,7 +47,7 @@ def guide(
         print(f"pilot: {advice.pilot}")
         known = ""
     else:
-        known = "   (95% for one more network: {:.2g} to {:.2g})".format(*advice.l2_interval)
+        known = "   (95% prediction interval: {:.2g} to {:.2g})".format(*advice.l2_interval)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"decoupled, as strong a step     {advice.weight_decay_adamw:.3g}")

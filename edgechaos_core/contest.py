@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.protocols import CONTEST, GUIDED_L2
+from edgechaos_core.protocols import CONTEST, RIVALS
 from edgechaos_core.runs import Run, parse_config
 from edgechaos_core.scaling import Interval, over_seeds, settled
-from edgechaos_core.search import Obtain, best, search, stop_early
+from edgechaos_core.search import Obtain, best, score, search, stop_early
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ SPACES = {
 
 @dataclass(frozen=True)
 class Contest:
-    """The searches' runs by name, all ``entries``, and of them the formula's, the controller's, the better search's."""
+    """The searches' runs by name, all ``entries``, and of them the formula's, the controller's, the better search's.
+
+    The better search is that whose choice has the higher validation accuracy.
+    """
 
     searches: Mapping[str, list[Run]]
     entries: tuple[Entry, ...]
@@ -61,24 +64,26 @@ def hold_contest(
     def final(**own: float) -> list[Run]:
         return get([parse_config({**setting, **own, "seed": seed}) for seed in seeds])
 
-    def of_search(name: str, runs: Sequence[Run]) -> Entry:
-        chosen = best(runs).config
-        again = final(l2=chosen.l2, learning_rate=chosen.learning_rate)
-        return trained(f"search over {name}", again, before=trials * epochs)
-
     searches = {name: search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
-    found = [of_search(name, runs) for name, runs in searches.items()]
-    formula, controller = trained("formula", final(l2=GUIDED_L2)), trained("controller", final(hold=1.0))
-    free, stopped = final(l2=0.0), get([chooser.model_copy(update={"seed": seed}) for seed in seeds])
-    rivals = [
-        trained("no decay", free),
-        trained("habit, weight_decay 1e-4", final(l2=5e-5)),
-        trained("habit, weight_decay 5e-4", final(l2=2.5e-4)),
+    chosen = {name: best(runs) for name, runs in searches.items()}
+    found = {
+        name: trained(
+            f"search over {name}",
+            final(l2=run.config.l2, learning_rate=run.config.learning_rate),
+            before=trials * epochs,
+        )
+        for name, run in chosen.items()
+    }
+    runs = {way: final(**decay) for way, decay in RIVALS.items()}
+    rivals = {way: trained(way, own) for way, own in runs.items()}
+    stopped = get([chooser.model_copy(update={"seed": seed}) for seed in seeds])
+    late = [
         stopped_early("no decay, stopped early", stopped),
-        stopped_early("the same, trained again on all", stopped, free),
+        stopped_early("the same, trained again on all", stopped, runs["no decay"]),
     ]
-    better = max(found, key=lambda entry: float(np.mean(list(entry.accuracies.values()))))
-    return Contest(searches, (*found, formula, controller, *rivals), formula, controller, better)
+    better = found[max(chosen, key=lambda name: score(chosen[name]))]
+    entries = (*found.values(), *rivals.values(), *late)
+    return Contest(searches, entries, rivals["formula"], rivals["controller"], better)
 
 
 def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:

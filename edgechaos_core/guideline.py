@@ -5,8 +5,9 @@ A penalty ``lambda ||w||^2`` takes ``4 lambda r S/B J^2`` off J^2 an epoch (r = 
 and B. The paper takes c from the ordered phase of training without decay. But c is ``2 S m / width`` with
 ``m = -<W, grad L>``, so the balance is at **lambda = m / (2 width)**; and m, where decay holds the network at the edge,
 is not what it is on the way there without decay. The formula here is therefore fitted to runs with decay
-(calibration.py), as a product of powers of S, width, the scale factor ``s = eta / ((1 - alpha) B)`` and J^2, the power
-of S changing with S. Reading and using it needs neither torch nor pandas.
+(calibration.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2 after `HORIZON`
+rescaled steps, ``S s epochs`` with the scale factor ``s = eta / ((1 - alpha) B)``: speed itself drops out, but for how
+many epochs that takes. Reading and using the formula needs neither torch nor pandas.
 """
 
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgechaos_core.conventions import Activation, OptimizerName, weight_decay_from_l2
 from edgechaos_core.settings import Settings
@@ -26,20 +27,28 @@ RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B
 SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
 LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
 KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formula speaks of
-ORDINARY = {"samples": 60_000, "width": 784, "speed": 0.00125}  # the setting of Fig. 6, where all logarithms are 0
+ORDINARY = {"samples": 60_000, "width": 784}  # the setting of Fig. 6, where logarithms are 0
+FARTHEST = 40.0  # |ln lambda| that is no answer any more
+HORIZON = 20_000  # rescaled steps after which J^2 is looked at
 
 
 class Network(Settings):
     """What the guideline is asked about; validated by settings.parse_settings, ValueError in one line."""
 
-    samples: int = Field(60_000, ge=1)
+    samples: int = Field(60_000, ge=1, le=1_000_000_000)
     learning_rate: float = Field(gt=0)
     momentum: float = Field(0.0, ge=0, lt=1)
     batch_size: int = Field(ge=1)
-    width: int = Field(784, ge=1)
-    depth: int = Field(1, ge=1)
+    width: int = Field(784, ge=1, le=65_536)
+    depth: int = Field(1, ge=1, le=100)
     activation: Activation = "tanh"
     optimizer: OptimizerName = "sgd"
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Network":
+        if self.batch_size > self.samples:
+            raise ValueError(f"batch_size must be at most samples = {self.samples}, got {self.batch_size}")
+        return self
 
     @property
     def speed(self) -> float:
@@ -47,11 +56,10 @@ class Network(Settings):
         return self.learning_rate / ((1 - self.momentum) * self.batch_size)
 
 
-def terms(samples: float, width: float, speed: float, J_squared: float) -> dict[str, float]:
-    """Return what ln lambda is linear in: logarithms relative to `ORDINARY`, that of S squared as well, and ln J^2."""
-    given = {"samples": samples, "width": width, "speed": speed}
-    logs = {name: math.log(value / ORDINARY[name]) for name, value in given.items()}
-    return {"constant": 1.0, **logs, "samples squared": logs["samples"] ** 2, "J_squared": math.log(J_squared)}
+def terms(samples: float, width: float, J_squared: float) -> dict[str, float]:
+    """Return what ln lambda is linear in: logarithms of S and width relative to `ORDINARY`, of J^2, and products."""
+    S, w, x = math.log(samples / ORDINARY["samples"]), math.log(width / ORDINARY["width"]), math.log(J_squared)
+    return {"1": 1.0, "ln S": S, "(ln S)²": S**2, "ln w": w, "ln S ln w": S * w, "ln J²": x, "(ln J²)²": x**2}
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,8 @@ class Formula:
 
     ``covariance`` is that of the coefficients, ``scatter`` the standard deviation of ln lambda about the fit, ``t`` the
     quantile of Student's t for 95%, ``runs`` how many it was fitted to, ``within`` the smallest and largest value of
-    each of samples, width, speed and J_squared among them. ``turns`` is ``4 lambda S s epochs`` of the way to 95% of
-    where J^2 settles.
+    each of samples, width and J_squared among them. ``way`` are (a, p) of the rescaled steps ``exp(a) (S/60000)^p``
+    after which J^2 is within 5% of its end.
     """
 
     coefficients: Mapping[str, float]
@@ -70,14 +78,26 @@ class Formula:
     t: float
     runs: int
     within: Mapping[str, tuple[float, float]]
-    turns: float
+    way: tuple[float, float]
 
-    def l2(self, samples: float, width: float, speed: float, target: float) -> tuple[float, float, float]:
-        """Return lambda that should settle J^2 at the target, and the ends of its 95% prediction interval."""
-        x = np.array(list(terms(samples, width, speed, target).values()))
-        mean = float(x @ np.array(list(self.coefficients.values())))
+    def log_l2(self, samples: float, width: float, target: float) -> float:
+        """Return ln lambda that should bring J^2 to the target."""
+        return float(self._at(samples, width, target) @ np.array(list(self.coefficients.values())))
+
+    def l2(self, samples: float, width: float, target: float) -> tuple[float, float, float]:
+        """Return lambda that should bring J^2 to the target, and the ends of its 95% prediction interval."""
+        x, mean = self._at(samples, width, target), self.log_l2(samples, width, target)
         half = self.t * math.sqrt(self.scatter**2 + float(x @ np.array(self.covariance) @ x))
         return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+
+    def epochs(self, samples: float, speed: float) -> float:
+        """Return after about how many epochs J^2 is within 5% of its end."""
+        log_way = self.way[0] + self.way[1] * math.log(samples / ORDINARY["samples"])
+        return math.exp(log_way) / (samples * speed)
+
+    @staticmethod
+    def _at(samples: float, width: float, target: float) -> np.ndarray:
+        return np.array(list(terms(samples, width, target).values()))
 
 
 def committed_formula() -> Formula:
@@ -92,12 +112,12 @@ def committed_formula() -> Formula:
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
-    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% prediction interval: where lambda of one more
-    network would lie; ``weight_decay_sgd`` is that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that
-    shrinks the weights as much a step. ``epochs_to_edge`` is when J^2 is within 5% of the target. ``sooner`` are
-    changed settings, each with its ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names
-    what of samples, width and speed is beyond the runs that the formula is fitted to; ``pilot`` tells of a pilot run
-    that corrected lambda (there is no interval then).
+    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval; ``weight_decay_sgd`` is
+    that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step.
+    ``epochs_to_edge`` is about when J^2 is within 5% of the target. ``sooner`` are changed settings, each with its
+    ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names what of samples and width is beyond
+    the runs that the formula is fitted to; ``pilot`` tells of a pilot run that corrected lambda (then there is no
+    interval, and nothing is untested).
     """
 
     target: float
@@ -112,11 +132,11 @@ class Guidance:
 
 
 def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
-    """Return the decay that should settle J^2 of a network at the target; nothing is run.
+    """Return the decay that should bring J^2 of a network to the target; nothing is run.
 
     Raises ValueError for what the formula does not speak of: another activation than tanh, another optimizer than sgd,
-    more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), or a target beyond the
-    J^2 of the runs it is fitted to.
+    more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), a target beyond the J^2
+    of the runs it is fitted to, or sizes so far beyond theirs that it has no finite answer.
     """
     for name, value in KNOWN.items():
         if getattr(network, name) != value:
@@ -125,8 +145,11 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     low, high = formula.within["J_squared"]
     if not low <= target <= high:
         raise ValueError(f"target, a J^2, must be between {low:.2g} and {high:.2g}, got {target}")
-    l2, *interval = formula.l2(network.samples, network.width, network.speed, target)
-    asked = {"samples": network.samples, "width": network.width, "speed": network.speed}
+    asked = {"samples": network.samples, "width": network.width}
+    untested = tuple(name for name, value in asked.items() if not _between(value, formula.within[name]))
+    if abs(formula.log_l2(network.samples, network.width, target)) > FARTHEST:
+        raise ValueError(f"{' and '.join(untested)} are too far beyond the runs behind the formula: use EdgeDecay")
+    l2, *interval = formula.l2(network.samples, network.width, target)
     decay = weight_decay_from_l2(l2)
     return Guidance(
         target=target,
@@ -134,14 +157,28 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
         l2_interval=(interval[0], interval[1]),
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
-        epochs_to_edge=formula.turns / (4 * l2 * network.samples * network.speed),
+        epochs_to_edge=formula.epochs(network.samples, network.speed),
         sooner=tuple(_sooner(network)),
-        untested=tuple(name for name, value in asked.items() if not _between(value, formula.within[name])),
+        untested=untested,
     )
 
 
-def with_l2(advice: Guidance, network: Network, l2: float) -> Guidance:
-    """Return the same with another lambda, whose interval is not known."""
+def after_pilot(
+    advice: Guidance, network: Network, formula: Formula, J_squared: float, epochs: int, trained: float
+) -> Guidance:
+    """Return the advice corrected by a pilot run, trained with lambda = ``trained``, that ended at ``J_squared``.
+
+    How lambda goes with J^2 is the formula's, all else is the run's own. Raises ValueError where the run ended beyond
+    the J^2 that the formula knows.
+    """
+    low, high = formula.within["J_squared"]
+    if not low <= J_squared <= high:
+        raise ValueError(
+            f"the pilot run ended at J^2 = {J_squared:.3g}, beyond the {low:.2g} to {high:.2g} that the formula can "
+            "correct: EdgeDecay finds the decay while the network trains"
+        )
+    ends = (formula.log_l2(network.samples, network.width, place) for place in (advice.target, J_squared))
+    l2 = trained * math.exp(next(ends) - next(ends))
     decay = weight_decay_from_l2(l2)
     return replace(
         advice,
@@ -149,7 +186,8 @@ def with_l2(advice: Guidance, network: Network, l2: float) -> Guidance:
         l2_interval=None,
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
-        epochs_to_edge=advice.epochs_to_edge * advice.l2 / l2,
+        untested=(),
+        pilot=f"{epochs} epochs with lambda {trained:.3g} ended at J^2 = {J_squared:.3g}",
     )
 
 

@@ -109,8 +109,8 @@ def predicted_growth(run: Run) -> pd.DataFrame:
     their sum; nothing is fitted. Raises ValueError for a run without gradients, or not of SGD.
     """
     config, history = run.config, run.history
-    if not config.gradients or config.optimizer != "sgd":
-        raise ValueError("a prediction of growth needs a run of sgd with the setting gradients: true")
+    if not config.gradients or config.optimizer != "sgd" or config.hold:
+        raise ValueError("a prediction of growth needs a run of sgd with gradients: true and constant decay, no hold")
     rate = config.learning_rate / (1 - config.momentum)
     steps = config.samples / config.batch_size
     terms = pd.DataFrame(
@@ -147,7 +147,12 @@ def predicted_constant(run: Run) -> dict[str, float]:
 
 
 def settled(run: Run, column: str = "J_squared") -> float:
-    """Return a measured column, J^2 if none is named, averaged over the last tenth of a run's epochs."""
+    """Return a measured column, J^2 if none is named, averaged over the last tenth of a run's epochs.
+
+    nan for a run that diverged: it has no end to speak of.
+    """
+    if run.outcome.state == "diverged":
+        return math.nan
     values = run.history[column].to_numpy()
     return float(values[-max(round(SETTLED * len(values)), 1) :].mean())
 

@@ -31,6 +31,8 @@ STORE_VARIABLE = "EDGECHAOS_STORE"
 # Rounding, which another stack, device or thread count changes, and training amplifies: over 60 epochs of the Fig. 2
 # setting in another stack J^2, losses and J0 differed by less than 2e-7, accuracies not at all.
 RELATIVE_TOLERANCE = 1e-5  # of J^2
+LAMBDA_TOLERANCE = 1e-3  # of the lambda of a held run, relative: it follows small differences of J^2
+LEAST_LAMBDA = 1e-5
 ABSOLUTE_TOLERANCE = 1e-4  # of losses and J0
 ACCURACY_TOLERANCE = 5e-4  # five images in 10,000
 LONG_TRAINING = 50  # times the tolerances: what hundreds of epochs, at high rates, may make of rounding
@@ -80,6 +82,11 @@ class Entry:
     committed: bool
     run: Run | None
     detail: str = ""
+
+
+def committed_store() -> Store:
+    """Return the repository's own runs as a store."""
+    return Store(COMMITTED_RUNS)
 
 
 def open_store() -> Store:
@@ -169,6 +176,8 @@ def disagreement(one: Run, other: Run, *, tolerance: float = LONG_TRAINING) -> s
         allowed = ACCURACY_TOLERANCE if column.endswith("accuracy") else ABSOLUTE_TOLERANCE
         if column.startswith("J_squared"):
             allowed = RELATIVE_TOLERANCE * np.abs(a)
+        if column == "lambda":
+            allowed = LAMBDA_TOLERANCE * (np.abs(a) + LEAST_LAMBDA)
         beyond = np.flatnonzero(~(np.abs(a - b) <= tolerance * allowed))
         if len(beyond):
             return f"{column} {a[beyond[0]]:.6g} against {b[beyond[0]]:.6g} at epoch {beyond[0]}"

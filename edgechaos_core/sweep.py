@@ -23,7 +23,7 @@ from edgechaos_core.plan import Plan, Source, make_plan, source
 from edgechaos_core.progress import notes_above_bar, show_progress
 from edgechaos_core.reservations import tidy
 from edgechaos_core.runs import Run, RunConfig
-from edgechaos_core.store import Store, check_writable, find_run, open_store
+from edgechaos_core.store import Store, check_writable, committed_store, find_run, open_store
 from edgechaos_core.tables import TableError
 from edgechaos_core.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file
 
@@ -101,12 +101,12 @@ def obtain(
     store = open_store()
     if not stored_only:
         return sweep(configs, store, how or How())
-    prints = fingerprints(configs)
-    runs = [find_run(store, config, prints[source(config)]) for config in configs]
-    for config, run in zip(configs, runs, strict=True):
-        if run is None:
-            raise TableError(f"no stored run for {config!r}: look in {', '.join(map(str, store.layers))}")
-    return [run for run in runs if run is not None]
+    return _all_found(configs, store, fingerprints(configs))
+
+
+def committed(configs: Sequence[RunConfig]) -> list[Run]:
+    """Return one run per config, in order, of the repository's own; raises TableError for one it has not."""
+    return _all_found(configs, committed_store(), fingerprints(configs))
 
 
 def available(configs: Sequence[RunConfig]) -> list[Run]:
@@ -155,6 +155,16 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: boo
     if unread:  # its file is damaged behind its metadata: read them all
         return sweep(configs, store, how, trusting=False)
     return [run for config in configs if (run := found[config]) is not None]
+
+
+def _all_found(configs: Sequence[RunConfig], store: Store, prints: dict[Source, str]) -> list[Run]:
+    runs = [find_run(store, config, prints[source(config)]) for config in configs]
+    for config, run in zip(configs, runs, strict=True):
+        if run is None:
+            raise TableError(
+                f"no stored run for {config!r}: look in {', '.join(map(str, store.layers or [store.folder]))}"
+            )
+    return [run for run in runs if run is not None]
 
 
 def fingerprints(configs: Sequence[RunConfig]) -> dict[Source, str]:

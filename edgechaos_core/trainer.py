@@ -198,8 +198,9 @@ class _Training:
         """Set the decay of the epoch after ``epoch`` from the histories, which are all that the laws depend on."""
         steps = -(-self.samples // self.config.batch_size)
         for member, (config, law, rows) in enumerate(zip(self.configs, self.laws, self.histories, strict=True)):
-            if epoch < len(rows):  # else it has diverged
-                before, now = (math.log(row["J_squared"]) for row in rows[epoch - 1 : epoch + 1])
+            ends = [row["J_squared"] for row in rows[epoch - 1 : epoch + 1]]
+            if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
+                before, now = map(math.log, ends)
                 exposure = 2 * steps * config.learning_rate / (1 - config.momentum)
                 decay = weight_decay_from_l2(self.l2[member])
                 self.l2[member] = law.next(before, now, decay, exposure, exposure, steps) / weight_decay_from_l2(1.0)

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.contest import Entry, behind, stopped_early, table, trained
+from edgechaos_core.contest import Entry, behind, hold_contest, stopped_early, table, trained
 from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, noise_is_not_fitted
 from edgechaos_core.landing import setting_of, summary, way_of
 from edgechaos_core.landing import table as landing_table
+from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Outcome, Run, parse_config
 
 EPOCHS = 20
@@ -41,6 +42,34 @@ def test_an_entry_is_the_end_of_training_and_its_price():
         trained("both", [run_of(l2=1e-5), run_of(l2=2e-5)])
     with pytest.raises(ValueError, match=r"^an entry needs runs that differ in seed alone$"):
         trained("none", [])
+
+
+def test_a_contest_asks_for_what_its_protocol_trains():
+    asked: list = []
+
+    def get(configs):
+        asked.extend(configs)
+        columns = {"lambda": 7e-5, "validation_accuracy": 0.8}
+        return [
+            run_of(config.seed, columns=columns, **config.model_dump(exclude={"seed", "epochs"})) for config in configs
+        ]
+
+    held = hold_contest(get, trials=2)
+    assert len(held.entries) == 9
+    assert held.best_found.name == "search over λ"  # both are level: the first
+    assert held.best_found.epochs == 2 * 48 + EPOCHS
+    assert {held.formula.name, held.controller.name} == {"formula", "controller"}
+    searched = {run.config for runs in held.searches.values() for run in runs}
+    assert len(searched) == 4
+    assert all(config.validation == 10_000 for config in searched)
+    assert set(protocol("contest", seeds=range(3))) < set(asked)
+
+
+def test_the_end_of_a_run_that_diverged_is_not_a_number():
+    run = run_of(l2=8e-5)
+    broken = Run(run.config, run.history, Outcome("diverged", EPOCHS))
+    assert math.isnan(trained("broken", [broken]).accuracies[0])
+    assert all_land_at_the_edge([broken], "the formula", 0.1, 0.25).verdict == "fails"
 
 
 def test_early_stopping_pays_for_its_patience_and_for_training_again():

@@ -43,8 +43,8 @@ def test_a_search_is_replayed_trial_by_trial():
     first, again, other = (search(BASE, SPACE, trials=15, seed=seed, get=Hill()) for seed in (0, 0, 1))
     assert [run.config for run in first] == [run.config for run in again]
     assert [run.config for run in first] != [run.config for run in other]
-    shorter = search(BASE, SPACE, trials=5, get=Hill())
-    assert [run.config for run in shorter] == [run.config for run in first[:5]]
+    shorter = search(BASE, SPACE, trials=12, get=Hill())  # beyond the first ten, which are drawn at random
+    assert [run.config for run in shorter] == [run.config for run in first[:12]]
 
 
 def test_only_what_is_searched_changes():

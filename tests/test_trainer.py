@@ -141,6 +141,13 @@ def test_held_members_are_steered_each_by_its_own_path(small):
     assert together[0].history["lambda"].iloc[-1] > 0
 
 
+def test_a_held_layer_that_is_gone_is_left_alone():
+    config = config_of(hold=1.0, l2=40.0, learning_rate=0.0125, epochs=3, samples=600, batch_size=32)
+    run = train([config], load_dataset(samples=600))[0]  # w - 2 l2 eta w: nothing is left of it
+    assert run.history["J_squared"].min() == 0
+    assert run.outcome.state == "finished"
+
+
 def test_columns_of_a_plain_run(small):
     run = train([config_of()], small())[0]
     assert list(run.history.columns) == ["epoch", "J_squared", "J0", "train_loss", "test_loss", "test_accuracy"]
