@@ -109,11 +109,11 @@ def plot_constants(runs: Sequence[Run], published: float, ax: Axes) -> Axes:
     return ax
 
 
-def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, float]) -> Axes:
+def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, tuple[float, float]]) -> Axes:
     """Draw J^2 at the end (column ``J²``) for each ``setting`` and ``way``, seeds as dots, and a band for each way."""
     settings = list(dict.fromkeys(ends["setting"]))
     places = {setting: len(settings) - number for number, setting in enumerate(settings)}
-    for (way, width), color in zip(bands.items(), sns.color_palette("colorblind"), strict=False):
+    for (way, (width, _)), color in zip(bands.items(), sns.color_palette("colorblind"), strict=False):
         own = ends[ends["way"] == way]
         shift = 0.15 * (1 - 2 * list(bands).index(way))
         ax.plot(own["J²"], own["setting"].map(places) + shift, "o", color=color, label=way, alpha=0.8)
@@ -125,7 +125,7 @@ def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, float]
 
 
 def plot_search(runs: Sequence[Run], scores: Sequence[float], ax: Axes) -> Axes:
-    """Draw each trial's score against its decay, later ones lighter, and a ring around the best; the worst half cut."""
+    """Draw each trial's score against its decay, later ones lighter, a ring around the best; bad ones out of sight."""
     colors = sns.color_palette("viridis", len(runs))
     ax.scatter([run.config.l2 for run in runs], scores, c=colors, s=24)
     first = max(range(len(runs)), key=lambda trial: scores[trial])

@@ -69,7 +69,7 @@ def test_the_end_of_a_run_that_diverged_is_not_a_number():
     run = run_of(l2=8e-5)
     broken = Run(run.config, run.history, Outcome("diverged", EPOCHS))
     assert math.isnan(trained("broken", [broken]).accuracies[0])
-    assert all_land_at_the_edge([broken], "the formula", 0.1, 0.25).verdict == "fails"
+    assert all_land_at_the_edge([broken], "formula").verdict == "fails"
 
 
 def test_early_stopping_pays_for_its_patience_and_for_training_again():
@@ -138,10 +138,11 @@ def landed(*ends, seeds=2, **settings) -> list[Run]:
     ],
 )
 def test_rule_of_landing(ends, seeds, verdict, clear):
-    claim = all_land_at_the_edge(landed(*ends, seeds=seeds), "the formula", 0.1, 0.25)
+    claim = all_land_at_the_edge(landed(*ends, seeds=seeds), "formula")
     assert (claim.verdict, claim.clear) == (verdict, clear)
     assert claim.measured.seeds == len(ends)
-    assert "the formula, 2 settings: worst" in claim.quantity
+    assert "J² at the end, 2 settings: worst" in claim.quantity
+    assert claim.statement == "the formula lands on the edge elsewhere"
 
 
 def noisy(fitted, kept, accuracy, **settings) -> list[Run]:

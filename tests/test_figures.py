@@ -202,7 +202,7 @@ def test_constants_of_growth_share_a_colour_a_strength(runs):
 
 def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
     ends = pd.DataFrame({"setting": ["a", "a", "b"], "way": ["formula", "controller", "formula"], "J²": [0.9, 1, 1.2]})
-    ax = figures.plot_landing_places(ends, Figure().subplots(), {"formula": 0.1, "controller": 0.03})
+    ax = figures.plot_landing_places(ends, Figure().subplots(), {"formula": (0.1, 0.2), "controller": (0.03, 0.1)})
     formula, controller = ax.get_lines()[:2]
     assert formula.get_xdata().tolist() == [0.9, 1.2]
     assert controller.get_xdata().tolist() == [1.0]
