@@ -36,10 +36,9 @@ def guide(
     advice = advise(network.model_copy(update=start), formula, target)
     if run_pilot:
         from edgechaos_core.pilot import pilot
-        from edgechaos_core.scaling import settled
 
-        run = pilot(network, advice, dataset)
-        advice = after_pilot(advice, network, formula, settled(run), run.config.epochs, run.config.l2)
+        found = pilot(network, advice, formula, dataset)
+        advice = after_pilot(advice, network, found.l2, found.story)
     if as_json:
         print(json.dumps(asdict(advice)))
         return

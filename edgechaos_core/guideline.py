@@ -28,7 +28,6 @@ SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
 LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
 KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formula speaks of
 ORDINARY = {"samples": 60_000, "width": 784}  # the setting of Fig. 6, where logarithms are 0
-FARTHEST = 40.0  # |ln lambda| that is no answer any more
 HORIZON = 20_000  # rescaled steps after which J^2 is looked at
 
 
@@ -81,8 +80,14 @@ class Formula:
     way: tuple[float, float]
 
     def log_l2(self, samples: float, width: float, target: float) -> float:
-        """Return ln lambda that should bring J^2 to the target."""
-        return float(self._at(samples, width, target) @ np.array(list(self.coefficients.values())))
+        """Return ln lambda that should bring J^2 to the target.
+
+        Beyond the sizes it is fitted to, the formula is taken at the nearest of them, and theory, lambda ~ 1 / width,
+        from there: a parabola is no guide far from its points.
+        """
+        known = self._known("width", width)
+        x = self._at(samples, known, target)
+        return float(x @ np.array(list(self.coefficients.values()))) - math.log(width / known)
 
     def l2(self, samples: float, width: float, target: float) -> tuple[float, float, float]:
         """Return lambda that should bring J^2 to the target, and the ends of its 95% prediction interval."""
@@ -95,9 +100,13 @@ class Formula:
         log_way = self.way[0] + self.way[1] * math.log(samples / ORDINARY["samples"])
         return math.exp(log_way) / (samples * speed)
 
-    @staticmethod
-    def _at(samples: float, width: float, target: float) -> np.ndarray:
-        return np.array(list(terms(samples, width, target).values()))
+    def _known(self, name: str, value: float) -> float:
+        low, high = self.within[name]
+        return min(max(value, low), high)
+
+    def _at(self, samples: float, width: float, target: float) -> np.ndarray:
+        sizes = self._known("samples", samples), self._known("width", width)
+        return np.array(list(terms(*sizes, target).values()))
 
 
 def committed_formula() -> Formula:
@@ -116,8 +125,8 @@ class Guidance:
     that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step.
     ``epochs_to_edge`` is about when J^2 is within 5% of the target. ``sooner`` are changed settings, each with its
     ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names what of samples and width is beyond
-    the runs that the formula is fitted to; ``pilot`` tells of a pilot run that corrected lambda (then there is no
-    interval, and nothing is untested).
+    the runs that the formula is fitted to; ``pilot`` tells of the pilot runs that corrected lambda (then there is
+    no interval, and nothing is untested).
     """
 
     target: float
@@ -135,8 +144,8 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     """Return the decay that should bring J^2 of a network to the target; nothing is run.
 
     Raises ValueError for what the formula does not speak of: another activation than tanh, another optimizer than sgd,
-    more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), a target beyond the J^2
-    of the runs it is fitted to, or sizes so far beyond theirs that it has no finite answer.
+    more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), or a target beyond the
+    J^2 of the runs it is fitted to.
     """
     for name, value in KNOWN.items():
         if getattr(network, name) != value:
@@ -147,8 +156,6 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
         raise ValueError(f"target, a J^2, must be between {low:.2g} and {high:.2g}, got {target}")
     asked = {"samples": network.samples, "width": network.width}
     untested = tuple(name for name, value in asked.items() if not _between(value, formula.within[name]))
-    if abs(formula.log_l2(network.samples, network.width, target)) > FARTHEST:
-        raise ValueError(f"{' and '.join(untested)} are too far beyond the runs behind the formula: use EdgeDecay")
     l2, *interval = formula.l2(network.samples, network.width, target)
     decay = weight_decay_from_l2(l2)
     return Guidance(
@@ -163,22 +170,19 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     )
 
 
-def after_pilot(
-    advice: Guidance, network: Network, formula: Formula, J_squared: float, epochs: int, trained: float
-) -> Guidance:
-    """Return the advice corrected by a pilot run, trained with lambda = ``trained``, that ended at ``J_squared``.
+def corrected(trained: float, J_squared: float, network: Network, formula: Formula, target: float) -> float:
+    """Return lambda for the target, given that a run with lambda = ``trained`` ended at ``J_squared``.
 
-    How lambda goes with J^2 is the formula's, all else is the run's own. Raises ValueError where the run ended beyond
-    the J^2 that the formula knows.
+    How lambda goes with J^2 is the formula's, all else is the run's own; a J^2 beyond what the formula knows counts as
+    the nearest that it does.
     """
     low, high = formula.within["J_squared"]
-    if not low <= J_squared <= high:
-        raise ValueError(
-            f"the pilot run ended at J^2 = {J_squared:.3g}, beyond the {low:.2g} to {high:.2g} that the formula can "
-            "correct: EdgeDecay finds the decay while the network trains"
-        )
-    ends = (formula.log_l2(network.samples, network.width, place) for place in (advice.target, J_squared))
-    l2 = trained * math.exp(next(ends) - next(ends))
+    ends = (formula.log_l2(network.samples, network.width, place) for place in (target, min(max(J_squared, low), high)))
+    return trained * math.exp(next(ends) - next(ends))
+
+
+def after_pilot(advice: Guidance, network: Network, l2: float, story: str) -> Guidance:
+    """Return the advice with lambda as pilot runs have found it, and the ``story`` of how they did."""
     decay = weight_decay_from_l2(l2)
     return replace(
         advice,
@@ -187,7 +191,7 @@ def after_pilot(
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
         untested=(),
-        pilot=f"{epochs} epochs with lambda {trained:.3g} ended at J^2 = {J_squared:.3g}",
+        pilot=story,
     )
 
 

@@ -78,7 +78,7 @@ def _unseen() -> Grid:
     """Settings that the guideline's formula is not fitted to: with its decay, and with decay steered to J^2 = 1.
 
     The former are trained to 20,000 rescaled steps, the latter to 10,000. lambda is what `edgechaos guide` answers, to
-    2%.
+    4%.
     """
     base = {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32}
     rows: list[tuple[float, int, dict[str, Any]]] = [
@@ -89,7 +89,7 @@ def _unseen() -> Grid:
         (8.1e-5, 134, {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128}),
         (8.1e-5, 54, {"learning_rate": 0.005, "momentum": 0.8, "batch_size": 8}),
         (8.1e-5, 67, {"learning_rate": 0.08, "momentum": 0.0}),
-        (6.1e-6, 1_000, {"dataset": "mnist-5k"}),
+        (9.3e-6, 1_000, {"dataset": "mnist-5k"}),
     ]
     decayed = [base | own | {"l2": l2, "epochs": 2 * epochs} for l2, epochs, own in rows]
     return decayed + [base | own | {"hold": 1.0, "epochs": epochs} for _, epochs, own in rows]
@@ -97,7 +97,7 @@ def _unseen() -> Grid:
 
 # What the contest of chapter `search` and the noisy labels are trained at: 2.5 times the speed of Fig. 6.
 CONTEST = {"learning_rate": 0.02, "momentum": 0.8, "batch_size": 32, "epochs": 48}
-GUIDED_L2 = 8e-5  # what `edgechaos guide` answers for it, to 2%
+GUIDED_L2 = 8e-5  # what `edgechaos guide` answers for it, to 4%
 RIVALS: dict[str, dict[str, Any]] = {
     "formula": {"l2": GUIDED_L2},
     "controller": {"hold": 1.0},

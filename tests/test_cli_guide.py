@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
+from edgechaos_core.runs import Outcome, Run
 from tests.test_cli import edgechaos  # noqa: F401 - a fixture
 
 HEAVY = ("torch", "pandas", "scipy", "statsmodels", "pyarrow", "matplotlib")
-SMALL = ("--samples", "1000", "--width", "24", "--learning-rate", "0.1", "--momentum", "0", "--batch-size", "8")
+SMALL = ("--samples", "1000", "--width", "32", "--learning-rate", "0.2", "--momentum", "0", "--batch-size", "4")
 
 
 def test_json_is_one_object_that_agrees_with_the_words(edgechaos):  # noqa: F811
@@ -38,22 +40,33 @@ def test_nothing_heavy_is_imported():
     """It answers in a second, which importing any of these would take."""
     script = (
         "import sys; from edgechaos_core.cli import app; app(['guide'], standalone_mode=False); "
-        f"sys.exit(', '.join(name for name in {HEAVY} if name in sys.modules))"
+        f"sys.exit(', '.join(name for name in {HEAVY} if name in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("more", [(), ("--activation", "relu", "--depth", "2", "--target", "1.5")])
-def test_a_pilot_run_has_the_last_word(edgechaos, more):  # noqa: F811
+def test_a_pilot_run_has_the_last_word(edgechaos, monkeypatch, more):  # noqa: F811
+    asked = []
+
+    def obtain(configs, retrain):
+        asked.extend(configs)
+        history = pd.DataFrame({"epoch": range(11), "J_squared": 1.2})
+        return [Run(configs[0], history, Outcome("finished", 10))]
+
+    monkeypatch.setattr("edgechaos_core.pilot.obtain", obtain)
     code, stdout, _ = edgechaos("guide", *SMALL, "--pilot", "--json", *more)
     assert code == 0
     advice = json.loads(stdout)
     assert advice["l2_interval"] is None
-    assert "ended at J^2 = " in advice["pilot"]
+    assert (asked[0].samples, asked[0].width, asked[0].epochs) == (1_000, 32, 400)
+    assert (asked[0].activation, asked[0].depth) == (("relu", 2) if more else ("tanh", 1))
+    assert advice["pilot"] == f"400 epochs with lambda {asked[0].l2:.3g} ended at J^2 = 1.2"
+    assert (advice["l2"] > asked[0].l2) == (not more)
     code, words, _ = edgechaos("guide", *SMALL, "--pilot", *more)
     assert code == 0
-    assert f"pilot: {advice['pilot']}" in words  # the same seed, the same run
+    assert f"pilot: {advice['pilot']}" in words
     assert f"{advice['l2']:.3g}" in words
 
 
@@ -66,6 +79,8 @@ def test_a_pilot_run_has_the_last_word(edgechaos, more):  # noqa: F811
         (("--target", "50"), "target, a J^2, must be between "),
         (("--activation", "relu"), "the guideline is for activation = tanh, got relu: use EdgeDecay"),
         (("--optimizer", "adam", "--pilot"), "the guideline is for optimizer = sgd, got adam: use EdgeDecay"),
+        (("--dataset", "mnist-5k"), "--dataset is what a pilot run trains on: it needs --pilot"),
+        (("--samples", "9", "--batch-size", "10"), "batch_size must be at most samples = 9, got 10"),
         (("--pilot", "--dataset", "cifar10"), "unknown dataset 'cifar10': choose from "),
         (("--pilot", "--samples", "70000"), "samples + validation must be at most 60000"),
     ],
