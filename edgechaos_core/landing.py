@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from edgechaos_core.runs import Run, RunConfig
-from edgechaos_core.scaling import over_seeds, settled
-from edgechaos_core.verdicts import shown
+from edgechaos_core.scaling import Interval, over_seeds, settled
 
 USUAL = {"samples": 60_000, "width": 784, "dataset": "fashion-mnist"}
 
@@ -46,8 +45,15 @@ def summary(ends: pd.DataFrame) -> pd.DataFrame:
     groups = ends.groupby(["setting", "way"], sort=False)
     return pd.DataFrame(
         {
-            "J² at the end": groups["J²"].agg(lambda values: shown(over_seeds(values.tolist()))),
+            "J² at the end": groups["J²"].agg(lambda values: _shown(over_seeds(values.tolist()))),
             "lambda": groups["lambda"].mean().map("{:.2g}".format),
             "test accuracy": groups["test accuracy"].mean().round(4),
         }
     )
+
+
+def _shown(interval: Interval) -> str:
+    """Three decimals: a controller misses by thousandths."""
+    if interval.low is None:
+        return f"{interval.mean:.3f} (n = 1)"
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}], n = {interval.seeds}"

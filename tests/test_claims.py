@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core import claims, published, verdicts
+from edgechaos_core import claims, decay_claims, published, verdicts
 from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.protocols import protocol
 from edgechaos_core.rescaling import best_epoch, collapse, parting
@@ -230,6 +230,17 @@ def test_the_gradients_of_the_committed_runs_predict_c():
     assert len(found) == 6
     near = [abs(constant["predicted"] - constant["measured"]) <= constant["±"] for constant in found]
     assert sum(near) >= 5  # of 95% intervals
+
+
+def test_the_committed_runs_of_fig_6():
+    runs = available(protocol("fig6", seeds=range(3), epochs=250))
+    of = {run.config.l2: [own for own in runs if own.config.l2 == run.config.l2] for run in runs}
+    complete = [run for own in of.values() if len(own) == 3 for run in own]
+    order, peak = decay_claims.decay_pushes_toward_order(complete)
+    assert (order.verdict, order.clear, order.measured.mean) == ("holds", True, -1)
+    assert (peak.verdict, peak.clear) == ("holds", False)  # the top is flat
+    assert decay_claims.guideline_settles_at_the_edge(of[5e-5]).verdict == "fails"  # the formula c / (4 S)
+    assert decay_claims.guideline_settles_at_the_edge(of[9e-5]).verdict == "holds"  # the published run
 
 
 def test_nothing_measured_is_not_judged():

@@ -191,5 +191,5 @@ def test_landing_places_by_setting_and_way():
     shown = summary(ends)
     assert shown.index.get_level_values("way").tolist() == ["formula", "formula", "controller"]
     assert shown["J² at the end"].iloc[0].startswith("0.905 [")
-    assert shown["J² at the end"].iloc[2] == "1 (n = 1)"
+    assert shown["J² at the end"].iloc[2] == "1.000 (n = 1)"
     assert shown["lambda"].tolist() == ["8e-05", "8e-05", "7e-05"]
