@@ -237,7 +237,8 @@ def test_the_committed_runs_of_fig_6():
     of = {run.config.l2: [own for own in runs if own.config.l2 == run.config.l2] for run in runs}
     complete = [run for own in of.values() if len(own) == 3 for run in own]
     order, peak = decay_claims.decay_pushes_toward_order(complete)
-    assert (order.verdict, order.clear, order.measured.mean) == ("holds", True, -1)
+    assert (order.verdict, order.clear) == ("holds", True)
+    assert order.measured.mean == pytest.approx(-1)
     assert (peak.verdict, peak.clear) == ("holds", False)  # the top is flat
     assert decay_claims.guideline_settles_at_the_edge(of[5e-5]).verdict == "fails"  # the formula c / (4 S)
     assert decay_claims.guideline_settles_at_the_edge(of[9e-5]).verdict == "holds"  # the published run
