@@ -78,7 +78,7 @@ def calibrate(runs: Sequence[Run]) -> Formula:
         scatter=float(math.sqrt(fit.scale)),
         t=float(stats.t.ppf(0.975, fit.df_resid)),
         runs=len(decayed),
-        within={name: (float(table[name].min()), float(table[name].max())) for name in columns},
+        within={name: (float(table[name].min()), float(table[name].max())) for name in [*columns, "speed"]},
         way=_way(decayed),
     )
 

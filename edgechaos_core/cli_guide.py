@@ -17,7 +17,9 @@ def guide(
     activation: Annotated[str, typer.Option(help="tanh; relu needs --pilot")] = "tanh",
     optimizer: Annotated[str, typer.Option(help="sgd: for others, EdgeDecay finds the decay in training")] = "sgd",
     target: Annotated[float, typer.Option(help="J^2 to settle at")] = 1.0,
-    run_pilot: Annotated[bool, typer.Option("--pilot", help="train the network once, and correct the decay")] = False,
+    run_pilot: Annotated[
+        bool, typer.Option("--pilot", help="train the network, up to four times, to correct it")
+    ] = False,
     dataset: Annotated[str, typer.Option(help="that the pilot run trains on, as in edgechaos train")] = "fashion-mnist",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -42,18 +44,18 @@ def guide(
     if as_json:
         print(json.dumps(asdict(advice)))
         return
-    if advice.l2_interval is None:
+    if advice.pilot is not None:
         print(f"pilot: {advice.pilot}")
-        known = ""
-    else:
+    known = ""
+    if advice.l2_interval is not None:
         known = "   (95% prediction interval: {:.2g} to {:.2g})".format(*advice.l2_interval)
+    if advice.untested:
+        print(f"a rough guess: {', '.join(advice.untested)} beyond the runs behind it; --pilot trains and corrects it")
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"decoupled, as strong a step     {advice.weight_decay_adamw:.3g}")
     print(f"J^2 is within 5% of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
-    if advice.untested:
-        print(f"beyond the runs behind this answer: {', '.join(advice.untested)}; --pilot trains once and corrects it")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
         cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"
-        print(f"as good: eta {eta:g}, alpha {alpha:.3g}, B {size:g}: {cost}")
+        print(f"as good: eta {eta:g}, alpha {alpha:.4g}, B {size:g}: {cost}")

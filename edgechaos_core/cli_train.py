@@ -31,7 +31,9 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     threads: Annotated[int, typer.Option(help="CPU threads; more than one rarely pays")] = 1,
     full_train_loss: Annotated[bool, typer.Option(help="also measure the loss over the whole training set")] = False,
-    hold: Annotated[float, typer.Option(help="J^2 that weight decay is steered to, say 1; l2 is its start")] = 0.0,
+    hold: Annotated[
+        float, typer.Option(help="J^2 of the first layer that decay is steered to, say 1; l2 is its start")
+    ] = 0.0,
     label_noise: Annotated[float, typer.Option(help="share of training labels that are shuffled")] = 0.0,
     gradients: Annotated[bool, typer.Option(help="also measure what makes J^2 grow: drift and noise")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,

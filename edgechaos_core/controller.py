@@ -48,8 +48,8 @@ class EdgeDecay:
         taken: set[int] = optimizer.__dict__.setdefault(_CONTROLLED, set())
         if found[0] in taken:
             raise ValueError(
-                "the weight's parameter group has a controller already: one decay cannot steer two layers, "
-                "give each a group of its own"
+                "the weight's parameter group has a controller already: close() it first, or give each layer a group "
+                "of its own, as one decay cannot steer two"
             )
         self.optimizer, self.weight, self._number = optimizer, weight, found[0]
         self._log_J_squared = self._measure()
@@ -98,6 +98,10 @@ class EdgeDecay:
         own = self.state_dict()
         if set(state) != set(own):
             raise ValueError(f"the state of EdgeDecay has {', '.join(own)}, got {', '.join(map(str, state))}")
+        for name, value in state.items():
+            number = isinstance(value, (int, float)) and math.isfinite(value)
+            if not number and not (name == "growth" and value is None):
+                raise ValueError(f"{name} in the state of EdgeDecay must be a finite number, got {value!r}")
         self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
         for name in _STATE:
             setattr(self, f"_{name}", state[name])

@@ -25,8 +25,10 @@ from edgechaos_core.settings import Settings
 COMMITTED = Path(__file__).resolve().parent.parent / "data" / "guideline.json"
 RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B = 32; twice that at B = 128
 SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
+LARGEST_MOMENTUM = 0.95  # of the published runs
 LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
 KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formula speaks of
+KNOWN_TO_PILOT = {"activation": ", or --pilot", "optimizer": "", "depth": ", or --pilot"}
 ORDINARY = {"samples": 60_000, "width": 784}  # the setting of Fig. 6, where logarithms are 0
 HORIZON = 20_000  # rescaled steps after which J^2 is looked at
 
@@ -67,8 +69,8 @@ class Formula:
 
     ``covariance`` is that of the coefficients, ``scatter`` the standard deviation of ln lambda about the fit, ``t`` the
     quantile of Student's t for 95%, ``runs`` how many it was fitted to, ``within`` the smallest and largest value of
-    each of samples, width and J_squared among them. ``way`` are (a, p) of the rescaled steps ``exp(a) (S/60000)^p``
-    after which J^2 is within 5% of its end.
+    each of samples, width, J_squared and speed among them. ``way`` are (a, p) of the rescaled steps
+    ``exp(a) (S/60000)^p`` after which J^2 is within 5% of its end.
     """
 
     coefficients: Mapping[str, float]
@@ -121,12 +123,13 @@ def committed_formula() -> Formula:
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
-    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval; ``weight_decay_sgd`` is
+    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval, None where there are
+    ``untested`` settings: samples, width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit, among which
+    nothing is known of how wrong it is; ``weight_decay_sgd`` is
     that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step.
     ``epochs_to_edge`` is about when J^2 is within 5% of the target. ``sooner`` are changed settings, each with its
-    ``speedup`` in epochs and the factor in mini-batch ``steps``. ``untested`` names what of samples and width is beyond
-    the runs that the formula is fitted to; ``pilot`` tells of the pilot runs that corrected lambda (then there is
-    no interval, and nothing is untested).
+    ``speedup`` in epochs and the factor in mini-batch ``steps``. ``pilot`` tells of the pilot runs that corrected
+    lambda (then there is no interval, and nothing is untested).
     """
 
     target: float
@@ -150,18 +153,18 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     for name, value in KNOWN.items():
         if getattr(network, name) != value:
             got = getattr(network, name)
-            raise ValueError(f"the guideline is for {name} = {value}, got {got}: use EdgeDecay, which needs no formula")
+            raise ValueError(f"the guideline is for {name} = {value}, got {got}: use EdgeDecay{KNOWN_TO_PILOT[name]}")
     low, high = formula.within["J_squared"]
     if not low <= target <= high:
-        raise ValueError(f"target, a J^2, must be between {low:.2g} and {high:.2g}, got {target}")
-    asked = {"samples": network.samples, "width": network.width}
+        raise ValueError(f"target, a J^2, must be between {low:.3g} and {high:.3g}, got {target}")
+    asked = {"samples": network.samples, "width": network.width, "speed": network.speed}
     untested = tuple(name for name, value in asked.items() if not _between(value, formula.within[name]))
     l2, *interval = formula.l2(network.samples, network.width, target)
     decay = weight_decay_from_l2(l2)
     return Guidance(
         target=target,
         l2=l2,
-        l2_interval=(interval[0], interval[1]),
+        l2_interval=None if untested else (interval[0], interval[1]),
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
         epochs_to_edge=formula.epochs(network.samples, network.speed),
@@ -204,9 +207,10 @@ def _sooner(network: Network) -> list[dict[str, float]]:
     eta, alpha, size = network.learning_rate, network.momentum, network.batch_size
     rate = eta / (1 - alpha)
     found = []
-    if size >= 32 and eta <= SMALL_RATE and rate < RATE_LIMIT:
-        gain = RATE_LIMIT / rate
-        found.append({"learning_rate": eta, "momentum": 1 - eta / RATE_LIMIT, "batch_size": size})
+    faster = min(1 - eta / RATE_LIMIT, LARGEST_MOMENTUM)
+    if size >= 32 and eta <= SMALL_RATE and faster > alpha:
+        gain = eta / (1 - faster) / rate
+        found.append({"learning_rate": eta, "momentum": faster, "batch_size": size})
         found[-1] |= {"speedup": gain, "steps": 1 / gain}
     if size >= 32 and eta <= SMALL_RATE and 4 * rate <= 2 * RATE_LIMIT and 4 * size <= LARGEST_BATCH:
         found.append({"learning_rate": 4 * eta, "momentum": alpha, "batch_size": 4 * size})

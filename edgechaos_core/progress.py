@@ -34,8 +34,8 @@ def notes_above_bar(log: logging.Logger) -> Iterator[None]:
 
 
 def number(value: float) -> str:
-    """Say a measured number in a table: five decimals, or powers of ten where those would burst the column."""
-    return f"{value:.5f}" if not abs(value) >= 1e4 else f"{value:.3e}"
+    """Say a measured number in a table: five decimals, or powers of ten where it is too large or small for them."""
+    return f"{value:.3e}" if abs(value) >= 1e4 or 0 < abs(value) < 1e-3 else f"{value:.5f}"
 
 
 def duration(seconds: float) -> str:

@@ -33,10 +33,10 @@ class RunConfig(Settings):
 
     ``learning_rate`` and ``momentum`` default by optimizer (SGD 0.01 and 0, Adam and AdamW 0.001 and 0.9), ``samples``
     to all that ``validation`` leaves. ``l2`` is lambda of the penalty ``lambda ||w||^2``: half PyTorch's weight_decay.
-    ``hold`` (0: off) is a J^2 that weight decay is steered to after every epoch (decay_law.DecayLaw, as `EdgeDecay`
-    does it), from ``l2`` on; the history then has a column ``lambda``, that of each epoch. ``label_noise`` is the
-    share of training labels that are shuffled (data.load_dataset). ``gradients`` also measures what makes J^2 grow
-    (measure.growth_columns) after every epoch, in about half its time.
+    ``hold`` (0: off) is a J^2 of the first hidden layer that decay is steered to after every epoch, from ``l2`` on
+    (decay_law.DecayLaw, as `EdgeDecay` does it); the history then has a column ``lambda``, that of each epoch.
+    ``label_noise`` is the share of training labels that are shuffled (data.load_dataset). ``gradients`` also measures
+    what makes J^2 grow (measure.growth_columns) after every epoch, in about half its time.
     """
 
     dataset: str = "fashion-mnist"

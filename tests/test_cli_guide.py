@@ -26,14 +26,14 @@ def test_json_is_one_object_that_agrees_with_the_words(edgechaos):  # noqa: F811
     assert code == 0
     assert f"{advice['l2']:.3g}" in words
     assert f"after about {advice['epochs_to_edge']:.0f} epochs" in words
-    assert "beyond the runs" not in words
+    assert "rough guess" not in words
 
 
 def test_a_wider_network_needs_less_decay(edgechaos):  # noqa: F811
     base, wide = (json.loads(edgechaos("guide", "--json", *options)[1]) for options in ((), ("--width", "1568")))
     assert wide["l2"] < 0.7 * base["l2"]
     assert (base["untested"], wide["untested"]) == ([], ["width"])
-    assert "beyond the runs behind this answer: width; --pilot" in edgechaos("guide", "--width", "1568")[1]
+    assert "a rough guess: width beyond the runs behind it; --pilot" in edgechaos("guide", "--width", "1568")[1]
 
 
 def test_nothing_heavy_is_imported():
@@ -77,7 +77,7 @@ def test_a_pilot_run_has_the_last_word(edgechaos, monkeypatch, more):  # noqa: F
         (("--samples", "0"), "samples must be greater than or equal to 1, got 0"),
         (("--target", "0"), "target, a J^2, must be between "),
         (("--target", "50"), "target, a J^2, must be between "),
-        (("--activation", "relu"), "the guideline is for activation = tanh, got relu: use EdgeDecay"),
+        (("--activation", "relu"), "the guideline is for activation = tanh, got relu: use EdgeDecay, or --pilot"),
         (("--optimizer", "adam", "--pilot"), "the guideline is for optimizer = sgd, got adam: use EdgeDecay"),
         (("--dataset", "mnist-5k"), "--dataset is what a pilot run trains on: it needs --pilot"),
         (("--samples", "9", "--batch-size", "10"), "batch_size must be at most samples = 9, got 10"),

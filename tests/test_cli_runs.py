@@ -221,7 +221,7 @@ def test_an_interrupted_verification_gives_no_verdict(edgechaos, stored, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("edgechaos_core.verify.check_files", lambda _: iter(()))
-    monkeypatch.setattr("edgechaos_core.verify.load_dataset", stop)
+    monkeypatch.setattr("edgechaos_core.verify.dataset_of", stop)
     code, stdout, stderr = edgechaos("runs", "verify", "--sample", "1")
     assert (code, stdout) == (130, "")
     assert stderr == "edgechaos: interrupted: 0 of 1 runs were trained again, no verdict\n"

@@ -330,6 +330,15 @@ def test_a_state_of_something_else():
         EdgeDecay(SGD([weight], lr=0.1), weight).load_state_dict({"lr": 1})
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, "x", [1.0]])
+@pytest.mark.parametrize("name", ["growth", "log_J_squared"])
+def test_a_damaged_state_is_refused_before_it_harms_the_weights(name, bad):
+    weight = weight_of()
+    controller = EdgeDecay(SGD([weight], lr=0.1), weight)
+    with pytest.raises(ValueError, match=f"^{name} in the state of EdgeDecay must be a finite number, got "):
+        controller.load_state_dict({**controller.state_dict(), name: bad})
+
+
 def test_a_convolution_has_the_fan_in_of_its_kernel():
     layer = nn.Conv2d(8, 16, 3)
     expected = 72 * float(layer.weight.detach().double().var(correction=0))

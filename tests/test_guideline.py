@@ -35,6 +35,7 @@ def formula(**changes) -> Formula:
     coefficients = dict.fromkeys(terms(1, 1, 1), 0.0)
     coefficients |= {"1": np.log(7e-5), "ln S": 0.2, "ln w": -1.0, "ln J²": -1.5}
     within = {"samples": (5_000, 60_000), "width": (256, 1_024), "J_squared": (0.5, 2.0)}
+    within |= {"speed": (0.001, 0.003)}
     covariance = tuple(tuple(0.01**2 * (row == column) for column in range(7)) for row in range(7))
     own = {"coefficients": coefficients, "covariance": covariance, "scatter": 0.01, "t": 2.0, "runs": 20}
     return Formula(**(own | {"within": within, "way": (np.log(13_500), 1.0)} | changes))
@@ -189,8 +190,10 @@ def test_three_conventions():
 
 def test_what_no_run_has_tested_is_named():
     assert guide(parse_settings(Network, FIG6), formula()).untested == ()
-    other = FIG6 | {"width": 100, "samples": 100}
-    assert guide(parse_settings(Network, other), formula()).untested == ("samples", "width")
+    other = FIG6 | {"width": 100, "samples": 100, "learning_rate": 1.0}
+    advice = guide(parse_settings(Network, other), formula())
+    assert advice.untested == ("samples", "width", "speed")
+    assert advice.l2_interval is None
 
 
 def test_beyond_its_runs_the_formula_is_that_of_the_nearest_sizes_and_theory():
@@ -240,6 +243,8 @@ def test_sooner():
         {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps": 0.5}
     )
     assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps": 0.25}
+    slow = guide(parse_settings(Network, FIG6 | {"learning_rate": 1e-5}), formula()).sooner[0]
+    assert (slow["momentum"], slow["speedup"]) == pytest.approx((0.95, 10))
     for beyond in (
         {"learning_rate": 0.08, "batch_size": 128},
         FIG6 | {"batch_size": 8},
