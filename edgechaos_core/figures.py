@@ -106,6 +106,7 @@ def plot_constants(runs: Sequence[Run], published: float, ax: Axes) -> Axes:
         ax.plot(along["scaled"], along["c"], color=color, lw=1.3, alpha=0.85, label=label)
     ax.axhline(published, color="0.6", lw=3, alpha=0.6, zorder=0, label=f"$c$ = {published:.3g}")
     ax.set(xlabel=r"rescaled steps, $S\,s\,\times$ epochs", ylabel="$c$ of the growth", ylim=(0, None))
+    ax.locator_params(axis="x", nbins=4)
     return ax
 
 
