@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgechaos_core import chapters, meanfield, network, optimizers, probes, scaling
+from edgechaos_core import chapters, conventions, meanfield, network, optimizers, probes, scaling
 from edgechaos_core import order_parameters as package
 from edgechaos_core.runs import parse_config
 
@@ -29,7 +29,7 @@ def test_step_shown_in_training_path_is_the_package(momentum, l2):
     stack = network.initialise([int(rng.integers(2**31))], inputs=19, width=13, dtype=torch.float64)
     w = [stack.hidden[0][0].numpy().copy(), stack.output[0].numpy().copy(), stack.bias[0, 0].numpy().copy()]
     v = [np.zeros_like(p) for p in w]
-    decay = optimizers.weight_decay_from_l2(l2)
+    decay = conventions.weight_decay_from_l2(l2)
     optimizer = optimizers.make_optimizer("sgd", stack, learning_rate=[0.1], momentum=[momentum], weight_decay=[decay])
     batch = network.Workspace(stack, 7)
     for _ in range(30):
@@ -87,3 +87,11 @@ def test_cells_are_short_and_parameters_are_literal(page):
         if "parameters" in cell.metadata.get("tags", []):
             assert all(isinstance(node, ast.Assign) for node in ast.parse(cell.source).body)
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) <= 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_nbval_checks_is_not_glued(page):
+    """Glue leaves an output of its own in the cell, which nbval takes for one too many."""
+    for cell in chapters.read_notebook(page).cells:
+        if chapters.CHECKED in cell.metadata.get("tags", []):
+            assert "glue(" not in cell.source
