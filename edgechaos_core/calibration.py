@@ -15,6 +15,7 @@ from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import Interval, scale_factor, settled
 from edgechaos_core.sweep import committed
+from edgechaos_core.tables import write_whole
 
 NEAR_EDGE = (0.4, 2.5)  # J^2 at the end of runs that the formula is fitted to
 CLOSE = 0.95  # of where J^2 ends: it is nearly there
@@ -111,5 +112,6 @@ def _way(runs: Sequence[Run]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    COMMITTED.write_text(json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False) + "\n")
+    fitted = json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False)
+    write_whole(COMMITTED, f"{fitted}\n".encode())
     print(COMMITTED)
