@@ -35,6 +35,7 @@ def train(
         float, typer.Option(help="J^2 of the first layer that decay is steered to, say 1; l2 is its start")
     ] = 0.0,
     label_noise: Annotated[float, typer.Option(help="share of training labels that are shuffled")] = 0.0,
+    milestone: Annotated[int, typer.Option(help="epoch after which the learning rate is a tenth; 0: none")] = 0,
     gradients: Annotated[bool, typer.Option(help="also measure what makes J^2 grow: drift and noise")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,
     force: Annotated[bool, typer.Option(help="replace FILE.parquet if it exists")] = False,
@@ -61,6 +62,7 @@ def train(
             "gradients": gradients,
             "hold": hold,
             "label_noise": label_noise,
+            "milestone": milestone,
         }
     )
     if out is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.protocols import CONTEST, RIVALS
+from edgechaos_core.protocols import CONTEST, RIVALS, SLOWER
 from edgechaos_core.runs import Run, parse_config
 from edgechaos_core.scaling import Interval, over_seeds, settled
 from edgechaos_core.search import Obtain, best, score, search, stop_early
@@ -31,17 +31,28 @@ SPACES = {
 
 
 @dataclass(frozen=True)
-class Contest:
-    """The searches' runs by name, all ``entries``, and of them the formula's, the controller's, the better search's.
+class Standing:
+    """All ``entries``, and of them the formula's, the controller's, and the better search's.
 
     The better search is that whose choice has the higher validation accuracy.
     """
 
-    searches: Mapping[str, list[Run]]
     entries: tuple[Entry, ...]
     formula: Entry
     controller: Entry
     best_found: Entry
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The searches' runs by name, and how all ways stand: at a ``constant`` learning rate, and ``slower`` at the end.
+
+    Early stopping is among the former alone.
+    """
+
+    searches: Mapping[str, list[Run]]
+    constant: Standing
+    slower: Standing
 
 
 def hold_contest(
@@ -50,40 +61,41 @@ def hold_contest(
     samples: int = 60_000,
     validation: int = 10_000,
     epochs: int = 48,
+    slower: int = SLOWER,
     trials: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> Contest:
     """Let all ways compete at the setting of protocols.CONTEST, by runs that ``get`` obtains.
 
     Searches over `SPACES` choose on ``validation`` of the ``samples``; what they choose, and the other ways but early
-    stopping, is trained on all samples with all seeds.
+    stopping, is trained on all samples with all seeds: ``epochs`` at the setting's learning rate, and ``slower`` more
+    at a tenth of it. Raises ValueError for ``slower`` below 1.
     """
-    setting = CONTEST | {"epochs": epochs, "samples": samples}
-    chooser = parse_config({**setting, "samples": samples - validation, "validation": validation})
-
-    def final(**own: float) -> list[Run]:
-        return get([parse_config({**setting, **own, "seed": seed}) for seed in seeds])
-
+    if slower < 1:
+        raise ValueError(f"slower must be at least 1, got {slower}")
+    setting = CONTEST | {"epochs": epochs, "milestone": epochs, "samples": samples}
+    chooser = parse_config({**setting, "milestone": 0, "samples": samples - validation, "validation": validation})
     searches = {name: search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
     chosen = {name: best(runs) for name, runs in searches.items()}
-    found = {
-        name: trained(
-            f"search over {name}",
-            final(l2=run.config.l2, learning_rate=run.config.learning_rate),
-            before=trials * epochs,
-        )
-        for name, run in chosen.items()
-    }
-    runs = {way: final(**decay) for way, decay in RIVALS.items()}
-    rivals = {way: trained(way, own) for way, own in runs.items()}
+    names = {f"search over {name}": run for name, run in chosen.items()}
+    ways = {name: {"l2": run.config.l2, "learning_rate": run.config.learning_rate} for name, run in names.items()}
+    before = dict.fromkeys(names, trials * epochs)
+    better = max(names, key=lambda name: score(names[name]))
     stopped = get([chooser.model_copy(update={"seed": seed}) for seed in seeds])
-    late = [
-        stopped_early("no decay, stopped early", stopped),
-        stopped_early("the same, trained again on all", stopped, runs["no decay"]),
-    ]
-    better = found[max(chosen, key=lambda name: score(chosen[name]))]
-    entries = (*found.values(), *rivals.values(), *late)
-    return Contest(searches, entries, rivals["formula"], rivals["controller"], better)
+
+    def stand(length: int) -> Standing:
+        runs = {
+            way: get([parse_config({**setting, **own, "epochs": length, "seed": seed}) for seed in seeds])
+            for way, own in (ways | RIVALS).items()
+        }
+        entries = {way: trained(way, own, before=before.get(way, 0)) for way, own in runs.items()}
+        if length == epochs:
+            entries["early"] = stopped_early("no decay, stopped early", stopped)
+            entries["again"] = stopped_early("the same, trained again on all", stopped, runs["no decay"])
+        return Standing(tuple(entries.values()), entries["formula"], entries["controller"], entries[better])
+
+    later = stand(epochs + slower)  # first: a longer run serves the shorter request
+    return Contest(searches, stand(epochs), later)
 
 
 def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:

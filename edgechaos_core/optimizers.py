@@ -64,8 +64,16 @@ class SGD:
         self.velocities = [] if self.plain else [torch.zeros_like(w) for w in self.parameters]
         self.steps = 0
 
+    def scale_learning_rate(self, factor: float) -> None:
+        """Lower or raise the learning rate of the updates to come, v with it: torch.optim.SGD's v is without eta."""
+        self.learning_rate *= factor
+        self.set_weight_decay(self.weight_decay)
+        for v in self.velocities:
+            v.mul_(factor)
+
     def set_weight_decay(self, weight_decay: Setting) -> None:
         """Set the decay of the updates to come."""
+        self.weight_decay = weight_decay
         self.decays = [self.learning_rate * weight_decay] * (len(self.parameters) - 1) + [0.0]
 
     @property
@@ -104,6 +112,10 @@ class Adam:
         self.gradients = [torch.empty_like(w) for w in self.parameters]
         self.first = [torch.zeros_like(w) for w in self.parameters]
         self.second = [torch.zeros_like(w) for w in self.parameters]
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Lower or raise the learning rate of the updates to come."""
+        self.learning_rate *= factor
 
     def set_weight_decay(self, weight_decay: Setting) -> None:
         """Set the decay of the updates to come."""

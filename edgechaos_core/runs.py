@@ -35,6 +35,7 @@ class RunConfig(Settings):
     to all that ``validation`` leaves. ``l2`` is lambda of the penalty ``lambda ||w||^2``: half PyTorch's weight_decay.
     ``hold`` (0: off) is a J^2 of the first hidden layer that decay is steered to after every epoch, from ``l2`` on
     (decay_law.DecayLaw, as `EdgeDecay` does it); the history then has a column ``lambda``, that of each epoch.
+    ``milestone`` (0: none) is the epoch after which the learning rate is a tenth, as torch's MultiStepLR lowers it.
     ``label_noise`` is the share of training labels that are shuffled (data.load_dataset). ``gradients`` also measures
     what makes J^2 grow (measure.growth_columns) after every epoch, in about half its time.
     """
@@ -55,6 +56,7 @@ class RunConfig(Settings):
     gradients: bool = False
     hold: float = Field(0.0, ge=0)
     label_noise: float = Field(0.0, ge=0, le=1)
+    milestone: int = Field(0, ge=0, le=1_000_000)
 
     @model_validator(mode="before")
     @classmethod

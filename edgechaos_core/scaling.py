@@ -80,7 +80,10 @@ def over_seeds(values: list[float], confidence: float = 0.95) -> Interval:
 
 
 def scale_factor(config: RunConfig) -> float:
-    """Return ``eta / ((1 - alpha) B)``: the speed of training in the ordered phase, up to the paper's c."""
+    """Return ``eta / ((1 - alpha) B)``: the speed of training in the ordered phase, up to the paper's c.
+
+    Up to the milestone of a run that has one.
+    """
     return config.learning_rate / ((1 - config.momentum) * config.batch_size)
 
 
@@ -109,8 +112,8 @@ def predicted_growth(run: Run) -> pd.DataFrame:
     their sum; nothing is fitted. Raises ValueError for a run without gradients, or not of SGD.
     """
     config, history = run.config, run.history
-    if not config.gradients or config.optimizer != "sgd" or config.hold:
-        raise ValueError("a prediction of growth needs a run of sgd with gradients: true and constant decay, no hold")
+    if not config.gradients or config.optimizer != "sgd" or config.hold or config.milestone:
+        raise ValueError("a prediction of growth needs a run of sgd with gradients: true, no hold and no milestone")
     rate = config.learning_rate / (1 - config.momentum)
     steps = config.samples / config.batch_size
     terms = pd.DataFrame(

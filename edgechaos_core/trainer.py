@@ -26,6 +26,7 @@ from edgechaos_core.optimizers import make_optimizer, member_setting
 from edgechaos_core.runs import Outcome, Row, Run, RunConfig
 
 OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
+LOWERED = 0.1  # what a milestone leaves of the learning rate
 
 OnEpoch = Callable[[int, list[Row | None]], None]
 
@@ -146,6 +147,8 @@ class _Training:
         self.epoch, self.batch = start.epoch, start.batch
         self.optimizer.steps = max(self.epoch - 1, 0) * -(-self.samples // self.config.batch_size) + self.batch
         self.histories, self.outcomes = [list(rows) for rows in start.histories], list(start.outcomes)
+        if self._rate(self.epoch) < 1 and (self.batch or not self._at_milestone):
+            self.optimizer.scale_learning_rate(LOWERED)
         for name, tensor in self.tensors.items():
             saved = start.tensors.get(name)
             if saved is None or (saved.shape, saved.dtype) != (tensor.shape, tensor.dtype):
@@ -201,15 +204,27 @@ class _Training:
             ends = [row["J_squared"] for row in rows[epoch - 1 : epoch + 1]]
             if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
                 before, now = map(math.log, ends)
-                exposure = 2 * steps * config.learning_rate / (1 - config.momentum)
+                full = 2 * steps * config.learning_rate / (1 - config.momentum)
+                exposure, coming = full * self._rate(epoch), full * self._rate(epoch + 1)
                 decay = weight_decay_from_l2(self.l2[member])
-                self.l2[member] = law.next(before, now, decay, exposure, exposure, steps) / weight_decay_from_l2(1.0)
+                self.l2[member] = law.next(before, now, decay, exposure, coming, steps) / weight_decay_from_l2(1.0)
         decays = [weight_decay_from_l2(l2) for l2 in self.l2]
         self.optimizer.set_weight_decay(member_setting(decays, self.stack.bias))
+
+    def _rate(self, epoch: int) -> float:
+        """Return what is left of the learning rate in an epoch."""
+        return LOWERED if 0 < self.config.milestone < epoch else 1.0
+
+    @property
+    def _at_milestone(self) -> bool:
+        """Whether the epoch is the first with a lower learning rate."""
+        return self._rate(self.epoch) < self._rate(self.epoch - 1)
 
     def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
         if self.epoch == 0:
             return
+        if self._at_milestone and not self.batch:
+            self.optimizer.scale_learning_rate(LOWERED)
         size = self.config.batch_size
         order = shuffles(self.seeds, self.epoch, self.samples).to(self.device)
         for start in range(self.batch * size, self.samples, size):

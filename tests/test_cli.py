@@ -84,7 +84,7 @@ def test_table(edgechaos):
 def test_every_setting_reaches_the_run(edgechaos, tmp_path, more):
     settings = {"learning_rate": 0.002, "batch_size": 50, "momentum": 0.5, "l2": 0.01, "epochs": 1, "seed": 7}
     settings |= {"samples": 200, "validation": 100, "dataset": "fashion-mnist", "width": 8, "depth": 2}
-    settings |= {"activation": "relu", "label_noise": 0.2, **more}
+    settings |= {"activation": "relu", "label_noise": 0.2, "milestone": 3, **more}
     options = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
     settings |= {"gradients": True}
     options += ["--gradients"]

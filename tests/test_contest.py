@@ -55,14 +55,20 @@ def test_a_contest_asks_for_what_its_protocol_trains():
         ]
 
     held = hold_contest(get, trials=2)
-    assert len(held.entries) == 9
-    assert held.best_found.name == "search over λ"  # both are level: the first
-    assert held.best_found.epochs == 2 * 48 + EPOCHS
-    assert {held.formula.name, held.controller.name} == {"formula", "controller"}
+    assert [len(part.entries) for part in (held.constant, held.slower)] == [9, 7]
+    for part in (held.constant, held.slower):
+        assert part.best_found.name == "search over λ"  # both are level: the first
+        assert part.best_found.epochs == 2 * 48 + EPOCHS
+        assert {part.formula.name, part.controller.name} == {"formula", "controller"}
+    assert {run.milestone for run in asked if not run.validation} == {48}
+    assert {run.epochs for run in asked if run.milestone} == {48, 58}
     searched = {run.config for runs in held.searches.values() for run in runs}
     assert len(searched) == 4
     assert all(config.validation == 10_000 for config in searched)
+    assert all(not config.milestone for config in searched)
     assert set(protocol("contest", seeds=range(3))) < set(asked)
+    with pytest.raises(ValueError, match=r"^slower must be at least 1, got 0$"):
+        hold_contest(get, slower=0)
 
 
 def test_the_end_of_a_run_that_diverged_is_not_a_number():

@@ -40,13 +40,14 @@ def test_the_guidelines_grids():
 
 
 def test_the_contest_and_its_noisy_twin_are_one_setting():
-    rates = {(c.learning_rate, c.momentum, c.batch_size, c.epochs) for n in ("contest", "noisy") for c in protocol(n)}
+    rates = {(c.learning_rate, c.momentum, c.batch_size) for n in ("contest", "noisy") for c in protocol(n)}
     assert len(rates) == 1
     asked = {(config.l2, config.hold) for config in protocol("contest") if not config.validation}
     assert asked == {(own.get("l2", 0.0), own.get("hold", 0.0)) for own in RIVALS.values()}
     assert {config.label_noise for config in protocol("noisy")} == {0, 0.2, 0.4}
     clean = [config for config in protocol("noisy") if not config.label_noise]
-    assert set(clean) < set(protocol("contest"))
+    asked = [config.model_copy(update={"epochs": 48}) for config in protocol("contest") if config.milestone]
+    assert set(clean) < set(asked)  # the longer runs serve the shorter requests
 
 
 def test_the_other_figures_as_published():

@@ -39,10 +39,11 @@ def stopped(configs, data, questions: int, path, **options) -> Checkpoint:
         {"optimizer": "sgd"},
         {"optimizer": "sgd", "momentum": 0.0},
         {"optimizer": "sgd", "momentum": 0.3, "hold": 0.24},
+        {"optimizer": "sgd", "momentum": 0.3, "milestone": 2, "hold": 0.24},
         {"optimizer": "adam", "learning_rate": 0.003},
         {"optimizer": "adamw", "learning_rate": 0.003, "depth": 2, "activation": "relu"},
     ],
-    ids=lambda settings: f"{settings['optimizer']} {settings.get('momentum', '')} {settings.get('hold', '')}",
+    ids=lambda settings: " ".join(str(settings.get(name, "")) for name in ("optimizer", "momentum", "milestone")),
 )
 @pytest.mark.parametrize("questions", [0, 1, 3, 5, 6, 13, 19])
 def test_what_was_stopped_is_bitwise_what_was_not(small, tmp_path, settings, questions):

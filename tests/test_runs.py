@@ -70,6 +70,7 @@ BAD_SETTINGS = [
     ({"hold": -1}, "hold must be greater than or equal to 0, got -1"),
     ({"hold": float("inf")}, "hold must be a finite number, got inf"),
     ({"hold": 1, "optimizer": "adam"}, "hold needs the optimizer sgd, got adam"),
+    ({"milestone": -1}, "milestone must be greater than or equal to 0, got -1"),
     ({"label_noise": 1.5}, "label_noise must be less than or equal to 1, got 1.5"),
     ({"beta": 2}, "unknown setting 'beta': choose from dataset, samples, validation, width, depth, "),
 ]
@@ -127,6 +128,7 @@ FIELDS = {
     "gradients": st.booleans(),
     "hold": st.floats(0, 1e30),
     "label_noise": st.floats(0, 1),
+    "milestone": st.integers(0, 1_000_000),
 }
 
 

@@ -173,7 +173,7 @@ def test_no_constant_before_the_ordered_phase(small):
 
 @pytest.mark.parametrize("settings", [{}, {"gradients": True, "optimizer": "adam"}])
 def test_a_prediction_needs_gradients_of_sgd(settings):
-    with pytest.raises(ValueError, match="needs a run of sgd with gradients: true and constant decay"):
+    with pytest.raises(ValueError, match="needs a run of sgd with gradients: true, no hold and no milestone"):
         predicted_growth(Run(parse_config(settings), pd.DataFrame(), Outcome("finished", 0)))
 
 

@@ -62,6 +62,7 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
     decay = weight_decay_from_l2(config.l2)
     rates = {"learning_rate": config.learning_rate, "momentum": config.momentum, "weight_decay": decay}
     optimizer = optimizer_of(config.optimizer, module, **rates)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [config.milestone] if config.milestone else [])
     controller = EdgeDecay(optimizer, module[0].weight, target=config.hold) if config.hold else None
     splits = {"train": data.train, "test": data.test, "validation": data.validation, **data.noise}
     splits = {name: (split.images.double() / 255, split.labels) for name, split in splits.items() if split is not None}
@@ -92,6 +93,8 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
         row |= reference_growth(module, images, labels) if config.gradients else {}
         for name in [name for name in splits if name != "train"]:
             row[f"{name}_loss"], row[f"{name}_accuracy"] = loss_and_accuracy(*splits[name])
+        if epoch:
+            scheduler.step()
         if controller is not None:
             row["lambda"] = controller.weight_decay / weight_decay_from_l2(1.0)
             controller.step()
@@ -108,6 +111,8 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
         {"optimizer": "adam", "l2": 0.001, "activation": "relu"},
         {"optimizer": "adamw", "l2": 0.1, "momentum": 0.7},
         {"learning_rate": 0.05, "momentum": 0.8, "l2": 0.003, "hold": 0.24, "epochs": 5},
+        {"learning_rate": 0.05, "momentum": 0.8, "l2": 0.003, "hold": 0.24, "epochs": 5, "milestone": 3},
+        {"optimizer": "adamw", "l2": 0.1, "milestone": 1},
     ],
     ids=lambda settings: settings.get("optimizer", "sgd"),
 )
