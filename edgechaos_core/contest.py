@@ -58,7 +58,7 @@ class Contest:
 def hold_contest(
     get: Obtain,
     *,
-    samples: int = 60_000,
+    samples: int = 50_000,
     validation: int = 10_000,
     epochs: int = 48,
     slower: int = SLOWER,
@@ -67,14 +67,14 @@ def hold_contest(
 ) -> Contest:
     """Let all ways compete at the setting of protocols.CONTEST, by runs that ``get`` obtains.
 
-    Searches over `SPACES` choose on ``validation`` of the ``samples``; what they choose, and the other ways but early
-    stopping, is trained on all samples with all seeds: ``epochs`` at the setting's learning rate, and ``slower`` more
+    Searches over `SPACES` train on ``samples`` and choose on ``validation`` others; what they choose, and the other
+    ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and ``slower`` more
     at a tenth of it. Raises ValueError for ``slower`` below 1.
     """
     if slower < 1:
         raise ValueError(f"slower must be at least 1, got {slower}")
-    setting = CONTEST | {"epochs": epochs, "milestone": epochs, "samples": samples}
-    chooser = parse_config({**setting, "milestone": 0, "samples": samples - validation, "validation": validation})
+    setting = CONTEST | {"epochs": epochs, "milestone": epochs, "samples": samples + validation}
+    chooser = parse_config({**setting, "milestone": 0, "samples": samples, "validation": validation})
     searches = {name: search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
     chosen = {name: best(runs) for name, runs in searches.items()}
     names = {f"search over {name}": run for name, run in chosen.items()}

@@ -137,6 +137,20 @@ def plot_search(runs: Sequence[Run], scores: Sequence[float], ax: Axes) -> Axes:
     return ax
 
 
+def plot_standings(accuracies: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes) -> Axes:
+    """Draw the accuracies, in %, of each way, a dot a seed and a bar at their mean; the outer names make the legend."""
+    ways = list(dict.fromkeys(way for own in accuracies.values() for way in own))
+    for color, (label, own) in zip(sns.color_palette("colorblind"), accuracies.items(), strict=False):
+        places = [len(ways) - ways.index(way) for way in own]
+        means = [float(np.mean(values)) for values in own.values()]
+        ax.plot(means, places, "|", color=color, ms=16, mew=2.5, label=label)
+        for place, values in zip(places, own.values(), strict=True):
+            ax.plot(values, [place] * len(values), "o", color=color, ms=5, alpha=0.5)
+    ax.set_yticks(range(len(ways), 0, -1), ways)
+    ax.set(xlabel="test accuracy at the end, %")
+    return ax
+
+
 def plot_noise(runs: Mapping[tuple[float, str], Sequence[Run]], column: str, ax: Axes) -> Axes:
     """Draw a column against epoch for each (share of noise, way), a colour a way, lighter for less noise."""
     ways = list(dict.fromkeys(way for _, way in runs))

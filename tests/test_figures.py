@@ -222,3 +222,12 @@ def test_noise_is_drawn_where_it_is_measured(runs):
     ax = figures.plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
     assert len(ax.get_lines()) == len(noisy)
     assert [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")] == ["none, 20%"]
+
+
+def test_standings_keep_a_way_on_its_line():
+    ax = figures.plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
+    bars = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
+    assert bars["before"].get_xdata().tolist() == [1.5, 3]
+    assert bars["before"].get_ydata().tolist() == [2, 1]
+    assert bars["after"].get_ydata().tolist() == [1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
