@@ -68,8 +68,8 @@ def hold_contest(
     """Let all ways compete at the setting of protocols.CONTEST, by runs that ``get`` obtains.
 
     Searches over `SPACES` train on ``samples`` and choose on ``validation`` others; what they choose, and the other
-    ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and ``slower`` more
-    at a tenth of it. Raises ValueError for ``slower`` below 1.
+    ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and
+    ``slower`` more at a tenth of it. Raises ValueError for ``slower`` below 1.
     """
     if slower < 1:
         raise ValueError(f"slower must be at least 1, got {slower}")

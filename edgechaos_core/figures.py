@@ -116,7 +116,7 @@ def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, tuple[
     places = {setting: len(settings) - number for number, setting in enumerate(settings)}
     for (way, (width, _)), color in zip(bands.items(), sns.color_palette("colorblind"), strict=False):
         own = ends[ends["way"] == way]
-        shift = 0.15 * (1 - 2 * list(bands).index(way))
+        shift = 0.2 * ((len(bands) - 1) / 2 - list(bands).index(way))
         ax.plot(own["J²"], own["setting"].map(places) + shift, "o", color=color, label=way, alpha=0.8)
         ax.axvspan(1 - width, 1 + width, color=color, alpha=0.12, lw=0)
     ax.axvline(1, color=COLORS["edge"], ls="--", lw=1)

@@ -1,6 +1,6 @@
 """Where runs land that were meant to land at the edge: J^2 at the end, by setting and way of choosing the decay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -23,21 +23,30 @@ def setting_of(config: RunConfig) -> str:
     return "; ".join([*own, rates])
 
 
-def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return one row a run: setting, way, seed, lambda, J² and accuracy at its end (means over its last tenth)."""
+def by_way(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Sort runs by `way_of` their config, in order of first appearance."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(way_of(run.config), []).append(run)
+    return found
+
+
+def table(runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """Return one row a run of each way: setting, way, seed, lambda, J² and accuracy at the end (last tenth)."""
     return pd.DataFrame(
         [
             {
                 "setting": setting_of(run.config),
-                "way": way_of(run.config),
+                "way": way,
                 "seed": run.config.seed,
                 "lambda": settled(run, "lambda") if run.config.hold else run.config.l2,
                 "J²": settled(run),
                 "test accuracy": settled(run, "test_accuracy"),
             }
-            for run in runs
+            for way, own in runs.items()
+            for run in own
         ]
-    )
+    ).sort_values("setting", key=lambda settings: settings.map(list(dict.fromkeys(settings)).index), kind="stable")
 
 
 def summary(ends: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pytest
 
 from edgechaos_core.contest import Entry, behind, hold_contest, stopped_early, table, trained
 from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, noise_is_not_fitted
-from edgechaos_core.landing import setting_of, summary, way_of
+from edgechaos_core.landing import by_way, setting_of, summary
 from edgechaos_core.landing import table as landing_table
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Outcome, Run, parse_config
@@ -187,15 +187,18 @@ def test_settings_in_words():
         "S 10,000; width 1,568; η 0.02, α 0.5, B 32"
     )
     assert setting_of(parse_config(rates | {"dataset": "mnist-5k"})) == "S 4,000; mnist-5k; η 0.02, α 0.5, B 32"
-    ways = [way_of(parse_config(rates | own)) for own in ({}, {"l2": 1e-4}, {"hold": 1.0})]
-    assert ways == ["none", "formula", "controller"]
+
+
+def test_ways_are_told_from_the_settings():
+    runs = [run_of(**own) for own in ({"hold": 1.0}, {}, {"l2": 1e-4}, {"hold": 1.0, "l2": 1e-4})]
+    assert by_way(runs) == {"controller": [runs[0], runs[3]], "none": [runs[1]], "formula": [runs[2]]}
 
 
 def test_landing_places_by_setting_and_way():
     held = [run_of(hold=1.0, samples=10_000, columns={"lambda": 7e-5})]
-    ends = landing_table([*landed(0.9, 1.1), *held])
+    ends = landing_table({"formula": landed(0.9, 1.1), "controller": held})
     shown = summary(ends)
-    assert shown.index.get_level_values("way").tolist() == ["formula", "formula", "controller"]
+    assert shown.index.get_level_values("way").tolist() == ["formula", "controller", "formula"]  # setting by setting
     assert shown["J² at the end"].iloc[0].startswith("0.905 [")
-    assert shown["J² at the end"].iloc[2] == "1.000 (n = 1)"
-    assert shown["lambda"].tolist() == ["8e-05", "8e-05", "7e-05"]
+    assert shown["J² at the end"].iloc[1] == "1.000 (n = 1)"
+    assert shown["lambda"].tolist() == ["8e-05", "7e-05", "8e-05"]
