@@ -27,7 +27,7 @@ class EdgeDecay:
     the running estimate of growth. Other parameters of the group get the same decay: give the weight a group of its
     own to leave them alone. Decay is never negative; it takes no more than a tenth off the weight in a step and, beyond
     balancing growth, no more than half off ln J^2 in a period. A layer well in order, that growth will not bring past
-    a fraction ``rate`` of its way to the target, gets none.
+    a fraction ``rate`` of its way to the target, gets none; a frozen one is left alone until it is trained.
 
     For `torch.optim` SGD, Adam and AdamW with their own conventions of decay; the effective rate of SGD is
     ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of
