@@ -78,17 +78,19 @@ def hold_contest(
     searches = {name: search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
     chosen = {name: best(runs) for name, runs in searches.items()}
     names = {f"search over {name}": run for name, run in chosen.items()}
-    ways = {name: {"l2": run.config.l2, "learning_rate": run.config.learning_rate} for name, run in names.items()}
+    found = {name: {"l2": run.config.l2, "learning_rate": run.config.learning_rate} for name, run in names.items()}
     before = dict.fromkeys(names, trials * epochs)
     better = max(names, key=lambda name: score(names[name]))
     stopped = get([chooser.model_copy(update={"seed": seed}) for seed in seeds])
 
     def stand(length: int) -> Standing:
-        runs = {
-            way: get([parse_config({**setting, **own, "epochs": length, "seed": seed}) for seed in seeds])
-            for way, own in (ways | RIVALS).items()
+        own = {
+            way: [parse_config({**setting, **settings, "epochs": length, "seed": seed}) for seed in seeds]
+            for way, settings in (found | RIVALS).items()
         }
-        entries = {way: trained(way, own, before=before.get(way, 0)) for way, own in runs.items()}
+        every = iter(get([config for configs in own.values() for config in configs]))  # at once: they train in parallel
+        runs = {way: [next(every) for _ in configs] for way, configs in own.items()}
+        entries = {way: trained(way, seeded, before=before.get(way, 0)) for way, seeded in runs.items()}
         if length == epochs:
             entries["early"] = stopped_early("no decay, stopped early", stopped)
             entries["again"] = stopped_early("the same, trained again on all", stopped, runs["no decay"])
