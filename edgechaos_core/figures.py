@@ -125,14 +125,14 @@ def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, tuple[
     return ax
 
 
-def plot_search(runs: Sequence[Run], scores: Sequence[float], ax: Axes) -> Axes:
-    """Draw each trial's score against its decay, later ones lighter, a ring around the best; bad ones out of sight."""
-    colors = sns.color_palette("viridis", len(runs))
-    ax.scatter([run.config.l2 for run in runs], scores, c=colors, s=24)
-    first = max(range(len(runs)), key=lambda trial: scores[trial])
-    ax.plot(runs[first].config.l2, scores[first], "o", ms=12, mfc="none", mec=COLORS["optimum"], mew=1.5)
+def plot_search(places: Sequence[float], scores: Sequence[float], ax: Axes) -> Axes:
+    """Draw each trial's score at its place, later ones lighter, a ring around the best; bad ones out of sight."""
+    colors = sns.color_palette("viridis", len(places))
+    ax.scatter(places, scores, c=colors, s=24)
+    first = max(range(len(places)), key=lambda trial: scores[trial])
+    ax.plot(places[first], scores[first], "o", ms=12, mfc="none", mec=COLORS["optimum"], mew=1.5)
     middle, top = float(np.median(scores)), scores[first]
-    ax.set(xscale="log", xlabel=r"$\lambda$", ylabel="validation accuracy")
+    ax.set(xscale="log", ylabel="validation accuracy")
     ax.set_ylim(top - max(4 * (top - middle), 0.01), top + max(0.4 * (top - middle), 0.002))
     return ax
 
