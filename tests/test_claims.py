@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core import claims, decay_claims, published, verdicts
+from edgechaos_core import claims, contest, decay_claims, landing, published, sweep, verdicts
 from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.protocols import protocol
 from edgechaos_core.rescaling import best_epoch, collapse, parting
 from edgechaos_core.runs import Outcome, Run, load_run, parse_config
-from edgechaos_core.scaling import Interval, epochs_to_pass, growth, ordered_growth, predicted_constant
+from edgechaos_core.scaling import Interval, epochs_to_pass, growth, ordered_growth, predicted_constant, settled
+from edgechaos_core.search import best
 from edgechaos_core.store import COMMITTED_RUNS
 from edgechaos_core.sweep import available
 
@@ -242,6 +243,19 @@ def test_the_committed_runs_of_fig_6():
     assert (peak.verdict, peak.clear) == ("holds", False)  # the top is flat
     assert decay_claims.guideline_settles_at_the_edge(of[5e-5]).verdict == "fails"  # the formula c / (4 S)
     assert decay_claims.guideline_settles_at_the_edge(of[9e-5]).verdict == "holds"  # the published run
+
+
+def test_the_committed_contest_needs_no_search():
+    held = contest.hold_contest(sweep.committed)
+    for part in (held.constant, held.slower):
+        for way in (part.formula, part.controller):
+            claim = decay_claims.as_good_as_a_search(way, part.best_found)
+            assert (claim.verdict, claim.measured.seeds) == ("holds", 3)
+    for way in (held.slower.formula, held.slower.controller):
+        assert np.mean(list(way.accuracies.values())) >= 0.893
+    free = next(entry for entry in held.slower.entries if entry.name == "no decay")
+    assert max(held.slower.formula.losses.values()) < min(free.losses.values())
+    assert settled(best(held.searches["λ and η"])) == pytest.approx(1, abs=0.1)  # it finds the edge by the clock
 
 
 def test_nothing_measured_is_not_judged():
