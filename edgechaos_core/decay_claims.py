@@ -122,7 +122,8 @@ def noise_is_not_fitted(guided: Sequence[Run], free: Sequence[Run]) -> list[Clai
     gains = [
         100 * (settled(run, "test_accuracy") - rival[run.config.seed]) for run in guided if run.config.seed in rival
     ]
-    share = f"{guided[0].config.label_noise:.0%} shuffled, {way_of(guided[0].config)}"
+    config = guided[0].config
+    share = f"{config.label_noise:.0%} shuffled, {way_of(config)}, {config.epochs} epochs"
 
     def claim(statement: str, quantity: str, measured: Interval, bounds: tuple[float, float], sign: int) -> Claim:
         def verdict(value: float) -> Verdict:

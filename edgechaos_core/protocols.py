@@ -121,10 +121,17 @@ def _contest() -> Grid:
     ]
 
 
+_NOISY = [RIVALS[way] for way in ("no decay", "formula", "controller")]
+
+
 def _noisy() -> Grid:
     """Shuffled labels without decay, with the formula's and with the controller's."""
-    decays = [RIVALS[way] for way in ("no decay", "formula", "controller")]
-    return [CONTEST | {"label_noise": share} | decay for share in (0.0, 0.2, 0.4) for decay in decays]
+    return [CONTEST | {"label_noise": share} | decay for share in (0.0, 0.2, 0.4) for decay in _NOISY]
+
+
+def _noisy_long() -> Grid:
+    """The same with most of them shuffled, five times as long."""
+    return [CONTEST | {"label_noise": 0.4, "milestone": 0, "epochs": 240} | decay for decay in _NOISY]
 
 
 PROTOCOLS: dict[str, Callable[[], Grid]] = {
@@ -141,6 +148,7 @@ PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "piloted": _piloted,
     "contest": _contest,
     "noisy": _noisy,
+    "noisy-long": _noisy_long,
 }
 
 
