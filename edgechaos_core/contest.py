@@ -1,15 +1,15 @@
 """Ways to choose a decay, side by side: what each reaches at the end of training, and how many epochs it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.protocols import CONTEST, RIVALS, SLOWER
-from edgechaos_core.runs import Run, parse_config
-from edgechaos_core.scaling import Interval, over_seeds, settled
-from edgechaos_core.search import Obtain, best, score, search, stop_early
+from edgechaos_core.protocols import CONTEST, RIVALS, SLOW_EPOCHS
+from edgechaos_core.runs import Run, cut_run, parse_config
+from edgechaos_core.scaling import SETTLED, Interval, over_seeds, settled
+from edgechaos_core.search import Obtain, best, search, stop_early
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,13 @@ class Entry:
     J_squared: dict[int, float]
     epochs: float
 
+    def accuracy(self) -> float:
+        """Return the mean over seeds, nan if one diverged."""
+        return float(np.mean(list(self.accuracies.values())))
 
+
+ON = "formula, not slowed"
+AGAIN = "stopped early, trained again on all"
 SPACES = {
     "λ": {"l2": (1e-6, 1e-2)},
     "λ and η": {"l2": (1e-6, 1e-2), "learning_rate": (1e-3, 1e-1)},
@@ -32,27 +38,22 @@ SPACES = {
 
 @dataclass(frozen=True)
 class Standing:
-    """All ``entries``, and of them the formula's, the controller's, and the better search's.
+    """All ``entries`` by name, and of the searches the one to match: whose accuracy on test images is higher.
 
-    The better search is that whose choice has the higher validation accuracy.
+    It is picked on test images, so to its own advantage and not to that of the ways that are held against it.
     """
 
-    entries: tuple[Entry, ...]
-    formula: Entry
-    controller: Entry
+    entries: Mapping[str, Entry]
     best_found: Entry
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The searches' runs by name, and how all ways stand: at a ``constant`` learning rate, and ``slower`` at the end.
-
-    Early stopping is among the former alone.
-    """
+    """The searches' runs by name, and how ways stand at a ``constant`` learning rate, and ``slowed`` at the end."""
 
     searches: Mapping[str, list[Run]]
     constant: Standing
-    slower: Standing
+    slowed: Standing
 
 
 def hold_contest(
@@ -61,7 +62,7 @@ def hold_contest(
     samples: int = 50_000,
     validation: int = 10_000,
     epochs: int = 48,
-    slower: int = SLOWER,
+    slow_epochs: int = SLOW_EPOCHS,
     trials: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> Contest:
@@ -69,35 +70,44 @@ def hold_contest(
 
     Searches over `SPACES` train on ``samples`` and choose on ``validation`` others; what they choose, and the other
     ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and
-    ``slower`` more at a tenth of it. Raises ValueError for ``slower`` below 1.
+    ``slow_epochs`` more at a tenth of it. Of those, one way also goes on at the whole learning rate. Raises ValueError
+    for so few ``slow_epochs`` that the end of training, over which results are averaged, has others in it.
     """
-    if slower < 1:
-        raise ValueError(f"slower must be at least 1, got {slower}")
-    setting = CONTEST | {"epochs": epochs, "milestone": epochs, "samples": samples + validation}
-    chooser = parse_config({**setting, "milestone": 0, "samples": samples, "validation": validation})
-    searches = {name: search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
-    chosen = {name: best(runs) for name, runs in searches.items()}
-    names = {f"search over {name}": run for name, run in chosen.items()}
-    found = {name: {"l2": run.config.l2, "learning_rate": run.config.learning_rate} for name, run in names.items()}
-    before = dict.fromkeys(names, trials * epochs)
-    better = max(names, key=lambda name: score(names[name]))
+    every = epochs + slow_epochs
+    if slow_epochs < max(round(SETTLED * (every + 1)), 1):
+        raise ValueError(f"slow_epochs must be at least a tenth of all epochs, got {slow_epochs} of {every}")
+    setting = CONTEST | {"epochs": every, "milestone": epochs, "samples": samples + validation}
+    chooser = parse_config({**setting, **_constant(epochs), "samples": samples, "validation": validation})
+    searches = {f"search over {name}": search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
+    choices = {name: best(runs).config for name, runs in searches.items()}
+    ways = {name: {"l2": own.l2, "learning_rate": own.learning_rate} for name, own in choices.items()} | RIVALS
     stopped = get([chooser.model_copy(update={"seed": seed}) for seed in seeds])
+    kept = {run.config.seed: max(stop_early(run)[0], 1) for run in stopped}
 
-    def stand(length: int) -> Standing:
-        own = {
-            way: [parse_config({**setting, **settings, "epochs": length, "seed": seed}) for seed in seeds]
-            for way, settings in (found | RIVALS).items()
-        }
-        every = iter(get([config for configs in own.values() for config in configs]))  # at once: they train in parallel
-        runs = {way: [next(every) for _ in configs] for way, configs in own.items()}
-        entries = {way: trained(way, seeded, before=before.get(way, 0)) for way, seeded in runs.items()}
-        if length == epochs:
-            entries["early"] = stopped_early("no decay, stopped early", stopped)
-            entries["again"] = stopped_early("the same, trained again on all", stopped, runs["no decay"])
-        return Standing(tuple(entries.values()), entries["formula"], entries["controller"], entries[better])
+    asked = [own | {"seed": seed} for own in ways.values() for seed in seeds]
+    asked += [RIVALS["formula"] | _constant(every) | {"seed": seed} for seed in seeds]
+    asked += [{"epochs": kept[seed] + slow_epochs, "milestone": kept[seed], "seed": seed} for seed in seeds]
+    obtained = iter(get([parse_config({**setting, **own}) for own in asked]))  # at once: they train in parallel
+    runs = {way: [next(obtained) for _ in seeds] for way in (*ways, ON, AGAIN)}
 
-    later = stand(epochs + slower)  # first: a longer run serves the shorter request
-    return Contest(searches, stand(epochs), later)
+    def stand(own: Mapping[str, Sequence[Run]], more: Sequence[Entry]) -> Standing:
+        before = dict.fromkeys(searches, trials * epochs)
+        entries = {name: trained(name, seeded, before=before.get(name, 0)) for name, seeded in own.items()}
+        entries |= {entry.name: entry for entry in more}
+        return Standing(entries, max((entries[name] for name in searches), key=Entry.accuracy))
+
+    short = {
+        way: [cut_run(run, run.config.model_copy(update={"epochs": epochs})) for run in seeded]
+        for way, seeded in runs.items()
+        if way in ways
+    }
+    early = [stopped_early("no decay, stopped early", stopped), stopped_early(AGAIN, stopped, short["no decay"])]
+    again = stopped_early(AGAIN, stopped, runs.pop(AGAIN), slow_epochs)
+    return Contest(searches, stand(short, early), stand(runs, [again]))
+
+
+def _constant(epochs: int) -> dict[str, int]:
+    return {"epochs": epochs, "milestone": 0}
 
 
 def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:
@@ -116,24 +126,28 @@ def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:
     return Entry(name, f"{held:.2g}", accuracies, losses, J_squared, before + config.epochs)
 
 
-def stopped_early(name: str, runs: Sequence[Run], again: Sequence[Run] = ()) -> Entry:
+def stopped_early(name: str, runs: Sequence[Run], again: Sequence[Run] = (), slow_epochs: int = 0) -> Entry:
     """Return the entry of runs stopped by their validation loss (search.stop_early), with results at the epoch kept.
 
-    ``again`` are runs of the same seeds on all samples, that are trained for as many epochs and take their place; what
-    it took to find out how many is paid for as well.
+    ``again`` are runs of the same seeds on all samples, that are trained for as many epochs, and ``slow_epochs`` more,
+    and take their place: results are then as in `trained`, or at the epoch kept if there are no slow ones. What it took
+    to find out how many is paid for as well.
     """
     accuracies, losses, J_squared, epochs = {}, {}, {}, []
     second = {run.config.seed: run for run in again}
     for run in runs:
         kept, stopped = stop_early(run)
-        row = second.get(run.config.seed, run).history.iloc[kept]
         seed = run.config.seed
-        accuracies[seed], losses[seed], J_squared[seed] = row["test_accuracy"], row["test_loss"], row["J_squared"]
-        epochs.append(stopped + (kept if again else 0))
+        own = second.get(seed, run)
+        accuracies[seed], losses[seed], J_squared[seed] = (
+            settled(own, column) if slow_epochs else float(own.history[column].iloc[kept])
+            for column in ("test_accuracy", "test_loss", "J_squared")
+        )
+        epochs.append(stopped + (kept + slow_epochs if again else 0))
     return Entry(name, f"{runs[0].config.l2:.2g}", accuracies, losses, J_squared, float(np.mean(epochs)))
 
 
-def table(entries: Sequence[Entry], reference: Entry) -> pd.DataFrame:
+def table(entries: Iterable[Entry], reference: Entry) -> pd.DataFrame:
     """Set entries side by side; ``behind`` are points of accuracy behind the reference, seed by seed."""
     rows = [
         {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scipy import stats
 
-from edgechaos_core.contest import Entry, behind
+from edgechaos_core.contest import Contest, Entry, behind
 from edgechaos_core.landing import way_of
 from edgechaos_core.rescaling import by_setting
 from edgechaos_core.runs import Run
@@ -72,11 +72,12 @@ def all_land_at_the_edge(runs: Sequence[Run], way: str) -> Claim:
     """C12 for settings that a way was not made from: *holds* if J^2 ends near 1 in every one of them.
 
     Near is within 10% for the formula, corrected by a pilot run or not, and 3% for the controller; *in part* within 25%
-    and 10%. A setting's J^2 is the
-    mean of its seeds over the last tenth of the epochs; the measured interval is a 95% Student-t interval over
-    settings, but the verdict is that of the worst. It is *clear* where the worst run, seed by seed, gets the same
-    verdict.
+    and 10%. A setting's J^2 is the mean of its seeds over the last tenth of the epochs; the measured interval is a 95%
+    Student-t interval over settings, but the verdict is that of the worst. It is *clear* where the worst run, seed by
+    seed, gets the same verdict. Raises ValueError for no runs.
     """
+    if not runs:
+        raise ValueError(f"where the {way} lands is judged on at least one run")
     holds, in_part = LANDING_BOUNDS[way]
     own = [[settled(run) for run in seeds] for seeds in by_setting(runs).values()]
     means = [sum(ends) / len(ends) for ends in own]
@@ -101,10 +102,36 @@ def as_good_as_a_search(way: Entry, found: Entry, points: float = 0.3, share: fl
     off, cheap = behind(way, found), way.epochs < share * found.epochs
     near = off.mean <= points
     ends = [end for end in (off.low, off.high) if end is not None]
-    quantity = f"points behind {found.name}, for {way.epochs / found.epochs:.1%} of its epochs"
+    quantity = f"points behind {found.name}, {way.epochs:.0f} epochs, {way.epochs / found.epochs:.1%} of its"
     verdict: Verdict = "fails" if not near else "holds" if cheap else "holds in part"
     clear = bool(ends) and all((end <= points) == near for end in ends)
     return Claim("C12", f"{way.name} does as well as a search", quantity, off, 0.0, verdict, clear)
+
+
+def pays_off(held: Contest) -> list[Claim]:
+    """C12 in practice for the formula and the controller: against a search, and in test loss against no decay."""
+    return [
+        claim
+        for part in (held.constant, held.slowed)
+        for way in (part.entries["formula"], part.entries["controller"])
+        for claim in (as_good_as_a_search(way, part.best_found), loss_is_below(way, part.entries["no decay"]))
+    ]
+
+
+def loss_is_below(way: Entry, free: Entry) -> Claim:
+    """C12 in practice: *holds* if the test loss at the end is below that without decay, seeds paired and averaged.
+
+    *Clear* if the whole interval of the difference says so. Raises ValueError where they have no seed in common.
+    """
+    both = sorted(way.losses.keys() & free.losses.keys())
+    if not both:
+        raise ValueError(f"{way.name} and {free.name} have no seed in common")
+    spared = over_seeds([free.losses[seed] - way.losses[seed] for seed in both])
+    ends = [end for end in (spared.low, spared.high) if end is not None]
+    verdict: Verdict = "holds" if spared.mean > 0 else "fails"
+    clear = bool(ends) and all((end > 0) == (spared.mean > 0) for end in ends)
+    quantity = f"test loss spared against {free.name}, {way.epochs:.0f} epochs"
+    return Claim("C12", f"{way.name} generalises better than {free.name}", quantity, spared, math.nan, verdict, clear)
 
 
 def noise_is_not_fitted(guided: Sequence[Run], free: Sequence[Run]) -> list[Claim]:

@@ -82,8 +82,10 @@ def over_seeds(values: list[float], confidence: float = 0.95) -> Interval:
 def scale_factor(config: RunConfig) -> float:
     """Return ``eta / ((1 - alpha) B)``: the speed of training in the ordered phase, up to the paper's c.
 
-    Up to the milestone of a run that has one.
+    Raises ValueError for a run with a milestone, which has two.
     """
+    if config.milestone:
+        raise ValueError("a run with a milestone has no one speed: milestone must be 0")
     return config.learning_rate / ((1 - config.momentum) * config.batch_size)
 
 

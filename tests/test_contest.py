@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.contest import Entry, behind, hold_contest, stopped_early, table, trained
-from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, noise_is_not_fitted
+from edgechaos_core.contest import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
+from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, loss_is_below, noise_is_not_fitted
 from edgechaos_core.landing import by_way, setting_of, summary
 from edgechaos_core.landing import table as landing_table
-from edgechaos_core.protocols import protocol
+from edgechaos_core.protocols import RIVALS, protocol
 from edgechaos_core.runs import Outcome, Run, parse_config
+from edgechaos_core.search import best
 
 EPOCHS = 20
 
@@ -44,31 +45,52 @@ def test_an_entry_is_the_end_of_training_and_its_price():
         trained("none", [])
 
 
-def test_a_contest_asks_for_what_its_protocol_trains():
+def made_up(config) -> Run:
+    """Accuracy rises by a point an epoch at a tenth of the learning rate; validation loss is least at epoch 7."""
+    epoch = np.arange(config.epochs + 1)
+    slow = np.maximum(epoch - config.milestone, 0) if config.milestone else 0 * epoch
+    columns = {"J_squared": 1.0, "lambda": 7e-5, "test_loss": 0.4, "validation_accuracy": 0.8, "epoch": epoch}
+    columns |= {"test_accuracy": 0.5 + 0.01 * slow + 0.001 * config.seed, "validation_loss": np.abs(epoch - 7)}
+    return Run(config, pd.DataFrame(columns), Outcome("finished", config.epochs), {"wall_seconds": 1.0})
+
+
+def test_a_contest_asks_for_what_its_protocol_trains_and_slows_all():
     asked: list = []
 
     def get(configs):
         asked.extend(configs)
-        columns = {"lambda": 7e-5, "validation_accuracy": 0.8}
-        return [
-            run_of(config.seed, columns=columns, **config.model_dump(exclude={"seed", "epochs"})) for config in configs
-        ]
+        return [made_up(config) for config in configs]
 
     held = hold_contest(get, trials=2)
-    assert [len(part.entries) for part in (held.constant, held.slower)] == [9, 7]
-    for part in (held.constant, held.slower):
-        assert part.best_found.name == "search over λ"  # both are level: the first
-        assert part.best_found.epochs == 2 * 48 + EPOCHS
-        assert {part.formula.name, part.controller.name} == {"formula", "controller"}
-    assert {run.milestone for run in asked if not run.validation} == {48}
-    assert {run.epochs for run in asked if run.milestone} == {48, 58}
+    parts, searches = (held.constant, held.slowed), ["search over λ", "search over λ and η"]
+    early = "no decay, stopped early"
+    assert [*held.constant.entries] == [*searches, *RIVALS, early, AGAIN]
+    assert [*held.slowed.entries] == [*searches, *RIVALS, ON, AGAIN]
+    assert all(entry.accuracy() == pytest.approx(0.501) for entry in held.constant.entries.values())
+    assert held.slowed.entries[ON].accuracy() == pytest.approx(0.501)
+    slowed = [entry for name, entry in held.slowed.entries.items() if name not in (ON, AGAIN)]
+    assert all(entry.accuracy() == pytest.approx(0.501 + 0.075) for entry in slowed)  # the last 6 of 59 epochs
+    assert held.slowed.entries[AGAIN].accuracy() == pytest.approx(0.501 + 0.095)  # the last 2 of 18
+    price = {name: tuple(part.entries[name].epochs for part in parts) for name in (*searches, AGAIN)}
+    assert price == {**dict.fromkeys(searches, (2 * 48 + 48, 2 * 48 + 58)), AGAIN: (17 + 7, 17 + 7 + 10)}
     searched = {run.config for runs in held.searches.values() for run in runs}
     assert len(searched) == 4
-    assert all(config.validation == 10_000 for config in searched)
-    assert all(not config.milestone for config in searched)
+    assert all((config.validation, config.milestone, config.epochs) == (10_000, 0, 48) for config in searched)
     assert set(protocol("contest", seeds=range(3))) < set(asked)
-    with pytest.raises(ValueError, match=r"^slower must be at least 1, got 0$"):
-        hold_contest(get, slower=0)
+    with pytest.raises(ValueError, match=r"^slow_epochs must be at least a tenth of all epochs, got 4 of 52$"):
+        hold_contest(get, slow_epochs=4)
+
+
+def test_the_search_to_match_is_the_better_on_test_images():
+    def get(configs):
+        runs = [made_up(config) for config in configs]
+        for run in runs:
+            run.history["test_accuracy"] += run.config.learning_rate
+        return runs
+
+    held = hold_contest(get, trials=5)
+    rates = {name: best(runs).config.learning_rate for name, runs in held.searches.items()}
+    assert held.constant.best_found.name == held.slowed.best_found.name == max(rates, key=lambda name: rates[name])
 
 
 def test_the_end_of_a_run_that_diverged_is_not_a_number():
@@ -125,6 +147,17 @@ def test_rule_of_as_good_as_a_search(off, epochs, verdict, clear):
     assert claim.measured.mean == pytest.approx(np.mean(off))
 
 
+def test_rule_of_loss_against_no_decay():
+    free = Entry("no decay", "0", {}, {0: 0.40, 1: 0.42}, {}, 48)
+    spared = loss_is_below(Entry("formula", "", {}, {0: 0.35, 1: 0.37}, {}, 48), free)
+    assert (spared.verdict, spared.clear, spared.measured.mean) == ("holds", True, pytest.approx(0.05))
+    assert loss_is_below(Entry("formula", "", {}, {0: 0.39, 1: 0.37}, {}, 48), free).clear is False
+    assert loss_is_below(Entry("formula", "", {}, {0: 0.45, 1: 0.47}, {}, 48), free).verdict == "fails"
+    assert loss_is_below(Entry("formula", "", {}, {0: 0.35}, {}, 48), free).clear is False  # one seed has no interval
+    with pytest.raises(ValueError, match=r"^formula and no decay have no seed in common$"):
+        loss_is_below(Entry("formula", "", {}, {7: 0.45}, {}, 48), free)
+
+
 def landed(*ends, seeds=2, **settings) -> list[Run]:
     return [
         run_of(seed, samples=10_000 + number, l2=8e-5, columns={"J_squared": end + 0.01 * seed}, **settings)
@@ -149,6 +182,8 @@ def test_rule_of_landing(ends, seeds, verdict, clear):
     assert claim.measured.seeds == len(ends)
     assert "J² at the end, 2 settings: worst" in claim.quantity
     assert claim.statement == "the formula lands on the edge elsewhere"
+    with pytest.raises(ValueError, match=r"^where the pilot lands is judged on at least one run$"):
+        all_land_at_the_edge([], "pilot")
 
 
 def noisy(fitted, kept, accuracy, **settings) -> list[Run]:

@@ -9,11 +9,13 @@ from edgechaos_core import protocols
 from edgechaos_core.calibration import calibrate, calibration_runs, near_edge, points, power_of_speed
 from edgechaos_core.decay_claims import decay_pushes_toward_order, guideline_settles_at_the_edge
 from edgechaos_core.guideline import Formula, Network, after_pilot, committed_formula, corrected, guide, terms
+from edgechaos_core.landing import setting_of
 from edgechaos_core.pilot import pilot
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import growth_constant, scale_factor, settled
 from edgechaos_core.settings import parse_settings
+from edgechaos_core.sweep import committed
 
 M = 0.11  # -<W, grad L> at the edge: lambda = M / (2 width) settles J^2 at 1
 FIG6 = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}
@@ -129,6 +131,17 @@ def test_what_was_run_with_the_formulas_decay_is_what_it_answers():
         if config.l2:
             network = parse_settings(Network, config.model_dump(include=set(Network.model_fields)))
             assert config.l2 == pytest.approx(guide(network, committed_formula()).l2, rel=0.04)  # as the protocols say
+
+
+def test_what_was_run_after_a_pilot_is_what_it_answers():
+    formula = committed_formula()
+    first = {setting_of(run.config): run for run in committed(protocol("unseen")) if run.config.l2}
+    for config in protocol("piloted"):
+        run = first[setting_of(config)]
+        network = parse_settings(Network, config.model_dump(include=set(Network.model_fields)))
+        assert config.epochs == run.config.epochs
+        assert config.seed != run.config.seed
+        assert config.l2 == pytest.approx(corrected(run.config.l2, settled(run), network, formula, 1.0), rel=0.02)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"runs": 3}', None])

@@ -157,3 +157,8 @@ def test_what_is_no_grid(tmp_path):
         with pytest.raises(ValueError, match=r".") as caught:
             call()
         assert message in str(caught.value)
+
+
+def test_milestones_keep_their_place_in_shorter_runs():
+    lengths = {(config.epochs, config.milestone) for config in protocol("contest", epochs=24)}
+    assert lengths == {(29, 24), (29, 0), (24, 0)}

@@ -41,11 +41,12 @@ def stopped(configs, data, questions: int, path, **options) -> Checkpoint:
         {"optimizer": "sgd", "momentum": 0.3, "hold": 0.24},
         {"optimizer": "sgd", "momentum": 0.3, "milestone": 2, "hold": 0.24},
         {"optimizer": "adam", "learning_rate": 0.003},
+        {"optimizer": "adam", "learning_rate": 0.003, "milestone": 2},
         {"optimizer": "adamw", "learning_rate": 0.003, "depth": 2, "activation": "relu"},
     ],
     ids=lambda settings: " ".join(str(settings.get(name, "")) for name in ("optimizer", "momentum", "milestone")),
 )
-@pytest.mark.parametrize("questions", [0, 1, 3, 5, 6, 13, 19])
+@pytest.mark.parametrize("questions", [0, 1, 3, 5, 6, 10, 13, 19])
 def test_what_was_stopped_is_bitwise_what_was_not(small, tmp_path, settings, questions):
     configs, data, path = configs_of(**settings, validation=50), small(validation=50), tmp_path / "stack.safetensors"
     whole = train(configs, data)

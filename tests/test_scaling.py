@@ -171,7 +171,9 @@ def test_no_constant_before_the_ordered_phase(small):
     assert np.isnan(found["predicted"])
 
 
-@pytest.mark.parametrize("settings", [{}, {"gradients": True, "optimizer": "adam"}])
+@pytest.mark.parametrize(
+    "settings", [{}, *({"gradients": True} | more for more in ({"optimizer": "adam"}, {"hold": 1}, {"milestone": 3}))]
+)
 def test_a_prediction_needs_gradients_of_sgd(settings):
     with pytest.raises(ValueError, match="needs a run of sgd with gradients: true, no hold and no milestone"):
         predicted_growth(Run(parse_config(settings), pd.DataFrame(), Outcome("finished", 0)))
