@@ -207,7 +207,7 @@ def test_rule_of_c13(fitted, kept, accuracy, verdicts):
     assert [claim.verdict for claim in found] == verdicts
     assert all(claim.clear for claim in found)
     assert found[2].measured.mean == pytest.approx(100 * (accuracy - 0.86))
-    assert all(claim.quantity.endswith("20% shuffled, controller, 20 epochs") for claim in found)
+    assert all(claim.quantity.endswith("20% noise, controller, 20 epochs") for claim in found)
     assert len(noise_is_not_fitted(noisy(fitted, kept, accuracy), [])) == 2
     assert math.isnan(found[0].published)
 
