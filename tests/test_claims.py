@@ -147,6 +147,7 @@ PASSED = [
     run
     for run in COMMITTED
     if (run.config.l2, run.config.samples, run.config.gradients) == (0.0, 60_000, False)
+    and not (run.config.hold or run.config.label_noise or run.config.milestone)
     and not np.isnan(ordered_growth(run.history).slope)
 ]
 
