@@ -111,7 +111,7 @@ def predicted_growth(run: Run) -> pd.DataFrame:
 
     With step ``r = eta / (1 - alpha)``, S / B steps an epoch and the gradient terms of measure.growth_columns:
     ``drift`` = S/B r drift, ``noise`` = S/B r^2 (gradient + noise / B), ``decay`` = -4 lambda r S/B J^2, and ``total``
-    their sum; nothing is fitted. Raises ValueError for a run without gradients, or not of SGD.
+    their sum; nothing is fitted. Raises ValueError for a run without gradients, not of SGD, held or with a milestone.
     """
     config, history = run.config, run.history
     if not config.gradients or config.optimizer != "sgd" or config.hold or config.milestone:

@@ -147,7 +147,7 @@ class _Training:
         self.epoch, self.batch = start.epoch, start.batch
         self.optimizer.steps = max(self.epoch - 1, 0) * -(-self.samples // self.config.batch_size) + self.batch
         self.histories, self.outcomes = [list(rows) for rows in start.histories], list(start.outcomes)
-        if self._rate(self.epoch) < 1 and (self.batch or not self._at_milestone):
+        if self._left_of_rate(self.epoch) < 1 and (self.batch or not self._at_milestone):
             self.optimizer.scale_learning_rate(LOWERED)
         for name, tensor in self.tensors.items():
             saved = start.tensors.get(name)
@@ -205,20 +205,20 @@ class _Training:
             if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
                 before, now = map(math.log, ends)
                 full = 2 * steps * config.learning_rate / (1 - config.momentum)
-                exposure, coming = full * self._rate(epoch), full * self._rate(epoch + 1)
+                exposure, coming = full * self._left_of_rate(epoch), full * self._left_of_rate(epoch + 1)
                 decay = weight_decay_from_l2(self.l2[member])
                 self.l2[member] = law.next(before, now, decay, exposure, coming, steps) / weight_decay_from_l2(1.0)
         decays = [weight_decay_from_l2(l2) for l2 in self.l2]
         self.optimizer.set_weight_decay(member_setting(decays, self.stack.bias))
 
-    def _rate(self, epoch: int) -> float:
-        """Return what is left of the learning rate in an epoch."""
+    def _left_of_rate(self, epoch: int) -> float:
+        """Return the part of the learning rate that an epoch is trained with."""
         return LOWERED if 0 < self.config.milestone < epoch else 1.0
 
     @property
     def _at_milestone(self) -> bool:
         """Whether the epoch is the first with a lower learning rate."""
-        return self._rate(self.epoch) < self._rate(self.epoch - 1)
+        return self._left_of_rate(self.epoch) < self._left_of_rate(self.epoch - 1)
 
     def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
         if self.epoch == 0:
