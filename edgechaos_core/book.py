@@ -135,7 +135,9 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
                 kernel_name="python3",
                 progress_bar=False,
                 stderr_file=relay,
-                config=Config(KernelManager={"transport": "ipc"}),  # TCP would be open to other users of the machine
+                # TCP would be open to other users of the machine. Without a folder of their own, sockets lie in the
+                # working directory, where two books made at once take each other's.
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
             )
         except papermill.PapermillExecutionError as error:
             failed = target.with_suffix(".failed.ipynb")

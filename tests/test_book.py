@@ -1,6 +1,7 @@
 """The pipeline's doors: parameters are refused before anything runs, chapters are executed once, failures are named."""
 
 import json
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -119,6 +120,17 @@ def test_a_chapter_is_executed_again_only_when_something_changed(tmp_path, capsy
     book.execute("chapters/x", notebook_of(source), {"n": 6}, tmp_path)
     assert "executing" in capsys.readouterr().err
     assert "n is 6" in target.read_text()
+
+
+def test_two_books_made_at_once_in_one_folder_share_no_sockets(tmp_path):
+    source = """import json, ipykernel.connect; print(json.loads(ipykernel.connect.get_connection_info())["ip"])"""
+    addresses = []
+    for folder in ("one", "two"):
+        target = book.execute("chapters/x", notebook_of(source), {}, tmp_path / folder)
+        addresses.append(nbformat.read(target, as_version=4).cells[-1].outputs[0].text.strip())
+    folders = {Path(address).parent for address in addresses}
+    assert len(folders) == 2
+    assert all(folder.is_absolute() and not folder.exists() for folder in folders)
 
 
 def test_a_failing_chapter_is_named_and_leaves_the_good_one_alone(tmp_path):
