@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from edgechaos_core import published
 from edgechaos_core.diagram import Diagram, simulated_edge
-from edgechaos_core.meanfield import edge_of_chaos
+from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.rescaling import best_epoch, by_setting, collapse, farthest, setting_of
 from edgechaos_core.runs import Run, RunConfig
 from edgechaos_core.scaling import (

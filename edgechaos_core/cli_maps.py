@@ -15,7 +15,7 @@ def edge(
     activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
 ) -> None:
     """Print 1/J at the theoretical edge of chaos for a given J0/J, to 12 digits; nan where there is no edge."""
-    from edgechaos_core.meanfield import edge_of_chaos
+    from edgechaos_core.edges import edge_of_chaos
 
     print(f"{edge_of_chaos(ratio, activation):.12f}")
 

@@ -75,7 +75,8 @@ def list_runs(
     format: Annotated[Literal["table", "json"], typer.Option(help="json: one object a line")] = "table",
 ) -> None:
     """List every stored run: finished, diverged, interrupted (a checkpoint waits), failed or damaged."""
-    from edgechaos_core.store import entries, open_store
+    from edgechaos_core.catalogue import entries
+    from edgechaos_core.store import open_store
 
     rows = []
     for entry in entries(open_store()):
@@ -89,8 +90,9 @@ def list_runs(
 @runs_app.command()
 def show(key: Annotated[str, typer.Argument(help="of runs list; its first digits do")]) -> None:
     """Show one stored run: settings, outcome, provenance, and some of its epochs."""
+    from edgechaos_core.catalogue import entries
     from edgechaos_core.runs import load_run
-    from edgechaos_core.store import entries, open_store
+    from edgechaos_core.store import open_store
 
     found = [entry for entry in entries(open_store()) if key and entry.key.startswith(key)]
     if len(found) != 1:
@@ -148,8 +150,9 @@ def export(
     force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
 ) -> None:
     """Write stored runs as one table: a row an epoch, with the run's settings."""
+    from edgechaos_core.catalogue import read_store
     from edgechaos_core.cli_out import check_out
-    from edgechaos_core.store import open_store, read_store
+    from edgechaos_core.store import open_store
     from edgechaos_core.tables import write_whole
 
     if out is None and format == "parquet":

@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 from edgechaos_core.conventions import Activation
 from edgechaos_core.data import REPOSITORY, cache_folder
+from edgechaos_core.edges import LARGEST_RATIO, edge_of_chaos
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
-from edgechaos_core.meanfield import LARGEST_J, LARGEST_RATIO, edge_of_chaos
+from edgechaos_core.meanfield import LARGEST_J
 from edgechaos_core.probes import (
     ALIGN,
     ITERATIONS,

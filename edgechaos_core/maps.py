@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
 from edgechaos_core.diagram import Diagram, simulated_edge
-from edgechaos_core.meanfield import LARGEST_RATIO, asymptotic_distance, edge_of_chaos, fixed_point, relu_limit
+from edgechaos_core.edges import LARGEST_RATIO, edge_of_chaos, relu_limit
+from edgechaos_core.meanfield import asymptotic_distance, fixed_point
 from edgechaos_core.scaling import over_seeds
 from edgechaos_core.style import AXES, COLORS, LABELS
 from edgechaos_core.tables import write_whole

@@ -9,21 +9,17 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from filelock import FileLock
 
-from edgechaos_core.checkpoints import peek_checkpoint
 from edgechaos_core.data import REPOSITORY, cache_folder
-from edgechaos_core.runs import Outcome, Run, RunConfig, cut_run, load_run, parse_config, peek_run, run_bytes
-from edgechaos_core.tables import TableError, named_errors, read_arrow, write_whole
+from edgechaos_core.runs import Run, RunConfig, cut_run, load_run, run_bytes
+from edgechaos_core.tables import TableError, write_whole
 
 COMMITTED_RUNS = REPOSITORY / "data" / "runs"
 STORE_VARIABLE = "EDGECHAOS_STORE"
@@ -38,8 +34,6 @@ ACCURACY_TOLERANCE = 5e-4  # five images in 10,000
 LONG_TRAINING = 50  # times the tolerances: what hundreds of epochs, at high rates, may make of rounding
 
 _log = logging.getLogger("edgechaos")
-
-StoredState = Literal["finished", "diverged", "interrupted", "failed", "damaged"]
 
 
 class ConflictError(TableError):
@@ -69,19 +63,6 @@ class Store:
             yield
         finally:
             lock.release()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One run of the store as a listing shows it: ``epoch`` is the last one done; ``run`` lacks its history."""
-
-    key: str
-    state: StoredState
-    epoch: int
-    path: Path
-    committed: bool
-    run: Run | None
-    detail: str = ""
 
 
 def committed_store() -> Store:
@@ -207,82 +188,6 @@ def set_aside(store: Store, path: Path) -> Path:
             target, number = target.with_name(f"{path.name}.{number}"), number + 1
         path.rename(target)
     return target
-
-
-def entries(store: Store) -> list[Entry]:
-    """Return every run of the store by key: finished, diverged, interrupted (a checkpoint is there), failed, damaged.
-
-    Files are not verified beyond their metadata. What is finished is not listed as interrupted again.
-    """
-    found: dict[str, Entry] = {}
-    for folder in (store.folder, *reversed(store.layers)):
-        for path in folder.glob("*.parquet"):
-            entry = _entry(path, committed=folder in store.layers)
-            if path.stem not in found or _worth(entry) >= _worth(found[path.stem]):
-                found[path.stem] = entry
-    for path in sorted(store.checkpoints.glob("*.safetensors")):
-        try:
-            checkpoint = peek_checkpoint(path)
-        except TableError as error:
-            found[path.stem] = Entry(path.stem, "damaged", -1, path, False, None, str(error))
-            continue
-        for config, history in zip(checkpoint.configs, checkpoint.histories, strict=True):
-            key, epoch = config.key(checkpoint.fingerprint), len(history) - 1
-            run = Run(config, pd.DataFrame(), Outcome("interrupted", epoch), checkpoint.made_by)
-            found.setdefault(key, Entry(key, "interrupted", epoch, path, False, run))
-    for path in sorted((store.folder / "failed").glob("*.json")):
-        try:
-            with named_errors(path, "note of a failure"):
-                entry = Entry(path.stem, "failed", -1, path, False, None, json.loads(path.read_bytes())["reason"])
-        except TableError as error:
-            entry = Entry(path.stem, "damaged", -1, path, False, None, str(error))
-        found.setdefault(path.stem, entry)
-    return [found[key] for key in sorted(found)]
-
-
-def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return stored runs as one tidy table, by default all: one row an epoch, with ``key``, settings and ``outcome``.
-
-    Every file is verified; raises TableError naming a damaged one or a key that is not stored.
-    """
-    paths: dict[str, Path] = {}
-    for folder in (store.folder, *reversed(store.layers)):
-        for path in folder.glob("*.parquet"):
-            twice = path.stem in paths
-            if not twice or _worth(_entry(path, committed=True)) >= _worth(_entry(paths[path.stem], committed=True)):
-                paths[path.stem] = path
-    missing = [key for key in keys or () if key not in paths]
-    if missing:
-        raise TableError(f"no stored run has the key {missing[0]}: see edgechaos runs list")
-    wanted = sorted(paths) if keys is None else list(keys)
-    settings = list(RunConfig.model_fields)
-    if not wanted:
-        return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])
-    tables, rows = [], []
-    for key in wanted:
-        with named_errors(paths[key], "run file"):
-            table, metadata = read_arrow(paths[key])
-            tables.append(table)
-            outcome = json.loads(metadata["outcome"])["state"]
-            config = parse_config(json.loads(metadata["config"]))  # settings added since have their defaults
-            rows.append({"key": key, **config.model_dump(), "outcome": outcome})
-    values = pd.DataFrame(rows)[["key", *settings, "outcome"]].drop(columns="epochs")
-    repeated = values.loc[values.index.repeat([len(table) for table in tables])].reset_index(drop=True)
-    history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-    return pd.concat([repeated, history], axis=1)
-
-
-def _worth(entry: Entry) -> tuple[bool, bool, int]:
-    """Which of two files of one run to show: one that can be read, that ended by itself, that is longer."""
-    return entry.state != "damaged", entry.state == "diverged", entry.epoch
-
-
-def _entry(path: Path, *, committed: bool) -> Entry:
-    try:
-        run = peek_run(path)
-    except TableError as error:
-        return Entry(path.stem, "damaged", -1, path, committed, None, str(error))
-    return Entry(path.stem, run.outcome.state, run.outcome.epoch, path, committed, run, run.outcome.detail)
 
 
 def _load_intact(store: Store, path: Path) -> Run | None:

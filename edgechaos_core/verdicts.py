@@ -30,19 +30,21 @@ class Claim:
 
 
 def table(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Set claims in a table: claim, quantity, paper, here (with the 95% interval over seeds), verdict."""
-    return (
-        pd.DataFrame(
-            {
-                "claim": [f"{claim.name}: {claim.statement}" for claim in claims],
-                "quantity": [claim.quantity for claim in claims],
-                "paper": ["–" if math.isnan(claim.published) else f"{claim.published:.4g}" for claim in claims],
-                "here": [shown(claim.measured) for claim in claims],
-                "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in claims],
-            }
-        )
-        .set_index("claim")
-        .rename_axis(None)
+    """Set claims in a table by claim and quantity: paper, here (with the 95% interval over seeds), verdict.
+
+    What is said of one claim stands together, where its first quantity is.
+    """
+    named = [f"{claim.name}: {claim.statement}" for claim in claims]
+    ordered = [claim for _, claim in sorted(zip(named, claims, strict=True), key=lambda pair: named.index(pair[0]))]
+    return pd.DataFrame(
+        {
+            "paper": ["–" if math.isnan(claim.published) else f"{claim.published:.4g}" for claim in ordered],
+            "here": [shown(claim.measured) for claim in ordered],
+            "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in ordered],
+        },
+        index=pd.MultiIndex.from_tuples(
+            [(f"{claim.name}: {claim.statement}", claim.quantity) for claim in ordered], names=["claim", "quantity"]
+        ),
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from edgechaos_core.diagram import TILE, DiagramConfig, simulate
-from edgechaos_core.meanfield import edge_of_chaos
+from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.probes import ITERATIONS, asymptotic_distance, draw_maps
 
 REPEATS = 5

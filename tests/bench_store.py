@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from edgechaos_core.catalogue import entries, read_store
 from edgechaos_core.checkpoints import save_checkpoint
 from edgechaos_core.data import load_dataset
 from edgechaos_core.plan import make_plan, source
 from edgechaos_core.reservations import reserved
 from edgechaos_core.runs import Outcome, Run, parse_config, run_bytes
-from edgechaos_core.store import Store, entries, read_store
+from edgechaos_core.store import Store
 from edgechaos_core.trainer import train
 
 RUNS, CONFIGS, EPOCHS, REPEATS = 10_000, 100_000, 50, 3

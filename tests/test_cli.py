@@ -16,7 +16,7 @@ import pytest
 
 from edgechaos_core import __version__, cli, diagram
 from edgechaos_core.diagram import DiagramConfig, load_diagram
-from edgechaos_core.meanfield import edge_of_chaos
+from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.runs import load_run, parse_config
 
 COMMAND = Path(sys.executable).parent / "edgechaos"
@@ -565,7 +565,7 @@ def test_ctrl_c_anywhere_is_said_in_one_line(edgechaos, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgechaos_core.meanfield.edge_of_chaos", stop)
+    monkeypatch.setattr("edgechaos_core.edges.edge_of_chaos", stop)
     assert edgechaos("edge", "--ratio", 1) == (130, "", "edgechaos: interrupted\n")
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from edgechaos_core.catalogue import entries
 from edgechaos_core.runs import Run, load_run, save_run
-from edgechaos_core.store import Store, entries
+from edgechaos_core.store import Store
 from edgechaos_core.sweep import SweepError
 from tests.test_cli import COMMAND, edgechaos  # noqa: F401 - a fixture
 from tests.test_runs import FINGERPRINT, run_of

@@ -25,7 +25,7 @@ from edgechaos_core.diagram import (
     simulated_edge,
     steps,
 )
-from edgechaos_core.meanfield import edge_of_chaos
+from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.probes import PERTURBATION
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.tables import TableError

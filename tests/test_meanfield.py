@@ -7,16 +7,8 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import erf
 
-from edgechaos_core.meanfield import (
-    START,
-    FixedPoint,
-    _edge_by_search,
-    asymptotic_distance,
-    edge_of_chaos,
-    fixed_point,
-    fixed_points,
-    relu_limit,
-)
+from edgechaos_core.edges import _edge_by_search, edge_of_chaos, relu_limit
+from edgechaos_core.meanfield import START, FixedPoint, asymptotic_distance, fixed_point, fixed_points
 from edgechaos_core.quadrature import TANH, Averages, Smooth, averages
 
 # What is promised. At the smallest 1/J, 0.02, chi is 2,500 times an average, hence the tighter bound for averages.

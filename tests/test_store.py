@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from edgechaos_core import store as stores
+from edgechaos_core.catalogue import entries, read_store
 from edgechaos_core.checkpoints import Checkpoint, save_checkpoint
 from edgechaos_core.reservations import reserved
 from edgechaos_core.runs import Outcome, Run, load_run, save_run
@@ -19,11 +20,9 @@ from edgechaos_core.store import (
     ConflictError,
     Store,
     check_writable,
-    entries,
     find_run,
     open_store,
     put_run,
-    read_store,
 )
 from edgechaos_core.tables import TableError
 from tests.test_runs import FINGERPRINT, run_of, same

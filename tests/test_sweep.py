@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from edgechaos_core import progress, reservations, sweep, work
+from edgechaos_core.catalogue import entries
 from edgechaos_core.plan import make_plan, members_that_fit, source, stack_memory
 from edgechaos_core.runs import load_run, parse_config, save_run
-from edgechaos_core.store import Store, entries, find_run
+from edgechaos_core.store import Store, find_run
 from edgechaos_core.sweep import How, SweepError, available, obtain
 from edgechaos_core.tables import TableError
 from edgechaos_core.work import Ended, Job

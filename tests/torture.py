@@ -26,10 +26,11 @@ from tqdm import tqdm
 
 from edgechaos_core import reservations, tables, work
 from edgechaos_core import sweep as sweeps
+from edgechaos_core.catalogue import entries
 from edgechaos_core.checkpoints import load_checkpoint
 from edgechaos_core.plan import source
 from edgechaos_core.runs import Run, RunConfig, load_run, parse_config
-from edgechaos_core.store import Store, entries
+from edgechaos_core.store import Store
 from edgechaos_core.sweep import How, sweep
 from edgechaos_core.tables import TableError
 
