@@ -42,9 +42,7 @@ def table(claims: Sequence[Claim]) -> pd.DataFrame:
             "here": [shown(claim.measured) for claim in ordered],
             "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in ordered],
         },
-        index=pd.MultiIndex.from_tuples(
-            [(f"{claim.name}: {claim.statement}", claim.quantity) for claim in ordered], names=["claim", "quantity"]
-        ),
+        index=[sorted(named, key=named.index), [claim.quantity for claim in ordered]],
     )
 
 

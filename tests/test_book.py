@@ -58,6 +58,12 @@ def test_bad_parameters_are_refused_before_anything_runs(overrides, message, mon
         book.build_book(chapter="training_path", overrides=overrides)
 
 
+def test_each_item_of_a_list_is_looked_at_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("executed"))
+    with pytest.raises(ValueError, match="label_noise must be less than or equal to 1, got 2"):
+        book.build_book(chapter="label_noise", overrides={"label_noises": [0.2, 2]})
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

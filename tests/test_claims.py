@@ -1,6 +1,7 @@
 """Verdicts follow their stated rules, and the committed runs give what the book says."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from edgechaos_core.diagram import Diagram, DiagramConfig
 from edgechaos_core.protocols import protocol
 from edgechaos_core.rescaling import best_epoch, collapse, parting
 from edgechaos_core.runs import Outcome, Run, load_run, parse_config
-from edgechaos_core.scaling import Interval, epochs_to_pass, growth, ordered_growth, predicted_constant
+from edgechaos_core.scaling import Interval, epochs_to_pass, growth, ordered_growth, over_seeds, predicted_constant
 from edgechaos_core.store import COMMITTED_RUNS
 from edgechaos_core.sweep import available
 
@@ -49,6 +50,14 @@ def test_a_verdict_is_clear_when_its_whole_interval_agrees():
     wide = claims.loss_is_least_at_the_edge([made_up(J, A=0.005) for J in (0.8, 1.0, 1.2)])
     assert (wide.verdict, wide.clear) == ("holds", False)
     assert verdicts.table([wide])["verdict"].iloc[0] == "holds (not clearly)"
+
+
+def test_what_is_said_of_one_claim_stands_together():
+    first, second = (verdicts.Claim(name, "s", "q1", over_seeds([1.0]), 1.0, "holds", clear=True) for name in "AB")
+    again = replace(first, quantity="q2", verdict="fails")
+    table = verdicts.table([first, second, again])
+    assert [*table.index] == [("A: s", "q1"), ("A: s", "q2"), ("B: s", "q1")]
+    assert [*table["verdict"]] == ["holds", "fails", "holds"]
 
 
 def test_c2_is_not_judged_before_the_far_side_of_the_edge_is_seen():
