@@ -1,7 +1,7 @@
 """What is in a run store: the listing of its runs, and their epochs as one table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,10 +61,20 @@ def entries(store: Store) -> list[Entry]:
     return [found[key] for key in sorted(found)]
 
 
+def whole_key(beginning: str, keys: Collection[str]) -> str:
+    """Return the one of ``keys`` that begins so; raises ValueError if there is none or more than one."""
+    found = [key for key in keys if beginning and key.startswith(beginning)]
+    if len(found) != 1:
+        what = f"{len(found)} stored runs have" if found else "no stored run has"
+        raise ValueError(f"{what} a key that begins with {beginning!r}: see edgechaos runs list")
+    return found[0]
+
+
 def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
     """Return stored runs as one tidy table, by default all: one row an epoch, with ``key``, settings and ``outcome``.
 
-    Every file is verified; raises TableError naming a damaged one or a key that is not stored.
+    ``keys`` may be cut short. Every file is verified; raises TableError naming a damaged one, ValueError for a key that
+    is not stored.
     """
     paths: dict[str, Path] = {}
     for folder in (store.folder, *reversed(store.layers)):
@@ -72,10 +82,7 @@ def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
             twice = path.stem in paths
             if not twice or _worth(_entry(path, committed=True)) >= _worth(_entry(paths[path.stem], committed=True)):
                 paths[path.stem] = path
-    missing = [key for key in keys or () if key not in paths]
-    if missing:
-        raise TableError(f"no stored run has the key {missing[0]}: see edgechaos runs list")
-    wanted = sorted(paths) if keys is None else list(keys)
+    wanted = sorted(paths) if keys is None else [whole_key(key, paths) for key in keys]
     settings = list(RunConfig.model_fields)
     if not wanted:
         return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])

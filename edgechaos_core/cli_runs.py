@@ -90,15 +90,12 @@ def list_runs(
 @runs_app.command()
 def show(key: Annotated[str, typer.Argument(help="of runs list; its first digits do")]) -> None:
     """Show one stored run: settings, outcome, provenance, and some of its epochs."""
-    from edgechaos_core.catalogue import entries
+    from edgechaos_core.catalogue import entries, whole_key
     from edgechaos_core.runs import load_run
     from edgechaos_core.store import open_store
 
-    found = [entry for entry in entries(open_store()) if key and entry.key.startswith(key)]
-    if len(found) != 1:
-        what = "no stored run has" if not found else f"{len(found)} stored runs have"
-        raise ValueError(f"{what} a key that begins with {key!r}: see edgechaos runs list")
-    entry = found[0]
+    listed = {entry.key: entry for entry in entries(open_store())}
+    entry = listed[whole_key(key, listed)]
     print(f"{entry.key}  {entry.state} at epoch {entry.epoch}  {entry.path}")
     if entry.detail:
         print(entry.detail)
@@ -146,7 +143,9 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="[default: standard output, but for parquet]")
     ] = None,
     format: Annotated[Literal["csv", "json", "parquet"], typer.Option(help="json: one object a line")] = "csv",
-    key: Annotated[list[str] | None, typer.Option(help="of a run to export, again for more [default: all]")] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(help="of a run to export, or its first digits; again for more [default: all]")
+    ] = None,
     force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
 ) -> None:
     """Write stored runs as one table: a row an epoch, with the run's settings."""
@@ -198,14 +197,13 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
     if not rows:
         print("no runs are stored")
         return
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, dtype=object)  # or a row without settings makes their whole numbers decimal ones
     if len(table) > 1:
         known = [name for name in table if name in RunConfig.model_fields and table[name].notna().any()]
         common = {name: values[0] for name in known if len(values := table[name].dropna().unique()) == 1}
         if common:
             print("all: " + ", ".join(f"{name} {value}" for name, value in common.items()))
         table = table.drop(columns=list(common))
-    for name in table.select_dtypes("float"):
-        if name not in RunConfig.model_fields:
-            table[name] = table[name].map(number)
+    for name in table.columns.difference([*RunConfig.model_fields]):
+        table[name] = table[name].map(lambda value: number(value) if isinstance(value, float) else value)
     print(table.to_string(index=False, na_rep=""))

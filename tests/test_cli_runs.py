@@ -136,6 +136,14 @@ def test_list(edgechaos, stored):  # noqa: F811
     }
 
 
+def test_a_damaged_file_leaves_whole_numbers_whole(edgechaos, stored, folders):  # noqa: F811
+    (folders[1] / "0123456789abcdef.parquet").write_text("junk")
+    code, stdout, _ = edgechaos("runs", "list")
+    assert code == 0
+    assert "samples 300," in stdout
+    assert "damaged" in stdout
+
+
 def test_an_empty_store_lists_nothing(edgechaos, folders):  # noqa: F811
     assert edgechaos("runs", "list") == (0, "no runs are stored\n", "")
     assert edgechaos("runs", "list", "--format", "json") == (0, "", "")
@@ -185,7 +193,7 @@ def test_bad_exports(edgechaos, stored, tmp_path):  # noqa: F811
         (["--out", tmp_path / "table.txt"], 2, "--out must end in .csv"),
         (["--out", tmp_path / "none" / "table.csv"], 2, "does not exist"),
         (["--format", "xml"], 2, "format"),
-        (["--key", "0123"], 1, "no stored run has the key 0123"),
+        (["--key", "0123"], 2, "no stored run has a key that begins with '0123'"),
     ]:
         result = edgechaos("runs", "export", *arguments)
         assert (result[0], result[1], result[2].count("\n")) == (code, "", 1)
