@@ -14,20 +14,21 @@ from edgechaos_core.decay_law import DecayLaw
 from edgechaos_core.order_parameters import order_parameters
 
 LEAST_SCALE = 0.01  # of Adam's sqrt(v), relative to its median
-_STATE = ("log_J_squared", "rates", "steps")
+_STATE = ("J_squared", "rates", "steps")
 _CONTROLLED = "_edgechaos_controlled"  # on the optimizer: indices of groups that have a controller
 
 
 class EdgeDecay:
     """Set the weight decay of a parameter's group so that J^2 of that parameter settles at ``target``.
 
-    Call `step` once an epoch, or every few hundred optimizer steps, after the learning-rate scheduler's. ``weight`` is
-    that of a linear or convolutional layer, ``[out, in, ...]``, and ``J^2 = fan_in var(weight)``. ``rate`` in (0, 1) is
-    the part of the way to the target that a period covers; ``smoothing`` in (0, 1] the weight of the last period in
-    the running estimate of growth. Other parameters of the group get the same decay: give the weight a group of its
-    own to leave them alone. Decay is never negative; it takes no more than a tenth off the weight in a step and, beyond
-    balancing growth, no more than half off ln J^2 in a period. A layer well in order, that growth will not bring past
-    a fraction ``rate`` of its way to the target, gets none; a frozen one is left alone until it is trained.
+    Call `step` once an epoch, after the learning-rate scheduler's; more often, down to every ten optimizer steps, where
+    an epoch takes J^2 a good part of its way to the target, or where the scheduler steps more often. ``weight`` is that
+    of a linear or convolutional layer, ``[out, in, ...]``, and ``J^2 = fan_in var(weight)``. ``rate`` in (0, 1) is the
+    part of the way to the target that a period covers; ``smoothing`` in (0, 1] the weight of the last period in the
+    running estimate of growth. Other parameters of the group get the same decay: give the weight a group of its own to
+    leave them alone. Decay is never negative; it takes no more than a tenth off the weight in a step, and no more than
+    half off ln J^2 in a period. A layer in order, that the next period will not bring within a tenth of the target,
+    gets none; a frozen one is left alone until it is trained.
 
     For `torch.optim` SGD, Adam and AdamW with their own conventions of decay; the effective rate of SGD is
     ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of
@@ -52,7 +53,7 @@ class EdgeDecay:
                 "of its own, as one decay cannot steer two"
             )
         self.optimizer, self.weight, self._number = optimizer, weight, found[0]
-        self._log_J_squared = self._measure()
+        self._J_squared = self._measure()
         self._rates, self._steps = 0.0, 0  # sum of effective rates, and number of steps, since the last period
         taken.add(found[0])
         self._hook = optimizer.register_step_post_hook(lambda *_: self._count())
@@ -65,7 +66,7 @@ class EdgeDecay:
     @property
     def J_squared(self) -> float:  # noqa: N802 - the field's name for it
         """J^2 of the weight when the last period ended."""
-        return math.exp(self._log_J_squared)
+        return self._J_squared
 
     @property
     def weight_decay(self) -> float:
@@ -81,11 +82,11 @@ class EdgeDecay:
         if not self._steps:
             return self.weight_decay
         exposure = 2 * self._rates * self._relative()
-        log_J_squared = self._measure()
+        J_squared = self._measure()
         coming = 2 * self._steps * self._rate() * self._relative()  # at the rate of now
-        before, steps, decay = self._log_J_squared, self._steps, self.weight_decay
-        self._log_J_squared, self._rates, self._steps = log_J_squared, 0.0, 0
-        self.group["weight_decay"] = self.law.next(before, log_J_squared, decay, exposure, coming, steps)
+        before, steps, decay = self._J_squared, self._steps, self.weight_decay
+        self._J_squared, self._rates, self._steps = J_squared, 0.0, 0
+        self.group["weight_decay"] = self.law.next(before, J_squared, decay, exposure, coming, steps)
         return self.weight_decay
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,4 +142,4 @@ class EdgeDecay:
         J = float(order_parameters(self.weight.detach().flatten(1).T)[0])
         if not (math.isfinite(J) and J > 0):
             raise ValueError(f"J of the weight is {J}: it must be finite and positive; has training diverged?")
-        return 2 * math.log(J)
+        return J * J

@@ -1,24 +1,31 @@
 """The law by which weight decay is steered so that J^2 of a layer settles at a target.
 
-Let x = ln J^2. Over a period of n optimizer steps of effective rate r, weight decay wd (PyTorch's convention) takes
-``E wd`` off x, with the *exposure* ``E = 2 n r``, while the gradients add g. The law measures x, takes
-``gamma = (change of x + E wd) / E``, the decay that would just have balanced the period's growth, and sets
-``wd = gamma + rate (x - ln target) / E`` for the next one. Then x - ln target shrinks by the factor 1 - rate a period,
-up to how much gamma changes from one to the next: stable for any rate in (0, 1), whatever the speed of training.
+Let e count the *exposure* of the weights to decay, ``2 r`` a step of effective rate r. In the ordered phase gradients
+add to J^2 in proportion to e, and weight decay wd (PyTorch's convention) takes off its share:
+
+    dJ^2/de = a - wd J^2
+
+A period shows what a was. The law takes a, smoothed, for the next one as well and sets wd such that ln J^2 should end
+at ``x - rate (x - ln target)``, x being where it is now. As far as a stays what it was, the way to the target shrinks
+by the factor 1 - rate a period: stable for any rate in (0, 1), whatever the speed of training. Below the target by
+more than `LET_GO`, a network is only held back where it would otherwise come nearer than that.
 """
 
 import math
 from dataclasses import dataclass
 
-LARGEST_CORRECTION = 0.5  # of ln J^2 in a period, beyond balancing growth
+from scipy.optimize import brentq
+
+LET_GO = 0.1  # of ln J^2 below the target
+LARGEST_CORRECTION = 0.5  # of ln J^2, downward in a period
 LARGEST_SHRINK = 0.1  # of the weight in one optimizer step
 
 
 @dataclass
 class DecayLaw:
-    """The law with its ``target`` J^2, ``rate`` in (0, 1) and ``smoothing`` in (0, 1] of gamma; ValueError otherwise.
+    """The law with its ``target`` J^2, ``rate`` in (0, 1) and ``smoothing`` in (0, 1] of a; ValueError otherwise.
 
-    ``growth`` is gamma, smoothed: None before the first period.
+    ``growth`` is a, smoothed: None before the first period.
     """
 
     target: float = 1.0
@@ -27,6 +34,9 @@ class DecayLaw:
     growth: float | None = None
 
     def __post_init__(self) -> None:
+        for name, value in (("target", self.target), ("rate", self.rate), ("smoothing", self.smoothing)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"{name} must be a number, got {value!r}")
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target, a J^2, must be positive, got {self.target}")
         if not 0 < self.rate < 1:
@@ -37,15 +47,35 @@ class DecayLaw:
     def next(self, before: float, now: float, decay: float, exposure: float, coming: float, steps: int) -> float:
         """Return the weight decay of the next period, never negative.
 
-        ``before`` and ``now`` are ln J^2 at both ends of a period of ``steps`` steps with that ``decay`` and
-        ``exposure``; ``coming`` is the exposure of the next one. Where an exposure is 0 the decay stays.
+        ``before`` and ``now`` are J^2 at both ends of a period of ``steps`` steps with that ``decay`` and ``exposure``;
+        ``coming`` is the exposure of the next one. Where an exposure is 0 the decay stays.
         """
         if not exposure > 0:
             return decay
-        gamma = (now - before + exposure * decay) / exposure
-        self.growth = gamma if self.growth is None else self.growth + self.smoothing * (gamma - self.growth)
+        shrunk = decay * exposure
+        seen = (now - before * math.exp(-shrunk)) / (exposure * _mean_of_exp(shrunk))
+        self.growth = seen if self.growth is None else self.growth + self.smoothing * (seen - self.growth)
         if not coming > 0:
             return decay
-        correction = self.rate * (now - math.log(self.target))
-        wanted = self.growth + min(max(correction, -LARGEST_CORRECTION), LARGEST_CORRECTION) / coming
-        return min(max(wanted, 0.0), 2 * steps * LARGEST_SHRINK / coming)
+        added, aim = self.growth * coming, self._aim(now, now + self.growth * coming)
+
+        def excess(shrunk: float) -> float:
+            return now * math.exp(-shrunk) + added * _mean_of_exp(shrunk) - aim
+
+        largest = 2 * steps * LARGEST_SHRINK
+        if excess(0.0) <= 0:
+            return 0.0
+        if excess(largest) >= 0:
+            return largest / coming
+        return float(brentq(excess, 0.0, largest, xtol=1e-15)) / coming
+
+    def _aim(self, now: float, free: float) -> float:
+        """Return J^2 to end the next period at, given J^2 now and where it would come to without decay."""
+        x, end = math.log(now), math.log(self.target)
+        wanted = max(x - self.rate * (x - end), x - LARGEST_CORRECTION)
+        return max(math.exp(wanted), min(free, math.exp(end - LET_GO)))
+
+
+def _mean_of_exp(x: float) -> float:
+    """Return the mean of exp(-t) over t in [0, x]."""
+    return -math.expm1(-x) / x if x else 1.0

@@ -5,7 +5,6 @@ weights and shuffles depend on the member's seed alone. Nothing waits for the de
 left at any mini-batch, as a checkpoint, and goes on from there bit by bit as if it had never stopped.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -203,11 +202,10 @@ class _Training:
         for member, (config, law, rows) in enumerate(zip(self.configs, self.laws, self.histories, strict=True)):
             ends = [row["J_squared"] for row in rows[epoch - 1 : epoch + 1]]
             if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
-                before, now = map(math.log, ends)
                 full = 2 * steps * config.learning_rate / (1 - config.momentum)
                 exposure, coming = full * self._left_of_rate(epoch), full * self._left_of_rate(epoch + 1)
                 decay = weight_decay_from_l2(self.l2[member])
-                self.l2[member] = law.next(before, now, decay, exposure, coming, steps) / weight_decay_from_l2(1.0)
+                self.l2[member] = law.next(ends[0], ends[1], decay, exposure, coming, steps) / weight_decay_from_l2(1.0)
         decays = [weight_decay_from_l2(l2) for l2 in self.l2]
         self.optimizer.set_weight_decay(member_setting(decays, self.stack.bias))
 
