@@ -10,7 +10,7 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from edgechaos_core.guideline import COMMITTED, ORDINARY, Formula, terms
+from edgechaos_core.guideline import COMMITTED, NEAR, Formula, terms
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import Interval, scale_factor, settled
@@ -18,7 +18,6 @@ from edgechaos_core.sweep import committed
 from edgechaos_core.tables import write_whole
 
 NEAR_EDGE = (0.4, 2.5)  # J^2 at the end of runs that the formula is fitted to
-CLOSE = 0.95  # of where J^2 ends: it is nearly there
 SPARE = 3  # runs more than terms that a fit needs
 
 
@@ -98,17 +97,19 @@ def power_of_speed(runs: Sequence[Run]) -> Interval:
     return Interval(float(fit.params[-1]), float(low), float(high), len(decayed))
 
 
-def _way(runs: Sequence[Run]) -> tuple[float, float]:
-    """Fit the rescaled steps after which J^2 is nearly where it ends to a power of S."""
-    sizes, ways = [], []
-    for run in runs:
-        epoch = max(int(np.argmax(run.history["J_squared"].to_numpy() >= CLOSE * settled(run))), 1)
-        sizes.append(math.log(run.config.samples / ORDINARY["samples"]))
+def _way(runs: Sequence[Run]) -> tuple[float, float, float]:
+    """Fit the rescaled steps after which J^2 is near where it ends to powers of S and width, those that vary.
+
+    On the runs that end at the edge, if there are any: others take another time.
+    """
+    rows, ways = [], []
+    for run in [run for run in runs if abs(settled(run) - 1) <= NEAR] or runs:
+        epoch = max(int(np.argmax(run.history["J_squared"].to_numpy() >= (1 - NEAR) * settled(run))), 1)
+        own = terms(run.config.samples, run.config.width, 1.0)
+        rows.append([1.0, own["ln S"], own["ln w"]])
         ways.append(math.log(epoch * run.config.samples * scale_factor(run.config)))
-    if len(set(sizes)) == 1:
-        return float(np.mean(ways)), 1.0
-    fit = stats.linregress(sizes, ways)
-    return float(fit.intercept), float(fit.slope)
+    intercept, *powers = np.linalg.lstsq(np.array(rows), np.array(ways), rcond=None)[0]  # 0 for what does not vary
+    return float(intercept), float(powers[0]), float(powers[1])
 
 
 if __name__ == "__main__":

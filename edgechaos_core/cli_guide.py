@@ -18,13 +18,13 @@ def guide(
     optimizer: Annotated[str, typer.Option(help="sgd: for others, EdgeDecay finds the decay in training")] = "sgd",
     target: Annotated[float, typer.Option(help="J^2 to settle at")] = 1.0,
     run_pilot: Annotated[
-        bool, typer.Option("--pilot", help="train the network, up to four times, to correct it")
+        bool, typer.Option("--pilot", help="train the network, up to four times, until a run confirms it")
     ] = False,
     dataset: Annotated[str, typer.Option(help="that the pilot run trains on, as in edgechaos train")] = "fashion-mnist",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains only a --pilot."""
-    from edgechaos_core.guideline import KNOWN, Network, after_pilot, committed_formula
+    from edgechaos_core.guideline import KNOWN, NEAR, Network, after_pilot, committed_formula
     from edgechaos_core.guideline import guide as advise
     from edgechaos_core.settings import parse_settings
 
@@ -40,7 +40,7 @@ def guide(
         from edgechaos_core.pilot import pilot
 
         found = pilot(network, advice, formula, dataset)
-        advice = after_pilot(advice, network, found.l2, found.story)
+        advice = after_pilot(advice, network, found.l2, found.epochs_to_edge, found.story)
     if as_json:
         print(json.dumps(asdict(advice)))
         return
@@ -50,11 +50,13 @@ def guide(
     if advice.l2_interval is not None:
         known = "   (95% prediction interval: {:.2g} to {:.2g})".format(*advice.l2_interval)
     if advice.untested:
-        print(f"a rough guess: {', '.join(advice.untested)} beyond the runs behind it; --pilot trains and corrects it")
+        print(f"a rough guess, not tested at this {', '.join(advice.untested)}: --pilot trains and corrects it")
+    if advice.caution is not None:
+        print(advice.caution)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
-    print(f"decoupled, as strong a step     {advice.weight_decay_adamw:.3g}")
-    print(f"J^2 is within 5% of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
+    print(f"decoupled, as strong (of SGD)   {advice.weight_decay_adamw:.3g}")
+    print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
         cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"

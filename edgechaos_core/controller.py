@@ -55,6 +55,7 @@ class EdgeDecay:
         self.optimizer, self.weight, self._number = optimizer, weight, found[0]
         self._J_squared = self._measure()
         self._rates, self._steps = 0.0, 0  # sum of effective rates, and number of steps, since the last period
+        self._closed = False
         taken.add(found[0])
         self._hook = optimizer.register_step_post_hook(lambda *_: self._count())
 
@@ -95,7 +96,10 @@ class EdgeDecay:
         return vars(self.law) | own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`; raises ValueError for another set of names. Load the optimizer's as well."""
+        """Go on from `state_dict`, target and rates included; load the optimizer's as well.
+
+        Raises ValueError for another set of names, or numbers that no controller has.
+        """
         own = self.state_dict()
         if set(state) != set(own):
             raise ValueError(f"the state of EdgeDecay has {', '.join(own)}, got {', '.join(map(str, state))}")
@@ -103,14 +107,19 @@ class EdgeDecay:
             number = isinstance(value, (int, float)) and math.isfinite(value)
             if not number and not (name == "growth" and value is None):
                 raise ValueError(f"{name} in the state of EdgeDecay must be a finite number, got {value!r}")
+        for name in _STATE:
+            if state[name] < 0:
+                raise ValueError(f"{name} in the state of EdgeDecay must not be negative, got {state[name]!r}")
         self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
         for name in _STATE:
             setattr(self, f"_{name}", state[name])
 
     def close(self) -> None:
-        """Let go of the optimizer: its decay stays as it is."""
+        """Let go of the optimizer, once: its decay stays as it is."""
         self._hook.remove()
-        self.optimizer.__dict__[_CONTROLLED].discard(self._number)
+        if not self._closed:
+            self.optimizer.__dict__[_CONTROLLED].discard(self._number)
+        self._closed = True
 
     def _count(self) -> None:
         if self.weight.grad is None:  # frozen: the optimizer leaves it alone

@@ -31,14 +31,21 @@ KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formu
 KNOWN_TO_PILOT = {"activation": ", or --pilot", "optimizer": "", "depth": ", or --pilot"}
 ORDINARY = {"samples": 60_000, "width": 784}  # the setting of Fig. 6, where logarithms are 0
 HORIZON = 20_000  # rescaled steps after which J^2 is looked at
+SURE_SAMPLES = (50_000, 60_000)  # between the smaller sizes of the fit J^2 ended at 1.10 (30,000) and 0.77 (10,000)
+BY_HEART = 20_000  # samples below which the unseen and the fitted networks' J^2 rose and sank again
+CAUTION = (
+    f"fewer than {BY_HEART:,} samples may be learnt by heart: J^2 then sinks again whatever the constant decay, and "
+    "EdgeDecay holds it"
+)
+NEAR = 0.1  # of J^2 from where it ends
 
 
 class Network(Settings):
     """What the guideline is asked about; validated by settings.parse_settings, ValueError in one line."""
 
     samples: int = Field(60_000, ge=1, le=1_000_000_000)
-    learning_rate: float = Field(gt=0)
-    momentum: float = Field(0.0, ge=0, lt=1)
+    learning_rate: float = Field(ge=1e-7, le=100)
+    momentum: float = Field(0.0, ge=0, le=0.999)
     batch_size: int = Field(ge=1)
     width: int = Field(784, ge=1, le=65_536)
     depth: int = Field(1, ge=1, le=100)
@@ -69,8 +76,8 @@ class Formula:
 
     ``covariance`` is that of the coefficients, ``scatter`` the standard deviation of ln lambda about the fit, ``t`` the
     quantile of Student's t for 95%, ``runs`` how many it was fitted to, ``within`` the smallest and largest value of
-    each of samples, width, J_squared and speed among them. ``way`` are (a, p) of the rescaled steps
-    ``exp(a) (S/60000)^p`` after which J^2 is within 5% of its end.
+    each of samples, width, J_squared and speed among them. ``way`` are (a, p, q) of the rescaled steps
+    ``exp(a) (S/60000)^p (width/784)^q`` after which J^2 is within `NEAR` of where it ends.
     """
 
     coefficients: Mapping[str, float]
@@ -79,7 +86,7 @@ class Formula:
     t: float
     runs: int
     within: Mapping[str, tuple[float, float]]
-    way: tuple[float, float]
+    way: tuple[float, float, float]
 
     def log_l2(self, samples: float, width: float, target: float) -> float:
         """Return ln lambda that should bring J^2 to the target.
@@ -97,9 +104,10 @@ class Formula:
         half = self.t * math.sqrt(self.scatter**2 + float(x @ np.array(self.covariance) @ x))
         return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
-    def epochs(self, samples: float, speed: float) -> float:
-        """Return after about how many epochs J^2 is within 5% of its end."""
-        log_way = self.way[0] + self.way[1] * math.log(samples / ORDINARY["samples"])
+    def epochs(self, samples: float, width: float, speed: float) -> float:
+        """Return after about how many epochs J^2 is within `NEAR` of where it ends."""
+        sizes = terms(samples, width, 1.0)
+        log_way = self.way[0] + self.way[1] * sizes["ln S"] + self.way[2] * sizes["ln w"]
         return math.exp(log_way) / (samples * speed)
 
     def _known(self, name: str, value: float) -> float:
@@ -123,13 +131,14 @@ def committed_formula() -> Formula:
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
-    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval, None where there are
-    ``untested`` settings: samples, width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit, among which
-    nothing is known of how wrong it is; ``weight_decay_sgd`` is
-    that of PyTorch's SGD, ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step.
-    ``epochs_to_edge`` is about when J^2 is within 5% of the target. ``sooner`` are changed settings, each with its
-    ``speedup`` in epochs and the factor in mini-batch ``steps``. ``pilot`` tells of the pilot runs that corrected
-    lambda (then there is no interval, and nothing is untested).
+    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval, for another seed of such
+    a network, None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of
+    the fit, or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
+    ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step of SGD (AdamW's gradients make
+    other steps: for it there is `EdgeDecay`). ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target.
+    ``sooner`` are changed settings, each with its ``speedup`` in epochs and the factor in mini-batch ``steps``, none
+    where samples or width are untested. ``pilot`` tells of the pilot runs of which the last confirmed lambda (then
+    there is no interval, and nothing is untested). ``caution`` tells where no constant decay may do.
     """
 
     target: float
@@ -141,6 +150,7 @@ class Guidance:
     sooner: tuple[dict[str, float], ...]
     untested: tuple[str, ...]
     pilot: str | None = None
+    caution: str | None = None
 
 
 def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
@@ -158,7 +168,8 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     if not low <= target <= high:
         raise ValueError(f"target, a J^2, must be between {low:.3g} and {high:.3g}, got {target}")
     asked = {"samples": network.samples, "width": network.width, "speed": network.speed}
-    untested = tuple(name for name, value in asked.items() if not _between(value, formula.within[name]))
+    tested = {**formula.within, "samples": SURE_SAMPLES}
+    untested = tuple(name for name, value in asked.items() if not _between(value, tested[name]))
     l2, *interval = formula.l2(network.samples, network.width, target)
     decay = weight_decay_from_l2(l2)
     return Guidance(
@@ -167,9 +178,10 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
         l2_interval=None if untested else (interval[0], interval[1]),
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
-        epochs_to_edge=formula.epochs(network.samples, network.speed),
-        sooner=tuple(_sooner(network)),
+        epochs_to_edge=formula.epochs(network.samples, network.width, network.speed),
+        sooner=() if {"samples", "width"} & {*untested} else tuple(_sooner(network)),
         untested=untested,
+        caution=CAUTION if network.samples < BY_HEART else None,
     )
 
 
@@ -184,8 +196,8 @@ def corrected(trained: float, J_squared: float, network: Network, formula: Formu
     return trained * math.exp(next(ends) - next(ends))
 
 
-def after_pilot(advice: Guidance, network: Network, l2: float, story: str) -> Guidance:
-    """Return the advice with lambda as pilot runs have found it, and the ``story`` of how they did."""
+def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: float, story: str) -> Guidance:
+    """Return the advice with lambda and epochs as pilot runs have found them, and the ``story`` of how they did."""
     decay = weight_decay_from_l2(l2)
     return replace(
         advice,
@@ -193,8 +205,10 @@ def after_pilot(advice: Guidance, network: Network, l2: float, story: str) -> Gu
         l2_interval=None,
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
+        epochs_to_edge=epochs_to_edge,
         untested=(),
         pilot=story,
+        caution=None,
     )
 
 

@@ -1,44 +1,51 @@
-"""Pilot runs for the guideline: train the network with the formula's decay, see where J^2 ends, and correct it."""
+"""Pilot runs for the guideline: train the network with the formula's decay, and correct it until a run confirms it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgechaos_core.guideline import HORIZON, Formula, Guidance, Network, corrected
+from edgechaos_core.guideline import HORIZON, NEAR, Formula, Guidance, Network, corrected
 from edgechaos_core.runs import parse_config
 from edgechaos_core.scaling import settled
 from edgechaos_core.sweep import obtain
 
 DIGITS = 3  # of the decay that is trained with
 LONGEST = 100_000  # epochs
-MOST = 4  # pilot runs: one, unless J^2 ends where the formula cannot correct it
+MOST = 4  # pilot runs
+CONFIRMED = 0.05  # of J^2 from the target at the end of a run
+LARGEST_STEP = 4.0  # the factor between the decays of two runs
+LEAST_APART = 0.02  # of ln J^2 between runs that tell how it goes with decay
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What pilot runs found: lambda, and for each of them what was tried and where J^2 ended."""
+    """What pilot runs found: lambda of the last, and for each of them what was tried and where J^2 ended.
+
+    ``epochs_to_edge`` is when J^2 of the last came within `NEAR` of the target.
+    """
 
     l2: float
     tried: tuple[tuple[float, float], ...]
     epochs: int
+    epochs_to_edge: int
 
     @property
     def story(self) -> str:
         """The same in words."""
-        ends = "; ".join(f"lambda {l2:.3g} ended at J^2 = {J_squared:.3g}" for l2, J_squared in self.tried)
-        return f"{self.epochs} epochs with {ends}"
+        return _story(self.tried, self.epochs)
 
 
 def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "fashion-mnist", seed: int = 0) -> Pilot:
-    """Train a network with the decay of ``advice`` over `HORIZON` rescaled steps and correct it; nothing is kept.
+    """Train a network with the decay of ``advice`` over `HORIZON` rescaled steps; correct it until a run confirms it.
 
-    Where J^2 ends beyond what the formula knows, another run is trained with the corrected decay. Behind a progress
-    bar. Raises ValueError for settings that cannot be trained, that take too long, where training diverges, or where
-    J^2 does not come near the target in `MOST` runs; and what sweep.obtain raises.
+    A run confirms its decay if J^2 ends within 5% of the target. The first is corrected by the formula, later ones by
+    how J^2 went with decay in the two that ended nearest. Nothing is kept. Behind a progress bar. Raises ValueError for
+    settings that cannot be trained, that take too long, where training diverges, or where `MOST` runs have confirmed
+    nothing; and what sweep.obtain raises.
     """
     epochs = math.ceil(HORIZON / (network.samples * network.speed))
     if epochs > LONGEST:
         raise ValueError(f"a pilot run would take {epochs:,} epochs at this speed: raise learning_rate or momentum")
-    low, high = formula.within["J_squared"]
     l2, tried = advice.l2, list[tuple[float, float]]()
     while len(tried) < MOST:
         own = {"dataset": dataset, "seed": seed, "l2": float(f"{l2:.{DIGITS}g}"), "epochs": epochs}
@@ -46,7 +53,30 @@ def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "
         if run.outcome.state != "finished":
             raise ValueError(f"the pilot run has {run.outcome.state}: a smaller learning_rate, or less momentum")
         tried.append((run.config.l2, settled(run)))
-        l2 = corrected(*tried[-1], network, formula, advice.target)
-        if low <= tried[-1][1] <= high:
-            return Pilot(l2, tuple(tried), epochs)
-    raise ValueError(f"no decay was found: {Pilot(l2, tuple(tried), epochs).story}; EdgeDecay needs no formula")
+        if abs(tried[-1][1] / advice.target - 1) <= CONFIRMED:
+            J_squared = run.history["J_squared"].to_numpy()
+            near = int((abs(J_squared / advice.target - 1) <= NEAR).argmax())
+            return Pilot(run.config.l2, tuple(tried), epochs, near)
+        found = _next(tried, network, formula, advice.target)
+        if found is None:
+            break
+        l2 = found
+    raise ValueError(f"no constant decay was found: {_story(tried, epochs)}; EdgeDecay needs no formula")
+
+
+def _next(tried: Sequence[tuple[float, float]], network: Network, formula: Formula, target: float) -> float | None:
+    """Return the decay to try, None where J^2 does not fall with decay."""
+    if len(tried) == 1:
+        return corrected(*tried[0], network, formula, target)
+    (l2, end), (other, far) = sorted(tried, key=lambda run: abs(math.log(run[1] / target)))[:2]
+    apart = math.log(end / far)
+    if abs(apart) < LEAST_APART or (slope := math.log(l2 / other) / apart) >= 0:
+        return None
+    step = slope * math.log(target / end)
+    limit = math.log(LARGEST_STEP)
+    return l2 * math.exp(min(max(step, -limit), limit))
+
+
+def _story(tried: Sequence[tuple[float, float]], epochs: int) -> str:
+    ends = "; ".join(f"lambda {l2:.3g} ended at J^2 = {J_squared:.3g}" for l2, J_squared in tried)
+    return f"{epochs} epochs with {ends}"

@@ -68,10 +68,32 @@ def judge(
 
     if not judged or math.isnan(measured.mean):
         return Claim(name, statement, quantity, measured, published, "not judged", clear=True)
-    ends = [end for end in (measured.low, measured.high) if end is not None]
-    ours = verdict(measured.mean)
-    clear = bool(ends) and all(verdict(end) == ours for end in ends)
+    ours, within = verdict(measured.mean), _ends(measured)
+    if within and within[0] <= published <= within[1]:
+        within.append(published)
+    clear = bool(within) and all(verdict(value) == ours for value in within)
     return Claim(name, statement, quantity, measured, published, ours, clear)
+
+
+def judge_beyond(
+    name: str, statement: str, quantity: str, measured: Interval, *, holds: float, in_part: float, sign: int = 1
+) -> Claim:
+    """Judge a mean by bounds it is to be above, or with ``sign`` -1 below; *clear* if both ends say the same.
+
+    What is nan, of a run that diverged, fails.
+    """
+
+    def verdict(value: float) -> Verdict:
+        above = (sign * value > sign * bound for bound in (holds, in_part))
+        return "holds" if next(above) else "holds in part" if next(above) else "fails"
+
+    ours, ends = verdict(measured.mean), _ends(measured)
+    clear = bool(ends) and all(verdict(end) == ours for end in ends)
+    return Claim(name, statement, quantity, measured, math.nan, ours, clear)
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [end for end in (interval.low, interval.high) if end is not None]
 
 
 def widened(interval: Interval, by: float) -> Interval:

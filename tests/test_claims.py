@@ -262,11 +262,20 @@ def test_the_committed_contest_needs_no_search():
             assert claim.measured.seeds == 3
             on_the_bound = (part, way) == (held.constant, "formula") and claim.measured.mean < 0.305
             assert claim.verdict == "holds" or on_the_bound
-            spared = decay_claims.loss_is_below(part.entries[way], part.entries["no decay"])
+            spared, level = decay_claims.beats_no_decay(part.entries[way], part.entries["no decay"])
             assert (spared.verdict, spared.clear) == ("holds", True)
+            assert level.measured.mean > -0.35
     for way in ("formula", "controller"):
         assert held.slowed.entries[way].accuracy() >= 0.893
     assert held.slowed.entries[contest.ON].accuracy() < 0.887  # it is the slowing, not the epochs
+
+
+@pytest.mark.parametrize(
+    ("interval", "clear"), [((1.3, 0.5, 2.1), False), ((1.3, 1.26, 1.34), True), ((1.3, 1.2, 1.4), False)]
+)
+def test_an_interval_around_the_published_value_makes_no_failure_clear(interval, clear):
+    claim = verdicts.judge("C0", "", "", Interval(*interval, 3), 1.0, holds=0.1, in_part=0.25, judged=True)
+    assert (claim.verdict, claim.clear) == ("fails", clear)
 
 
 def test_nothing_measured_is_not_judged():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from edgechaos_core.contest import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
-from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, loss_is_below, noise_is_not_fitted
+from edgechaos_core.decay_claims import all_land_at_the_edge, as_good_as_a_search, beats_no_decay, noise_is_not_fitted
 from edgechaos_core.landing import by_way, setting_of, summary
 from edgechaos_core.landing import table as landing_table
 from edgechaos_core.protocols import RIVALS, protocol
@@ -147,15 +147,24 @@ def test_rule_of_as_good_as_a_search(off, epochs, verdict, clear):
     assert claim.measured.mean == pytest.approx(np.mean(off))
 
 
-def test_rule_of_loss_against_no_decay():
-    free = Entry("no decay", "0", {}, {0: 0.40, 1: 0.42}, {}, 48)
-    spared = loss_is_below(Entry("formula", "", {}, {0: 0.35, 1: 0.37}, {}, 48), free)
+def test_rule_of_loss_and_accuracy_against_no_decay():
+    free = Entry("no decay", "0", {0: 0.90, 1: 0.91}, {0: 0.40, 1: 0.42}, {}, 48)
+
+    def against(losses, accuracies=(0.90, 0.91)):
+        return beats_no_decay(
+            Entry("formula", "", *(dict(enumerate(own)) for own in (accuracies, losses)), {}, 48), free
+        )
+
+    spared, level = against([0.35, 0.37], [0.899, 0.909])
     assert (spared.verdict, spared.clear, spared.measured.mean) == ("holds", True, pytest.approx(0.05))
-    assert loss_is_below(Entry("formula", "", {}, {0: 0.39, 1: 0.37}, {}, 48), free).clear is False
-    assert loss_is_below(Entry("formula", "", {}, {0: 0.45, 1: 0.47}, {}, 48), free).verdict == "fails"
-    assert loss_is_below(Entry("formula", "", {}, {0: 0.35}, {}, 48), free).clear is False  # one seed has no interval
+    assert (level.verdict, level.clear, level.measured.mean) == ("holds in part", True, pytest.approx(-0.1))
+    assert against([0.39, 0.37])[0].clear is False
+    assert against([0.45, 0.47])[0].verdict == "fails"
+    assert [claim.clear for claim in against([0.35], [0.92])] == [False, False]  # one seed has no interval
+    assert against([0.35, 0.37], [0.91, 0.92])[1].verdict == "holds"
+    assert against([0.35, 0.37], [0.89, 0.90])[1].verdict == "fails"
     with pytest.raises(ValueError, match=r"^formula and no decay have no seed in common$"):
-        loss_is_below(Entry("formula", "", {}, {7: 0.45}, {}, 48), free)
+        beats_no_decay(Entry("formula", "", {7: 0.9}, {7: 0.45}, {}, 48), free)
 
 
 def landed(*ends, seeds=2, **settings) -> list[Run]:
@@ -197,16 +206,17 @@ def noisy(fitted, kept, accuracy, **settings) -> list[Run]:
 @pytest.mark.parametrize(
     ("fitted", "kept", "accuracy", "verdicts"),
     [
-        (0.05, 0.95, 0.89, ["holds", "holds", "holds"]),
-        (0.2, 0.8, 0.859, ["holds in part", "holds in part", "holds in part"]),
-        (0.5, 0.5, 0.8, ["fails", "fails", "fails"]),
+        (0.05, 0.95, 0.89, ["holds", "holds", "holds", "holds"]),
+        (0.2, 0.8, 0.859, ["holds in part", "holds in part", "holds", "holds in part"]),
+        (0.92, 0.5, 0.8, ["fails", "fails", "fails", "fails"]),
     ],
 )
 def test_rule_of_c13(fitted, kept, accuracy, verdicts):
     found = noise_is_not_fitted(noisy(fitted, kept, accuracy, hold=1.0), noisy(0.9, 0.9, 0.86))
     assert [claim.verdict for claim in found] == verdicts
     assert all(claim.clear for claim in found)
-    assert found[2].measured.mean == pytest.approx(100 * (accuracy - 0.86))
+    assert found[2].measured.mean == pytest.approx(100 * (0.9 - fitted))
+    assert found[3].measured.mean == pytest.approx(100 * (accuracy - 0.86))
     assert all(claim.quantity.endswith("20% noise, controller, 20 epochs") for claim in found)
     assert len(noise_is_not_fitted(noisy(fitted, kept, accuracy), [])) == 2
     assert math.isnan(found[0].published)

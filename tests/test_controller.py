@@ -314,6 +314,9 @@ def test_load_state_dict_of_the_optimizer_after_the_controller_was_made(small):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"target": "1"}, r"target must be a number, got '1'"),
+        ({"target": True}, r"target must be a number, got True"),
+        ({"rate": None}, r"rate must be a number, got None"),
         ({"target": 0.0}, r"target, a J\^2, must be positive, got 0.0"),
         ({"target": math.nan}, r"target, a J\^2, must be positive, got nan"),
         ({"rate": 1.0}, r"rate must be in \(0, 1\), got 1.0"),
@@ -347,6 +350,9 @@ def test_one_controller_a_group():
         EdgeDecay(optimizer, other)
     first.close()
     EdgeDecay(optimizer, other)
+    first.close()
+    with pytest.raises(ValueError, match="has a controller already"):
+        EdgeDecay(optimizer, one)
 
 
 def test_training_that_diverged_is_named():
@@ -364,6 +370,14 @@ def test_a_state_of_something_else():
     weight = weight_of()
     with pytest.raises(ValueError, match="the state of EdgeDecay has target, rate, "):
         EdgeDecay(SGD([weight], lr=0.1), weight).load_state_dict({"lr": 1})
+
+
+def test_a_state_with_negative_counts_is_refused():
+    weight = weight_of()
+    controller = EdgeDecay(SGD([weight], lr=0.1), weight)
+    for name in ("steps", "rates", "J_squared"):
+        with pytest.raises(ValueError, match=f"^{name} in the state of EdgeDecay must not be negative, got -1$"):
+            controller.load_state_dict({**controller.state_dict(), name: -1})
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, "x", [1.0]])
