@@ -8,6 +8,7 @@ import torch
 
 from edgechaos_core import chapters, conventions, meanfield, network, optimizers, probes, scaling
 from edgechaos_core import order_parameters as package
+from edgechaos_core.decay_law import DecayLaw
 from edgechaos_core.runs import parse_config
 
 PAGES = [page for page in chapters.documents() if chapters.read_notebook(page) is not None]
@@ -54,6 +55,15 @@ def test_epochs_shown_in_ordered_scaling_are_the_package():
     for rate, momentum, size in [(0.01, 0.0, 32), (0.0005, 0.9, 512), (0.3, 0.95, 4)]:
         config = parse_config({"learning_rate": rate, "momentum": momentum, "batch_size": size})
         assert shown(rate, momentum, size) == scaling.epochs_to_pass(config)
+
+
+def test_law_shown_in_guideline_is_the_package():
+    shown = formulas("chapters/guideline")["next_decay"]
+    cases = np.random.default_rng().uniform([0.2, 0.2, 0, 0.01], [2, 2, 3, 1], size=(50, 4))
+    for before, now, decay, exposure in cases:
+        law = DecayLaw(smoothing=1.0)
+        ours = law.next(before, now, decay, exposure, exposure, steps=1_000)
+        assert shown(before, now, decay, exposure) == pytest.approx(ours, rel=1e-9, abs=1e-12)
 
 
 def test_iteration_shown_in_phase_diagram_is_the_package():
