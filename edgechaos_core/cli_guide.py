@@ -50,13 +50,14 @@ def guide(
     if advice.l2_interval is not None:
         known = "   (95% prediction interval: {:.2g} to {:.2g})".format(*advice.l2_interval)
     if advice.untested:
-        print(f"a rough guess, not tested at this {', '.join(advice.untested)}: --pilot trains and corrects it")
+        print(f"a rough guess at such {', '.join(advice.untested)}: --pilot trains and corrects it")
     if advice.caution is not None:
         print(advice.caution)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"decoupled, as strong (of SGD)   {advice.weight_decay_adamw:.3g}")
-    print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
+    if advice.epochs_to_edge is not None:
+        print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
         cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"

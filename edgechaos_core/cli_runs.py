@@ -17,8 +17,8 @@ runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, 
 
 FAILED = 1
 _PROTOCOLS = (
-    "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, payoff, calibration, unseen, contest, noisy, "
-    "or a file GRID.yaml with base, vary and runs"
+    "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, payoff, calibration, unseen, piloted, contest, noisy, "
+    "noisy-long, or a file GRID.yaml with base, vary and runs"
 )
 
 
@@ -204,6 +204,7 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
         if common:
             print("all: " + ", ".join(f"{name} {value}" for name, value in common.items()))
         table = table.drop(columns=list(common))
-    for name in table.columns.difference([*RunConfig.model_fields]):
-        table[name] = table[name].map(lambda value: number(value) if isinstance(value, float) else value)
+    for name in table:
+        shown = "{:g}".format if name in RunConfig.model_fields else number
+        table[name] = table[name].map(lambda value, shown=shown: shown(value) if isinstance(value, float) else value)
     print(table.to_string(index=False, na_rep=""))

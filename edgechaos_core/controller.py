@@ -21,14 +21,15 @@ _CONTROLLED = "_edgechaos_controlled"  # on the optimizer: indices of groups tha
 class EdgeDecay:
     """Set the weight decay of a parameter's group so that J^2 of that parameter settles at ``target``.
 
-    Call `step` once an epoch, after the learning-rate scheduler's; more often, down to every ten optimizer steps, where
-    an epoch takes J^2 a good part of its way to the target, or where the scheduler steps more often. ``weight`` is that
-    of a linear or convolutional layer, ``[out, in, ...]``, and ``J^2 = fan_in var(weight)``. ``rate`` in (0, 1) is the
-    part of the way to the target that a period covers; ``smoothing`` in (0, 1] the weight of the last period in the
-    running estimate of growth. Other parameters of the group get the same decay: give the weight a group of its own to
-    leave them alone. Decay is never negative; it takes no more than a tenth off the weight in a step, and no more than
-    half off ln J^2 in a period. A layer in order, that the next period will not bring within a tenth of the target,
-    gets none; a frozen one is left alone until it is trained.
+    Call `step` once an epoch, after the learning-rate scheduler's; more often where an epoch takes J^2 a good part of
+    its way to the target, or where the scheduler steps more often, but never below ten optimizer steps, nor a few times
+    the ``1 / (1 - momentum)`` that momentum delays decay by. ``weight`` is that of a linear or convolutional layer,
+    ``[out, in, ...]``, and ``J^2 = fan_in var(weight)``. ``rate`` in (0, 1) is the part of the way to the target that a
+    period covers; ``smoothing`` in (0, 1] the weight of the last period in the running estimate of growth. Other
+    parameters of the group get the same decay: give the weight a group of its own to leave them alone. Decay is never
+    negative; it takes no more than a tenth off the weight in a step, and no more than half off ln J^2 in a period, as
+    far as growth stays what it was. A layer in order, that growth like the last period's will not bring within a tenth
+    of the target, gets none; a frozen one is left alone until it is trained.
 
     For `torch.optim` SGD, Adam and AdamW with their own conventions of decay; the effective rate of SGD is
     ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of

@@ -120,8 +120,8 @@ def pays_off(held: Contest) -> list[Claim]:
 def beats_no_decay(way: Entry, free: Entry) -> list[Claim]:
     """C12 in practice, at the end of training, seeds paired and averaged.
 
-    *Less test loss* holds if any is spared against no decay. *As accurate* holds if accuracy is not behind, in part if
-    by no more than 0.3 points. *Clear* if the whole interval of the difference says so. Raises ValueError where they
+    *Less test loss* holds if any is spared against no decay. *As accurate* holds if accuracy is above, in part if it is
+    less than 0.3 points below. *Clear* if the whole interval of the difference says so. Raises ValueError where they
     have no seed in common.
     """
     both = sorted(way.losses.keys() & free.losses.keys())
@@ -144,8 +144,8 @@ def noise_is_not_fitted(guided: Sequence[Run], free: Sequence[Run]) -> list[Clai
     the epochs. *Not fitted* holds if fewer than a tenth of the samples with a wrong label are given that label, in part
     below a quarter. *Correct ones are* holds if more than nine in ten of the samples with a correct label are given it,
     in part above three quarters. *Fitted less* holds if fewer wrong labels are fitted than without decay; *better* if
-    test accuracy is above that without decay, in part if it is level within 0.3 points. Clear where the interval says
-    the same.
+    test accuracy is above that without decay, in part if it is less than 0.3 points below. Clear where the interval
+    says the same.
     """
     config = guided[0].config
     share = f"{config.label_noise:.0%} noise, {way_of(config)}, {config.epochs} epochs"

@@ -13,11 +13,13 @@ more than `LET_GO`, a network is only held back where it would otherwise come ne
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from scipy.optimize import brentq
 
+VERSION = 2  # part of the key of a run that is steered: raised when the same J^2 would give another decay
 LET_GO = 0.1  # of ln J^2 below the target
-LARGEST_CORRECTION = 0.5  # of ln J^2, downward in a period
+LARGEST_CORRECTION = 0.5  # of ln J^2, downward in a period, as far as a stays what it was
 LARGEST_SHRINK = 0.1  # of the weight in one optimizer step
 
 
@@ -35,7 +37,7 @@ class DecayLaw:
 
     def __post_init__(self) -> None:
         for name, value in (("target", self.target), ("rate", self.rate), ("smoothing", self.smoothing)):
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise ValueError(f"{name} must be a number, got {value!r}")
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target, a J^2, must be positive, got {self.target}")

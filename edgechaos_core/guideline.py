@@ -31,8 +31,8 @@ KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formu
 KNOWN_TO_PILOT = {"activation": ", or --pilot", "optimizer": "", "depth": ", or --pilot"}
 ORDINARY = {"samples": 60_000, "width": 784}  # the setting of Fig. 6, where logarithms are 0
 HORIZON = 20_000  # rescaled steps after which J^2 is looked at
-SURE_SAMPLES = (50_000, 60_000)  # between the smaller sizes of the fit J^2 ended at 1.10 (30,000) and 0.77 (10,000)
-BY_HEART = 20_000  # samples below which the unseen and the fitted networks' J^2 rose and sank again
+SURE_SAMPLES = (54_000, 60_000)  # between smaller sizes of the fit J^2 ended at 1.10 (30,000) and 0.77 (10,000)
+BY_HEART = 30_000  # samples; with 5,000 to 20,000 J^2 rose and sank again, with 30,000 it did not
 CAUTION = (
     f"fewer than {BY_HEART:,} samples may be learnt by heart: J^2 then sinks again whatever the constant decay, and "
     "EdgeDecay holds it"
@@ -135,10 +135,11 @@ class Guidance:
     a network, None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of
     the fit, or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
     ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step of SGD (AdamW's gradients make
-    other steps: for it there is `EdgeDecay`). ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target.
-    ``sooner`` are changed settings, each with its ``speedup`` in epochs and the factor in mini-batch ``steps``, none
-    where samples or width are untested. ``pilot`` tells of the pilot runs of which the last confirmed lambda (then
-    there is no interval, and nothing is untested). ``caution`` tells where no constant decay may do.
+    other steps: for it there is `EdgeDecay`). ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None
+    for a target that is not as near to 1, of which it is known. ``sooner`` are changed settings, each with its
+    ``speedup`` in epochs and the factor in mini-batch ``steps``, none where samples or width are untested. ``pilot``
+    tells of the pilot runs of which the last confirmed lambda (then there is no interval, and nothing is untested).
+    ``caution`` tells where no constant decay may do.
     """
 
     target: float
@@ -146,7 +147,7 @@ class Guidance:
     l2_interval: tuple[float, float] | None
     weight_decay_sgd: float
     weight_decay_adamw: float
-    epochs_to_edge: float
+    epochs_to_edge: float | None
     sooner: tuple[dict[str, float], ...]
     untested: tuple[str, ...]
     pilot: str | None = None
@@ -172,13 +173,14 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     untested = tuple(name for name, value in asked.items() if not _between(value, tested[name]))
     l2, *interval = formula.l2(network.samples, network.width, target)
     decay = weight_decay_from_l2(l2)
+    epochs = formula.epochs(network.samples, network.width, network.speed)
     return Guidance(
         target=target,
         l2=l2,
         l2_interval=None if untested else (interval[0], interval[1]),
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
-        epochs_to_edge=formula.epochs(network.samples, network.width, network.speed),
+        epochs_to_edge=epochs if abs(target - 1) <= NEAR else None,
         sooner=() if {"samples", "width"} & {*untested} else tuple(_sooner(network)),
         untested=untested,
         caution=CAUTION if network.samples < BY_HEART else None,
@@ -206,6 +208,7 @@ def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: f
         weight_decay_sgd=decay,
         weight_decay_adamw=decay / (1 - network.momentum),
         epochs_to_edge=epochs_to_edge,
+        sooner=advice.sooner if all(getattr(network, name) == value for name, value in KNOWN.items()) else (),
         untested=(),
         pilot=story,
         caution=None,

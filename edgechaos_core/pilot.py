@@ -38,8 +38,9 @@ class Pilot:
 def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "fashion-mnist", seed: int = 0) -> Pilot:
     """Train a network with the decay of ``advice`` over `HORIZON` rescaled steps; correct it until a run confirms it.
 
-    A run confirms its decay if J^2 ends within 5% of the target. The first is corrected by the formula, later ones by
-    how J^2 went with decay in the two that ended nearest. Nothing is kept. Behind a progress bar. Raises ValueError for
+    A run confirms its decay if J^2 ends within 5% of the target and has not sunk there from above. The first is
+    corrected by the formula, later ones by how J^2 went with decay between the two that ended nearest to the target, on
+    either side of it if there are such. Nothing is kept. Behind a progress bar. Raises ValueError for
     settings that cannot be trained, that take too long, where training diverges, or where `MOST` runs have confirmed
     nothing; and what sweep.obtain raises.
     """
@@ -53,8 +54,10 @@ def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "
         if run.outcome.state != "finished":
             raise ValueError(f"the pilot run has {run.outcome.state}: a smaller learning_rate, or less momentum")
         tried.append((run.config.l2, settled(run)))
+        J_squared = run.history["J_squared"].to_numpy()
         if abs(tried[-1][1] / advice.target - 1) <= CONFIRMED:
-            J_squared = run.history["J_squared"].to_numpy()
+            if J_squared.max() > max((1 + NEAR) * tried[-1][1], J_squared[0]):  # it passes the target on its way down
+                break
             near = int((abs(J_squared / advice.target - 1) <= NEAR).argmax())
             return Pilot(run.config.l2, tuple(tried), epochs, near)
         found = _next(tried, network, formula, advice.target)
@@ -68,7 +71,8 @@ def _next(tried: Sequence[tuple[float, float]], network: Network, formula: Formu
     """Return the decay to try, None where J^2 does not fall with decay."""
     if len(tried) == 1:
         return corrected(*tried[0], network, formula, target)
-    (l2, end), (other, far) = sorted(tried, key=lambda run: abs(math.log(run[1] / target)))[:2]
+    (l2, end), *more = sorted(tried, key=lambda run: abs(math.log(run[1] / target)))
+    other, far = next((run for run in more if (run[1] > target) != (end > target)), more[0])
     apart = math.log(end / far)
     if abs(apart) < LEAST_APART or (slope := math.log(l2 / other) / apart) >= 0:
         return None

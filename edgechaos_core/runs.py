@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from edgechaos_core import decay_law
 from edgechaos_core.conventions import Activation, OptimizerName
 from edgechaos_core.data import TRAINING_SAMPLES, canonical_name
 from edgechaos_core.settings import Settings, parse_settings
@@ -105,6 +106,8 @@ class RunConfig(Settings):
         """
         identity = self.model_dump(exclude={"epochs"}, exclude_defaults=True)
         identity |= {"data": fingerprint, "numerics": NUMERICS_VERSION}
+        if self.hold:
+            identity |= {"law": decay_law.VERSION}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

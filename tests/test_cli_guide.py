@@ -33,7 +33,13 @@ def test_a_wider_network_needs_less_decay(edgechaos):  # noqa: F811
     base, wide = (json.loads(edgechaos("guide", "--json", *options)[1]) for options in ((), ("--width", "1568")))
     assert wide["l2"] < 0.7 * base["l2"]
     assert (base["untested"], wide["untested"]) == ([], ["width"])
-    assert "a rough guess, not tested at this width: --pilot" in edgechaos("guide", "--width", "1568")[1]
+    assert "a rough guess at such width: --pilot" in edgechaos("guide", "--width", "1568")[1]
+
+
+def test_another_target_has_no_epochs(edgechaos):  # noqa: F811
+    assert json.loads(edgechaos("guide", "--target", "0.6", "--json")[1])["epochs_to_edge"] is None
+    code, words, _ = edgechaos("guide", "--target", "0.6")
+    assert (code, "epochs\n" in words) == (0, False)
 
 
 def test_nothing_heavy_is_imported():
@@ -67,6 +73,7 @@ def test_a_pilot_run_has_the_last_word(edgechaos, monkeypatch, more):  # noqa: F
     code, words, _ = edgechaos("guide", *SMALL, "--pilot", *more)
     assert code == 0
     assert f"pilot: {advice['pilot']}" in words
+    assert "as good" not in words
     assert f"{advice['l2']:.3g}" in words
 
 

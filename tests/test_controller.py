@@ -13,6 +13,8 @@ from torch.optim import SGD, Adam, AdamW, lr_scheduler
 from edgechaos_core.controller import EdgeDecay
 from edgechaos_core.decay_law import LET_GO, DecayLaw
 from edgechaos_core.order_parameters import order_parameters
+from edgechaos_core.runs import load_run
+from edgechaos_core.store import COMMITTED_RUNS
 
 TARGET = 0.5
 OPTIMIZERS = {
@@ -226,6 +228,25 @@ def test_exposure_is_what_decay_takes_off(optimizer, small):
         paths.append((math.log(controller.J_squared), exposure * decay))
     taken, expected = paths[0][0] - paths[1][0], paths[1][1]
     assert taken == pytest.approx(expected, rel=0.35)  # the gradients differ as well, and v of Adam moves
+
+
+HELD = [run for path in COMMITTED_RUNS.glob("*.parquet") if (run := load_run(path)).config.hold]
+
+
+@pytest.mark.parametrize("run", HELD, ids=lambda run: f"{run.config.samples}-{run.config.batch_size}-{run.config.seed}")
+def test_committed_runs_were_steered_by_this_law(run):
+    config, history = run.config, run.history
+    law, steps = DecayLaw(config.hold), -(-config.samples // config.batch_size)
+    exposure = 2 * steps * config.learning_rate / (1 - config.momentum)
+    J_squared, l2 = history["J_squared"].to_numpy(), history["lambda"].to_numpy()
+    for epoch in range(1, len(history) - 1):
+        here, coming = (exposure * (0.1 if 0 < config.milestone < at else 1) for at in (epoch, epoch + 1))
+        found = law.next(J_squared[epoch - 1], J_squared[epoch], 2 * l2[epoch], here, coming, steps) / 2
+        assert found == pytest.approx(l2[epoch + 1], rel=1e-6, abs=1e-12), epoch
+
+
+def test_there_are_committed_runs_that_were_steered():
+    assert len(HELD) >= 15
 
 
 # real training ------------------------------------------------------------------------------------------------------

@@ -186,7 +186,8 @@ def test_networks_that_obey_the_law_are_brought_to_the_edge(settings):
 
 def test_another_target():
     network = parse_settings(Network, FIG6)
-    assert guide(network, formula(), target=0.5).l2 == pytest.approx(7e-5 * 0.5**-1.5)
+    advice = guide(network, formula(), target=0.5)
+    assert (advice.l2, advice.epochs_to_edge) == (pytest.approx(7e-5 * 0.5**-1.5), None)
     for target in (0.4, 2.1, 0.0, np.nan):
         with pytest.raises(ValueError, match=rf"^target, a J\^2, must be between 0.5 and 2, got {target}$"):
             guide(network, formula(), target=target)
@@ -211,7 +212,7 @@ def test_what_no_run_has_tested_is_named():
     assert advice.untested == ("samples", "width", "speed")
     assert advice.l2_interval is None
     assert advice.sooner == ()
-    assert advice.caution.startswith("fewer than 20,000 samples may be learnt by heart")
+    assert advice.caution.startswith("fewer than 30,000 samples may be learnt by heart")
     between = guide(parse_settings(Network, FIG6 | {"samples": 30_000}), formula())
     assert (between.untested, between.l2_interval, between.caution) == (("samples",), None, None)
 
@@ -264,12 +265,36 @@ def test_pilot_runs_go_on_until_one_confirms_its_decay(train):
     assert found.story.startswith(
         "267 epochs with lambda 7e-05 ended at J^2 = 4.29; lambda 0.000198 ended at J^2 = 1.52"
     )
-    asked = train(lambda l2: 1.2 if l2 > 7.1e-5 else 1.3)
+
+
+def test_pilot_runs_take_bounded_steps_and_give_up(train):
+    network = parse_settings(Network, FIG6)
+    asked = train(lambda l2: 1.5 * (l2 / 7e-5) ** -0.05)
     with pytest.raises(
         ValueError, match=r"^no constant decay was found: 267 epochs with .*; EdgeDecay needs no formula$"
     ):
-        pilot(network, advice, formula())
-    assert max(later / earlier for earlier, later in itertools.pairwise(asked)) < 4.05
+        pilot(network, guide(network, formula()), formula())
+    assert len(asked) == 4
+    first, *later = [after / before for before, after in itertools.pairwise(asked)]
+    assert first == pytest.approx(1.5**1.5, rel=0.01)
+    assert later == pytest.approx([4, 4], rel=0.01)
+
+
+def test_pilot_runs_go_between_those_on_either_side_of_the_target(train):
+    network = parse_settings(Network, FIG6)
+    ends = iter([1.3, 0.9, 0.93, 1.01])
+    asked = train(lambda l2: next(ends))
+    assert pilot(network, guide(network, formula()), formula()).l2 == asked[3]
+    assert asked[0] < asked[2] < asked[1]
+    assert asked[0] < asked[3] < asked[2]  # not beyond, as 0.9 and 0.93 alone would have it
+
+
+def test_a_pilot_run_that_sinks_through_the_target_confirms_nothing(train):
+    network = parse_settings(Network, FIG6)
+    asked = train(lambda l2: np.linspace(1.5, 0.95, 101))
+    with pytest.raises(ValueError, match="no constant decay was found: "):
+        pilot(network, guide(network, formula()), formula())
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("ends", [lambda l2: 0.77, lambda l2: 0.8 * (l2 / 7e-5) ** 0.2])
