@@ -262,6 +262,16 @@ def test_real_training_settles_at_the_target(optimizer, wrong, small):
     assert max(path) < 1.3 * TARGET
 
 
+@pytest.mark.parametrize(("optimizer", "rate"), [("momentum", 0.08), ("adamw", 0.002), ("adamw", 0.004)])
+def test_a_fast_network_is_not_thrown_back(optimizer, rate, small):
+    training = Training(small(), optimizer)
+    training.optimizer.param_groups[0]["lr"] = rate
+    path = controlled(training, 20)
+    assert path[0] > 1.5 * 0.25
+    assert min(path[1:]) > 0.85 * TARGET
+    assert np.mean(path[-10:]) == pytest.approx(TARGET, rel=0.1)
+
+
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "adamw"])
 def test_a_start_in_chaos_is_brought_back(optimizer, small):
     path = controlled(Training(small(), optimizer, scale=2.0), 60)
