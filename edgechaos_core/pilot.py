@@ -56,8 +56,11 @@ def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "
         tried.append((run.config.l2, settled(run)))
         J_squared = run.history["J_squared"].to_numpy()
         if abs(tried[-1][1] / advice.target - 1) <= CONFIRMED:
-            if J_squared.max() > max((1 + NEAR) * tried[-1][1], J_squared[0]):  # it passes the target on its way down
-                break
+            if J_squared.max() > max((1 + NEAR) * tried[-1][1], J_squared[0]):
+                raise ValueError(
+                    f"no constant decay was found: {_story(tried, epochs)}, but only passed the target, "
+                    f"coming down from {J_squared.max():.3g}; EdgeDecay holds it"
+                )
             near = int((abs(J_squared / advice.target - 1) <= NEAR).argmax())
             return Pilot(run.config.l2, tuple(tried), epochs, near)
         found = _next(tried, network, formula, advice.target)
