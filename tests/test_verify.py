@@ -59,6 +59,29 @@ def test_a_doctored_file_is_found(stored, column, factor):
     assert "at epoch 1" in problems[0]
 
 
+def test_a_run_thrown_into_chaos_is_compared_up_to_there(tmp_path):
+    config = parse_config(SETTINGS | {"learning_rate": 20.0})
+    run = train([config], load_dataset(samples=300))[0]
+    assert run.history["J_squared"].iloc[1] > 1
+    store = Store(tmp_path / "own", (tmp_path,))
+    path = tmp_path / f"{config.key(run.provenance['data_sha256'])}.parquet"
+    run.history.loc[1, "J_squared"] *= 1.02
+    save_run(run, path)
+    (check,) = verify.retrain_some(store, 1, epochs=2)
+    assert (check.what, check.problem) == ("epochs 0-0 trained again", None)
+    run.history.loc[0, "J_squared"] *= 1.02
+    save_run(run, path)
+    assert "J_squared" in verify.problems([*verify.retrain_some(store, 1)])[0]
+
+
+def test_a_jump_in_the_file_alone_is_found(stored):
+    store, path = stored
+    run = load_run(path)
+    run.history.loc[1:, "J_squared"] += 5
+    save_run(run, path)
+    assert any("J_squared" in problem for problem in found(store))
+
+
 def test_a_run_under_another_name_or_of_other_settings_is_found(stored):
     store, path = stored
     run = load_run(path)
