@@ -50,7 +50,7 @@ def guide(
     if advice.l2_interval is not None:
         known = "   (95% prediction interval: {:.2g} to {:.2g})".format(*advice.l2_interval)
     if advice.untested:
-        print(f"a rough guess at such {', '.join(advice.untested)}: --pilot trains and corrects it")
+        print(f"a rough guess for {', '.join(advice.untested)} like these: --pilot trains and corrects it")
     if advice.caution is not None:
         print(advice.caution)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")

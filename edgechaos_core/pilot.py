@@ -40,9 +40,9 @@ def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "
 
     A run confirms its decay if J^2 ends within 5% of the target and has not sunk there from above. The first is
     corrected by the formula, later ones by how J^2 went with decay between the two that ended nearest to the target, on
-    either side of it if there are such. Nothing is kept. Behind a progress bar. Raises ValueError for
-    settings that cannot be trained, that take too long, where training diverges, or where `MOST` runs have confirmed
-    nothing; and what sweep.obtain raises.
+    either side of it if there are such. Nothing is kept. Behind a progress bar. Raises ValueError for settings that
+    cannot be trained, that take too long, where training diverges, where `MOST` runs have confirmed nothing, or where
+    J^2 only passes the target; and what sweep.obtain raises.
     """
     epochs = math.ceil(HORIZON / (network.samples * network.speed))
     if epochs > LONGEST:

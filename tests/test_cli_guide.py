@@ -33,7 +33,7 @@ def test_a_wider_network_needs_less_decay(edgechaos):  # noqa: F811
     base, wide = (json.loads(edgechaos("guide", "--json", *options)[1]) for options in ((), ("--width", "1568")))
     assert wide["l2"] < 0.7 * base["l2"]
     assert (base["untested"], wide["untested"]) == ([], ["width"])
-    assert "a rough guess at such width: --pilot" in edgechaos("guide", "--width", "1568")[1]
+    assert "a rough guess for width like these: --pilot" in edgechaos("guide", "--width", "1568")[1]
 
 
 def test_another_target_has_no_epochs(edgechaos):  # noqa: F811
