@@ -18,7 +18,7 @@ runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, 
 FAILED = 1
 _PROTOCOLS = (
     "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, payoff, calibration, unseen, piloted, contest, noisy, "
-    "noisy-long, or a file GRID.yaml with base, vary and runs"
+    "noisy-long, start, speed, hold-at, trained-map, depth, adamw, mnist, or a file GRID.yaml with base, vary and runs"
 )
 
 
@@ -90,8 +90,10 @@ def list_runs(
 @runs_app.command()
 def show(key: Annotated[str, typer.Argument(help="of runs list; its first digits do")]) -> None:
     """Show one stored run: settings, outcome, provenance, and some of its epochs."""
+    import pandas as pd
+
     from edgechaos_core.catalogue import entries, whole_key
-    from edgechaos_core.runs import load_run
+    from edgechaos_core.runs import in_short, load_run
     from edgechaos_core.store import open_store
 
     listed = {entry.key: entry for entry in entries(open_store())}
@@ -106,7 +108,7 @@ def show(key: Annotated[str, typer.Argument(help="of runs list; its first digits
         for name, value in values.items():
             print(f"  {name:16} {json.dumps(value) if isinstance(value, list) else value}")
     if entry.state in ("finished", "diverged"):
-        history = load_run(entry.path).history
+        history = pd.DataFrame([in_short(row) for row in load_run(entry.path).history.to_dict("records")])
         some = sorted({*range(0, len(history), max(len(history) // 10, 1)), len(history) - 1} - {-1})
         print(f"\n{history.iloc[some].to_string(index=False, float_format='{:.5f}'.format)}")
 
@@ -176,9 +178,11 @@ def export(
 
 def _summary(runs: "Sequence[Run]") -> list[dict[str, Any]]:
     """The last epoch of each run with its settings and state."""
+    from edgechaos_core.runs import in_short
+
     rows = []
     for run in runs:
-        last = {str(name): value for name, value in run.history.iloc[-1].items()} if len(run.history) else {}
+        last = in_short(run.history.iloc[-1].to_dict()) if len(run.history) else {}
         rows.append(run.config.model_dump() | {"state": run.outcome.state} | last | {"epoch": run.outcome.epoch})
     return rows
 

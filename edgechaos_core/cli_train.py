@@ -37,6 +37,15 @@ def train(
     label_noise: Annotated[float, typer.Option(help="share of training labels that are shuffled")] = 0.0,
     milestone: Annotated[int, typer.Option(help="epoch after which the learning rate is a tenth; 0: none")] = 0,
     gradients: Annotated[bool, typer.Option(help="also measure what makes J^2 grow: drift and noise")] = False,
+    initial_J: Annotated[
+        float | None,
+        typer.Option(
+            "--initial-J", help="J of every hidden layer at the start [default: 0.5 for tanh, Glorot for relu]"
+        ),
+    ] = None,
+    trained_map: Annotated[
+        bool, typer.Option(help="also measure chaos and spectrum of the trained first layer")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,
     force: Annotated[bool, typer.Option(help="replace FILE.parquet if it exists")] = False,
     format: Annotated[Literal["table", "json"], typer.Option(help="what to print, one line an epoch")] = "table",
@@ -63,6 +72,8 @@ def train(
             "hold": hold,
             "label_noise": label_noise,
             "milestone": milestone,
+            "initial_J": initial_J,
+            "trained_map": trained_map,
         }
     )
     if out is not None:
@@ -127,9 +138,11 @@ class _Printer:
 
     def _lines(self, row: dict[str, float]) -> list[str]:
         from edgechaos_core.progress import number
+        from edgechaos_core.runs import in_short
 
         if self.style == "json":
             return [json.dumps(row)]
+        row = in_short(row)
         cells = [f"{row['epoch']:5d}"] + [f"{number(row[name]):>{max(len(name), 9)}}" for name in list(row)[1:]]
         lines = [] if self.header_printed else ["epoch  " + "  ".join(f"{name:>9}" for name in list(row)[1:])]
         self.header_printed = True

@@ -11,6 +11,8 @@ ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 OptimizerName = Literal["sgd", "adam", "adamw"]
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 
+INITIAL_J = 0.5  # the published start of tanh: W_ij ~ N(0, J^2 / fan_in) with J = 1/2 (arXiv 2107.09437, Section 3)
+
 
 def weight_decay_from_l2(l2: float) -> float:
     """Convert lambda of the penalty ``lambda ||w||^2`` to PyTorch's ``weight_decay``, ``2 lambda``.

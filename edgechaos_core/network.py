@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgechaos_core.conventions import ACTIVATIONS, Activation
-
-INITIAL_J = 0.5  # the published start: W_ij ~ N(0, J^2 / N) with J = 1/2
+from edgechaos_core.conventions import ACTIVATIONS, INITIAL_J, Activation
 
 Factors = list[tuple[Tensor, Tensor]]
 
@@ -45,20 +43,26 @@ def initialise(
     depth: int = 1,
     classes: int = 10,
     activation: Activation = "tanh",
+    initial_J: float | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Stack:
     """Draw a stack with one member per seed; a member depends on its own seed alone, not on stack, device or dtype.
 
-    tanh: ``W_ij ~ N(0, J^2 / fan_in)`` with J = 1/2; ReLU: Glorot-uniform. V is Glorot-uniform and b = 0 in both.
-    The first weight is ``[M, inputs, width]``, any further ``[M, width, width]``. Raises ValueError for an unknown
-    activation.
+    tanh: ``W_ij ~ N(0, J^2 / fan_in)`` in every hidden layer, J being ``initial_J`` (None: 1/2, as published); networks
+    that differ in J alone start from the same numbers, scaled. ReLU: uniform with that variance (None:
+    Glorot-uniform, as published). V is Glorot-uniform and b = 0 in both. The first weight is ``[M, inputs, width]``,
+    any further ``[M, width, width]``. Raises ValueError for an unknown activation.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}")
     generators = [np.random.default_rng([seed, 0]) for seed in seeds]
     shapes = [(inputs if layer == 0 else width, width) for layer in range(depth)]
-    draw = _gaussian if activation == "tanh" else _glorot_uniform
+
+    def draw(shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
+        if activation == "tanh":
+            return _gaussian(shape, generator, INITIAL_J if initial_J is None else initial_J)
+        return _glorot_uniform(shape, generator) if initial_J is None else _uniform(shape, generator, initial_J)
 
     def stacked(members: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(members)).to(device=device, dtype=dtype).contiguous()
@@ -70,8 +74,13 @@ def initialise(
     return Stack(hidden, output, bias, activation)
 
 
-def _gaussian(shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:
-    return generator.normal(scale=INITIAL_J / np.sqrt(shape[0]), size=shape)
+def _gaussian(shape: tuple[int, int], generator: np.random.Generator, J: float) -> np.ndarray:
+    return generator.normal(scale=J / np.sqrt(shape[0]), size=shape)
+
+
+def _uniform(shape: tuple[int, int], generator: np.random.Generator, J: float) -> np.ndarray:
+    limit = J * np.sqrt(3 / shape[0])  # a uniform number in [-a, a] has the variance a^2 / 3
+    return generator.uniform(-limit, limit, size=shape)
 
 
 def _glorot_uniform(shape: tuple[int, int], generator: np.random.Generator) -> np.ndarray:

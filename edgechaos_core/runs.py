@@ -6,6 +6,8 @@ JSON. Files are whole and checksummed, see tables.py.
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +17,8 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from edgechaos_core import decay_law
-from edgechaos_core.conventions import Activation, OptimizerName
-from edgechaos_core.data import TRAINING_SAMPLES, canonical_name
+from edgechaos_core.conventions import INITIAL_J, Activation, OptimizerName
+from edgechaos_core.data import PIXELS, TRAINING_SAMPLES, canonical_name
 from edgechaos_core.settings import Settings, parse_settings
 from edgechaos_core.tables import named_errors, read_metadata, read_table, table_bytes, write_table
 
@@ -39,6 +41,9 @@ class RunConfig(Settings):
     ``milestone`` (0: none) is the epoch after which the learning rate is a tenth, as torch's MultiStepLR lowers it.
     ``label_noise`` is the share of training labels that are shuffled (data.load_dataset). ``gradients`` also measures
     what makes J^2 grow (measure.growth_columns) after every epoch, in about half its time.
+    ``initial_J`` (None: the published start) is J of every hidden layer before training: tanh draws its weights from
+    ``N(0, J^2 / fan_in)``, published J = 1/2, ReLU uniformly with the same variance, published the Glorot start.
+    ``trained_map`` also measures the map ``x <- tanh(W x)`` of a square first layer after every epoch (trained_map.py).
     """
 
     dataset: str = "fashion-mnist"
@@ -58,6 +63,8 @@ class RunConfig(Settings):
     hold: float = Field(0.0, ge=0)
     label_noise: float = Field(0.0, ge=0, le=1)
     milestone: int = Field(0, ge=0, le=1_000_000)
+    initial_J: float | None = Field(None, gt=0, le=100)
+    trained_map: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -65,6 +72,8 @@ class RunConfig(Settings):
         if not isinstance(values, Mapping):
             return values
         values = {name: value for name, value in values.items() if value is not None}
+        if values.get("initial_J") == INITIAL_J and values.get("activation", "tanh") == "tanh":
+            del values["initial_J"]  # the published start, named: one start has one key
         optimizer = str(values.get("optimizer", "sgd"))
         values.setdefault("learning_rate", _LEARNING_RATE.get(optimizer, 1.0))
         values.setdefault("momentum", _MOMENTUM.get(optimizer, 0.0))
@@ -95,6 +104,11 @@ class RunConfig(Settings):
             )
         if self.hold and self.optimizer != "sgd":
             raise ValueError(f"hold needs the optimizer sgd, got {self.optimizer}")
+        if self.trained_map and (self.activation != "tanh" or self.width != PIXELS):
+            raise ValueError(
+                f"trained_map needs tanh and a square first layer, width {PIXELS}, "
+                f"got {self.activation} and width {self.width}"
+            )
         if self.batch_size > self.samples:
             raise ValueError(f"batch_size must be at most samples = {self.samples}, got {self.batch_size}")
         return self
@@ -189,6 +203,24 @@ def _parse(history: pd.DataFrame, metadata: Mapping[str, str]) -> Run:
         outcome=Outcome(**json.loads(metadata["outcome"])),
         provenance=json.loads(metadata["provenance"]),
     )
+
+
+def in_short(row: Mapping[Any, float]) -> dict[str, float]:
+    """Return an epoch's row for a table of a deep network: of J^2 and J0 of every layer, the first and the last.
+
+    ``J_squared`` and ``J0`` are the first layer's, as in the row; ``J_squared_last`` and ``J0_last`` follow, and
+    ``J_squared_mean``, the geometric mean over layers. Of what else is measured of each layer the first stands.
+    """
+    deeper = {name: int(match[2]) for name in row if (match := re.fullmatch(r"(\D.*)_(\d+)", name))}
+    short = {name: value for name, value in row.items() if name not in deeper}
+    if not deeper:
+        return short
+    last = max(deeper.values())
+    layers = [row["J_squared"], *(row[f"J_squared_{layer}"] for layer in range(2, last + 1))]
+    added = {f"{name}_last": row[f"{name}_{last}"] for name in ("J_squared", "J0")}
+    added["J_squared_mean"] = math.exp(sum(map(math.log, layers)) / last) if min(layers) > 0 else 0.0
+    place = list(short).index("J0") + 1
+    return dict([*list(short.items())[:place], *added.items(), *list(short.items())[place:]])
 
 
 def summary(runs: Sequence[Run]) -> pd.DataFrame:

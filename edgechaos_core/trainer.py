@@ -23,6 +23,7 @@ from edgechaos_core.measure import EVALUATION_BATCH, evaluate, gather, growth_co
 from edgechaos_core.network import Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.optimizers import make_optimizer, member_setting
 from edgechaos_core.runs import Outcome, Row, Run, RunConfig
+from edgechaos_core.trained_map import map_columns
 
 OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
 LOWERED = 0.1  # what a milestone leaves of the learning rate
@@ -113,6 +114,7 @@ class _Training:
             depth=config.depth,
             classes=dataset.classes,
             activation=config.activation,
+            initial_J=config.initial_J,
             device=device,
             dtype=dtype,
         )
@@ -246,6 +248,8 @@ class _Training:
             columns["train_loss_full"] = full
         if self.config.gradients:
             columns |= growth_columns(self.stack, self.training, self.evaluation)
+        if self.config.trained_map:
+            columns |= map_columns(self.stack, self.seeds, self.epoch)
         for name, split in self.held_out.items():
             columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.evaluation)
         return [

@@ -162,3 +162,19 @@ def test_what_is_no_grid(tmp_path):
 def test_milestones_keep_their_place_in_shorter_runs():
     lengths = {(config.epochs, config.milestone) for config in protocol("contest", epochs=24)}
     assert lengths == {(29, 24), (29, 0), (24, 0)}
+
+
+def test_the_grids_that_test_the_principle():
+    judged = [config for name in ("start", "speed", "hold-at", "mnist") for config in protocol(name)]
+    assert {config.validation for config in judged} == {10_000}  # no optimum is located on test data
+    assert [config.initial_J for config in protocol("start")] == [0.1, 0.25, None, 0.75, 1.0, 1.25, 1.5, 2.0]
+    rescaled = {round(config.epochs * scale_factor(config), 9) for config in protocol("speed")}
+    assert rescaled == {0.1}  # J^2 comes as far at any speed
+    speeds = [scale_factor(config) / scale_factor(protocol("fig2")[0]) for config in protocol("speed")]
+    assert sorted(round(speed, 6) for speed in speeds) == [0.25, 0.25, 0.5, 0.5, 1, 2, 2, 4, 4]
+    held = {(config.momentum, config.hold) for config in protocol("hold-at")}
+    assert len(held) == len(protocol("hold-at")) == 21
+    assert all(config.milestone == config.epochs - 10 for config in protocol("hold-at"))
+    deep = protocol("depth")
+    assert len(deep) == 70
+    assert {config.width for config in deep} == {256}
