@@ -23,7 +23,9 @@ def train(
     seed: Annotated[int, typer.Option(help="decides initial weights and shuffles")] = 0,
     samples: Annotated[int | None, typer.Option(help="train on the first S images [default: all]")] = None,
     validation: Annotated[int, typer.Option(help="hold out the last training images, say 10000")] = 0,
-    dataset: Annotated[str, typer.Option(help="fashion-mnist, mnist[-5k], kmnist or emnist[-SPLIT]")] = "fashion-mnist",
+    dataset: Annotated[
+        str, typer.Option(help="fashion-mnist, mnist, kmnist, emnist[-SPLIT] or mnist-5k")
+    ] = "fashion-mnist",
     width: Annotated[int, typer.Option(help="neurons in a hidden layer")] = 784,
     depth: Annotated[int, typer.Option(help="hidden layers")] = 1,
     activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",

