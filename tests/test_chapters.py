@@ -103,5 +103,5 @@ def test_cells_are_short_and_parameters_are_literal(page):
 def test_what_nbval_checks_is_not_glued(page):
     """Glue leaves an output of its own in the cell, which nbval takes for one too many."""
     for cell in chapters.read_notebook(page).cells:
-        if chapters.CHECKED in cell.metadata.get("tags", []):
+        if chapters.is_checked(cell, "standard"):
             assert "glue(" not in cell.source
