@@ -29,7 +29,9 @@ CHECKED = [
     if (notebook := chapters.read_notebook(page)) is not None
     for profile in chapters.checked_profiles(notebook)
 ]
-COMPUTED_LIVE = [page for page, profile in CHECKED if profile == "quick"]
+# Those that train live, of every kind: plain, with decay and steered. What label_noise and search check of such runs is
+# of the same kinds, and phase_diagram counts cells; all three were the same, too, when this was written.
+UNDER_OTHER_ROUNDING = ["training_path", "ordered_scaling", "rescaling", "weight_decay", "guideline"]
 
 
 def run_nbval(
@@ -54,9 +56,10 @@ def test_chapter_reproduces_its_frozen_outputs(page, profile, tmp_path):
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("page", COMPUTED_LIVE)
+@pytest.mark.parametrize("page", UNDER_OTHER_ROUNDING)
 def test_what_a_chapter_computes_live_is_the_same_on_another_processor(page, tmp_path, other_rounding):
-    result = run_nbval(chapters.nbval_notebook(page, "quick"), tmp_path, "quick", other_rounding)
+    notebook = chapters.nbval_notebook(f"chapters/{page}", "quick")
+    result = run_nbval(notebook, tmp_path, "quick", other_rounding)
     assert result.returncode == 0, result.stdout
 
 
