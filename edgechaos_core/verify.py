@@ -1,7 +1,7 @@
 """Runs are evidence, so they are checked: every file by its digest, some by training their first epochs again."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,6 +65,8 @@ def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None
         config = stored.config.model_copy(update={"epochs": min(epochs, stored.config.epochs)})
         data = dataset_of(*source(config))
         again, precise = _trained(config, data, torch.float32), _trained(config, data, torch.float64)
+        moved = _moved_at_once(again, precise)
+        again, precise = _without(again, moved), _without(precise, moved)
         last = config.epochs
         while last and disagreement(_up_to(again, last), _up_to(precise, last), tolerance=CLEARLY) is not None:
             last -= 1
@@ -77,6 +79,19 @@ def _trained(config: RunConfig, data: Dataset, dtype: torch.dtype) -> Run:
     if run.outcome.state == "interrupted":  # what was not trained again must not pass for agreeing
         raise KeyboardInterrupt
     return run
+
+
+def _moved_at_once(one: Run, other: Run) -> list[str]:
+    """Columns in which two runs differ before training."""
+    names = one.history.columns
+    begun = [_up_to(run, 0) for run in (one, other)]
+    return [
+        name for name in names if disagreement(*(_without(run, names.drop(name)) for run in begun), tolerance=CLEARLY)
+    ]
+
+
+def _without(run: Run, columns: Iterable[str]) -> Run:
+    return replace(run, history=run.history.drop(columns=list(columns)))
 
 
 def _up_to(run: Run, epoch: int) -> Run:

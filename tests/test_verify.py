@@ -1,11 +1,13 @@
 """Committed runs are evidence: drawn afresh, trained again, compared; a doctored file is found."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgechaos_core import verify
 from edgechaos_core.data import REPOSITORY, load_dataset
@@ -100,6 +102,24 @@ def test_runs_of_another_processor_are_compared_as_far_as_rounding_lets_them_agr
     assert verify.problems(checks) == []
     assert "epochs 0-0 trained again" in [check.what for check in checks]
     assert "epochs 0-3 trained again" not in [check.what for check in checks]
+
+
+def test_a_column_that_rounding_decides_before_training_is_left_out(stored, monkeypatch):
+    """As the distance of trajectories of the map of trained weights, in chaos."""
+    store, path = stored
+    run = load_run(path)
+
+    def with_distance(configs, data, dtype):
+        again = train(configs, data, dtype=dtype)[0]
+        distance = 0.5 if dtype == torch.float32 else 0.51
+        return [dataclasses.replace(again, history=again.history.assign(distance=distance))]
+
+    monkeypatch.setattr(verify, "train", with_distance)
+    save_run(dataclasses.replace(run, history=run.history.assign(distance=0.6)), path)
+    assert found(store) == []
+    run.history.loc[1, "J_squared"] *= 1.0001
+    save_run(dataclasses.replace(run, history=run.history.assign(distance=0.6)), path)
+    assert "J_squared" in found(store)[0]
 
 
 def test_a_jump_in_the_file_alone_is_found(stored):
