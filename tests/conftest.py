@@ -1,10 +1,34 @@
-"""Fixtures shared by the unit tests: the real data set loaded once, small pieces of it, and a private cache."""
+"""Fixtures shared by the unit tests: the real data set loaded once, small pieces of it, and a private cache.
 
+Every process of the tests computes with one thread: networks as small as theirs wait for a second thread longer than
+they compute, the more so as tests run side by side. The variables reach the processes that tests start; they are read
+when torch is loaded, so they are set before.
+"""
+
+import os
 from collections.abc import Callable
 
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
 import pytest
+import torch
 
 from edgechaos_core.data import Dataset, Split, load_dataset
+
+# Sums in another order and other vector instructions: what another processor does. Read when a process starts.
+OTHER_ROUNDING = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """One thread in this process, however torch was loaded and whatever a test before has set."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def other_rounding() -> dict[str, str]:
+    """Variables with which a process rounds as on another processor."""
+    return OTHER_ROUNDING
 
 
 @pytest.fixture(scope="session")

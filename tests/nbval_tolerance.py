@@ -1,12 +1,13 @@
 """A pytest plugin for nbval: outputs agree when their words are equal and their numbers close.
 
-Whole numbers must be equal; others agree within the relative tolerance EDGECHAOS_NBVAL_RTOL. Pictures and the HTML
-twin of a table are not compared.
+Whole numbers must be equal; others agree within the relative tolerance EDGECHAOS_NBVAL_RTOL and, beyond it, within
+EDGECHAOS_NBVAL_UNITS units of the last digit printed: the least change moves that digit by one where it comes to lie
+across a half. Pictures and the HTML twin of a table are not compared.
 """
 
-import math
 import os
 import re
+from decimal import Decimal
 
 import pytest
 from nbval.plugin import IPyNbCell
@@ -38,7 +39,10 @@ def _words(text: str) -> list[str]:
 def _agree(one: str, other: str) -> bool:
     if one.lstrip("+-").isdigit() and other.lstrip("+-").isdigit():
         return int(one) == int(other)
-    return math.isclose(float(one), float(other), rel_tol=float(os.environ["EDGECHAOS_NBVAL_RTOL"]))
+    a, b = Decimal(one), Decimal(other)
+    unit = Decimal(1).scaleb(min(int(number.as_tuple().exponent) for number in (a, b)))
+    allowed = Decimal(os.environ["EDGECHAOS_NBVAL_RTOL"]) * max(abs(a), abs(b))
+    return abs(a - b) <= allowed + int(os.environ["EDGECHAOS_NBVAL_UNITS"]) * unit
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,13 +17,13 @@ from edgechaos_core import __version__, cli, diagram
 from edgechaos_core.diagram import DiagramConfig, load_diagram
 from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.runs import load_run, parse_config
+from tests.waiting import PATIENCE, wait_for
 
 COMMAND = Path(sys.executable).parent / "edgechaos"
 TINY = ["train", "--samples", "500", "--width", "32"]
 KEYS = ["epoch", "J_squared", "J0", "train_loss", "test_loss", "test_accuracy"]
 DIAGRAM = ["phase-diagram", "--neurons", "30", "--rows", "3", "--columns", "4", "--iterations", "10", "--threads", "1"]
 ENDLESS = ["--epochs", "1000000", "--format", "json"]
-PATIENCE = 120  # seconds; a hang, not a slow machine
 
 
 @pytest.fixture
@@ -515,9 +514,7 @@ def test_a_signal_while_simulating(tmp_path, sent):
     out = tmp_path / "diagram.parquet"
     long = [*DIAGRAM, "--rows", 200, "--columns", 50, "--draws", 100, "--out", out]
     with start(*long) as process:
-        patience = time.monotonic() + PATIENCE
-        while not out.exists() and process.poll() is None and time.monotonic() < patience:
-            time.sleep(0.05)
+        wait_for(out.exists, process)
         process.send_signal(sent)
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (process.returncode, stdout) == (130, "")

@@ -4,7 +4,6 @@ import io
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ from edgechaos_core.store import Store
 from edgechaos_core.sweep import SweepError
 from tests.test_cli import COMMAND, edgechaos  # noqa: F401 - a fixture
 from tests.test_runs import FINGERPRINT, run_of
+from tests.waiting import PATIENCE, wait_for
 
 GRID = "base: {samples: 300, batch_size: 64, width: 16, epochs: 2}\nvary: {l2: [0, 1e-3]}\n"
 SERIAL = ["--backend", "serial"]
@@ -96,11 +96,9 @@ def test_ctrl_c_and_the_same_command_again(grid, folders):
     grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n")
     command = [COMMAND, "sweep", grid, "--checkpoint-seconds", "0.2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 120
-    while not list((folders[1] / "checkpoints").glob("*.safetensors")) and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for(lambda: list((folders[1] / "checkpoints").glob("*.safetensors")), process)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (process.returncode, stdout) == (130, "")
     assert stderr == "edgechaos: interrupted: the same command goes on from here\n"
     (entry,) = entries(Store(folders[1]))

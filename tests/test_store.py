@@ -26,6 +26,7 @@ from edgechaos_core.store import (
 )
 from edgechaos_core.tables import TableError
 from tests.test_runs import FINGERPRINT, run_of, same
+from tests.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")  # a child needs nothing but the files
 
@@ -330,18 +331,18 @@ def test_reserved_once_at_a_time(store):
 def hold(folder: Path, ready) -> None:
     with reserved(Store(folder), ["a"]):
         ready.set()
-        time.sleep(60)
+        signal.pause()
 
 
 def test_a_killed_process_holds_nothing(store):
     ready = FORK.Event()
     process = FORK.Process(target=hold, args=(store.folder, ready))
     process.start()
-    assert ready.wait(30)
+    assert ready.wait(PATIENCE)
     with reserved(store, ["a"]) as while_alive:
         assert not while_alive
     os.kill(process.pid, signal.SIGKILL)
-    process.join(30)
+    process.join(PATIENCE)
     with reserved(store, ["a"]) as afterwards:
         assert afterwards
 

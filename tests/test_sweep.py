@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from edgechaos_core.store import Store, find_run
 from edgechaos_core.sweep import How, SweepError, available, obtain
 from edgechaos_core.tables import TableError
 from edgechaos_core.work import Ended, Job
+from tests.waiting import PATIENCE, wait_for, wait_for_end
 
 SETTINGS = {"samples": 300, "batch_size": 64, "width": 16, "epochs": 2}
 SERIAL = How(backend="serial")
@@ -404,27 +404,31 @@ def test_ctrl_c_and_the_same_again(trained, folders, monkeypatch, times):
 
 
 def test_runs_that_another_process_trains_are_waited_for(trained, folders, monkeypatch):
-    monkeypatch.setattr(sweep, "_BUSY_SECONDS", 0.02)
     config = config_of()
     store = Store(folders[1])
     key = config.key(sweep.fingerprints([config])[source(config)])
-    inside, leave = threading.Event(), threading.Event()
+    inside, leave, looks = threading.Event(), threading.Event(), []
 
     def other_process():
         with reservations.reserved(store, [key]) as ours:
             assert ours
             inside.set()
-            leave.wait(60)
+            leave.wait(PATIENCE)
 
+    def look(seconds):
+        assert trained == []
+        looks.append(seconds)
+        if len(looks) == 3:
+            leave.set()
+            thread.join()
+
+    monkeypatch.setattr(sweep.time, "sleep", look)
     thread = threading.Thread(target=other_process)
     thread.start()
-    inside.wait(60)
-    threading.Timer(1.0, leave.set).start()
-    clock = time.monotonic()
+    assert inside.wait(PATIENCE)
     assert work.work(Job((config,), store)) == Ended("busy")
     obtain([config], how=SERIAL)
-    thread.join()
-    assert time.monotonic() - clock >= 0.9
+    assert looks == [sweep._BUSY_SECONDS] * 3
     assert len(trained) == 1
 
 
@@ -461,13 +465,6 @@ obtain(configs, how=How(backend="processes", workers=2, stack_members=1, checkpo
 """
 
 
-def wait_for(condition, patience: float = 120.0) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def workers_of(pid: int) -> list[int]:
     return [
         int(child)
@@ -481,12 +478,12 @@ def workers_of(pid: int) -> list[int]:
 def test_a_sweep_that_is_ended_leaves_checkpoints_and_no_workers(folders, end):
     parent = subprocess.Popen([sys.executable, "-c", SCRIPT], stderr=subprocess.PIPE)
     begun = folders[1] / "checkpoints"
-    wait_for(lambda: len(list(begun.glob("*.safetensors"))) == 2)
+    wait_for(lambda: len(list(begun.glob("*.safetensors"))) == 2, parent)
     children = workers_of(parent.pid)
     assert len(children) == 2
     parent.send_signal(signal.Signals[end])
-    parent.communicate(timeout=120)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{child}") for child in children))  # noqa: PTH110
+    parent.communicate(timeout=PATIENCE)
+    wait_for_end(children)
     states = entries(Store(folders[1]))
     assert [entry.state for entry in states] == ["interrupted"] * 2
     assert all(entry.epoch >= 0 for entry in states)

@@ -1,11 +1,16 @@
 """Committed runs are evidence: drawn afresh, trained again, compared; a doctored file is found."""
 
+import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgechaos_core import verify
-from edgechaos_core.data import load_dataset
+from edgechaos_core.data import REPOSITORY, load_dataset
 from edgechaos_core.runs import Run, load_run, parse_config, save_run
 from edgechaos_core.store import COMMITTED_RUNS, Store
 from edgechaos_core.trainer import train
@@ -74,6 +79,49 @@ def test_a_run_thrown_into_chaos_is_compared_up_to_there(tmp_path):
     assert "J_squared" in verify.problems([*verify.retrain_some(store, 1)])[0]
 
 
+TRAINED_ELSEWHERE = """
+import sys
+from pathlib import Path
+from edgechaos_core.data import load_dataset
+from edgechaos_core.runs import parse_config, save_run
+from edgechaos_core.trainer import train
+for rate, size in ((0.1, 2), (0.3, 16)):
+    config = parse_config({"samples": 300, "batch_size": size, "width": 16, "epochs": 3, "learning_rate": rate})
+    run = train([config], load_dataset(samples=300))[0]
+    save_run(run, Path(sys.argv[1]) / f"{config.key(run.provenance['data_sha256'])}.parquet")
+"""
+
+
+def test_runs_of_another_processor_are_compared_as_far_as_rounding_lets_them_agree(tmp_path, other_rounding):
+    """In one, J^2 is off by 1e-3 after an epoch, in which it stays below the edge; in the other by 1e-2, but later."""
+    committed = tmp_path / "committed"
+    committed.mkdir()
+    command = [sys.executable, "-c", TRAINED_ELSEWHERE, committed]
+    subprocess.run(command, env=os.environ | other_rounding, cwd=REPOSITORY, check=True)
+    checks = list(verify.retrain_some(Store(tmp_path / "own", (committed,)), 2, epochs=3))
+    assert verify.problems(checks) == []
+    assert "epochs 0-0 trained again" in [check.what for check in checks]
+    assert "epochs 0-3 trained again" not in [check.what for check in checks]
+
+
+def test_a_column_that_rounding_decides_before_training_is_left_out(stored, monkeypatch):
+    """As the distance of trajectories of the map of trained weights, in chaos."""
+    store, path = stored
+    run = load_run(path)
+
+    def with_distance(configs, data, dtype):
+        again = train(configs, data, dtype=dtype)[0]
+        distance = 0.5 if dtype == torch.float32 else 0.51
+        return [dataclasses.replace(again, history=again.history.assign(distance=distance))]
+
+    monkeypatch.setattr(verify, "train", with_distance)
+    save_run(dataclasses.replace(run, history=run.history.assign(distance=0.6)), path)
+    assert found(store) == []
+    run.history.loc[1, "J_squared"] *= 1.0001
+    save_run(dataclasses.replace(run, history=run.history.assign(distance=0.6)), path)
+    assert "J_squared" in found(store)[0]
+
+
 def test_a_jump_in_the_file_alone_is_found(stored):
     store, path = stored
     run = load_run(path)
@@ -105,12 +153,12 @@ def test_a_damaged_file_is_found(stored):
 
 
 def test_training_that_is_interrupted_does_not_pass_for_agreeing(stored, monkeypatch):
-    def interrupted(configs, data):
+    def interrupted(configs, data, dtype):
         def stop(epoch, _):
             if epoch == 0:
                 raise KeyboardInterrupt
 
-        return train(configs, data, on_epoch=stop)
+        return train(configs, data, dtype=dtype, on_epoch=stop)
 
     monkeypatch.setattr(verify, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):

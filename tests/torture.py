@@ -33,12 +33,12 @@ from edgechaos_core.runs import Run, RunConfig, load_run, parse_config
 from edgechaos_core.store import Store
 from edgechaos_core.sweep import How, sweep
 from edgechaos_core.tables import TableError
+from tests.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")
 SETTINGS = {"samples": 300, "batch_size": 64, "epochs": 4}
 CONFIGS = [parse_config(SETTINGS | {"width": width, "seed": seed}) for width in (16, 24) for seed in (0, 1)]
 EAGER = How(backend="serial", checkpoint_seconds=0.0)  # a checkpoint after every mini-batch
-PATIENCE = 100.0
 
 
 def reference() -> dict[RunConfig, Run]:
