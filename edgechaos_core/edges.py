@@ -33,7 +33,7 @@ def edge_of_chaos(ratio: float | Decimal, activation: AnyActivation = "tanh") ->
         return float(np.sqrt(ndtr(direction))) if direction <= 0 else np.nan
     if not _bends_down(phi):
         return _edge_by_search(float(ratio), phi)
-    excess = float(abs(Decimal(ratio)) - 1)
+    excess = float(max(ratio, -ratio) - 1)
     return phi.slope if excess <= 0 else _edge_beyond(excess, phi)
 
 
@@ -93,11 +93,9 @@ def _edge_beyond(excess: float, phi: Smooth) -> float:
         if low < np.log(1e-8):
             return phi.slope  # right to s^2
     s = float(np.exp(brentq(surplus, low, high, xtol=1e-15)))
-    return (
-        phi.slope * (1 - _bends(mean_at(s), s, phi)[1])
-        if s < _SMALL
-        else float(np.sqrt(averages(mean_at(s), s, phi).ff) / s)
-    )
+    if s < _SMALL:
+        return float(phi.slope * (1 - _bends(mean_at(s), s, phi)[1]))
+    return float(np.sqrt(averages(mean_at(s), s, phi).ff) / s)
 
 
 def _bends(m: float, s: float, phi: Smooth) -> tuple[float, float]:
