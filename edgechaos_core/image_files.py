@@ -45,12 +45,11 @@ class DataError(EdgechaosError):
     """A data file is missing, damaged or out of reach; the message says which and how to restore it."""
 
 
-def read_shipped(name: str, folder: Path) -> tuple[Arrays, Arrays]:
+def read_shipped(name: str, folder: Path, restore: str) -> tuple[Arrays, Arrays]:
     """Read a data set of ``SHIPPED`` from its four .gz files in ``folder``: training and test images and labels.
 
-    Raises DataError naming a file that is missing or is not that data set's.
+    Raises DataError naming a file that is missing or is not that data set's, with ``restore``, what to do about it.
     """
-    restore = f"restore it with `git -C {folder} checkout -- .` or clone the repository again"
     return _parse(lambda part: _checked(name, part, folder / f"{part}-ubyte.gz", restore))
 
 
@@ -112,7 +111,7 @@ def _archive(kind: "type[object]", folder: Path, raw: Path, again: str, split: s
 
 def _download(name: str, kind: "type[object]", folder: Path, files: list[Path], **options: str) -> None:
     """Let torchvision download what is missing of ``files``; it verifies what it downloads, and only that."""
-    if all(path.exists() for path in files):
+    if not _missing(files):
         return
     try:
         kind(str(folder), download=True, **options)  # type: ignore[call-arg]
@@ -122,12 +121,17 @@ def _download(name: str, kind: "type[object]", folder: Path, files: list[Path], 
             f"{name} could not be downloaded to {folder} ({type(error).__name__}: {reason}): check the network, or "
             f"copy {', '.join(path.name for path in files)} to {files[0].parent}"
         ) from error
-    missing = [path.name for path in files if not path.exists()]
+    missing = _missing(files)
     if missing:  # there are unpacked files, which torchvision takes without a look at them
         raise DataError(
             f"{files[0].parent} lacks {', '.join(missing)}, by which {name} is verified: delete that folder and it is "
             "downloaded again"
         )
+
+
+def _missing(files: list[Path]) -> list[str]:
+    # Path.exists raises where a folder above may not be entered
+    return [path.name for path in files if not os.path.exists(path)]  # noqa: PTH110
 
 
 def _checked(name: str, part: str, path: Path, remedy: str) -> bytes:

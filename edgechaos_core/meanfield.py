@@ -7,30 +7,47 @@ chaos where chi > 1, edge where chi = 1.
 Averages are those of quadrature.py; ReLU is in closed form.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, root
 from scipy.special import ndtr
 
-from edgechaos_core.quadrature import TANH, Array, Averages, Smooth, averages, coarsest_level, nodes
+from edgechaos_core.quadrature import (
+    TANH,
+    Array,
+    Averages,
+    Smooth,
+    averages,
+    coarsest_level,
+    nodes,
+    relu_mean,
+    relu_square,
+)
 
 START = (0.01, 1.0)  # u, q of the published start: x ~ N(0, 1) at N = 10,000 has a mean of the order of 0.01
 LARGEST_J, SMALLEST_J = 8_192.0, 1e-6  # steeper averages are not resolved
 _SHORT, _LONG = 30, 100_000  # iterations of (u, q) before Newton's method is tried first, and before giving up
 _NEAR = 0.05  # Newton's fixed point is the iteration's if this near, and coming nearer
+_NO_MEAN = 1e-12  # u below counts as 0
 
 AnyActivation = str | Smooth
 
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """A fixed point of the (u, q) iteration; ``modes`` are the moduli of its two eigenvalues there."""
+    """A fixed point of the (u, q) iteration, or with ``period`` 2 a cycle of (u, q) and (-u, q).
+
+    ``modes`` are the moduli of the iteration's two eigenvalues there, per iteration. The cycle is what an odd phi has
+    at J0 < 0 in place of a fixed point at -J0: ``x_t -> (-1)^t x_t`` turns one map into the other, so that u alternates
+    in sign while q, chi, modes and exponents are the same.
+    """
 
     u: float
     q: float
     chi: float
     modes: tuple[float, float]
+    period: int = 1
 
     @property
     def stable(self) -> bool:
@@ -52,12 +69,22 @@ class FixedPoint:
 
     @property
     def phase(self) -> str:
-        """Name the phase: ``order, u = 0``; ``order, u != 0``; ``chaos``; ``undefined`` where nothing is stable."""
+        """Name the phase: ``order``, with ``u = 0``, ``u != 0`` or ``u alternates``; ``chaos``; ``undefined``.
+
+        The last is where nothing is stable. ``u alternates`` is a cycle, of period 2.
+        """
         if np.isnan(self.chi):
             return "undefined"
         if self.chi > 1:
             return "chaos"
-        return "order, u = 0" if self.u == 0 or abs(self.u) < 1e-12 else "order, u != 0"
+        if abs(self.u) < _NO_MEAN:
+            return "order, u = 0"
+        return "order, u alternates" if self.period == 2 else "order, u != 0"
+
+    @property
+    def _alternating(self) -> "FixedPoint":
+        """What this fixed point of an odd phi is at -J0."""
+        return replace(self, period=2) if abs(self.u) >= _NO_MEAN else self
 
 
 UNDEFINED = FixedPoint(np.nan, np.nan, np.nan, (np.nan, np.nan))
@@ -66,45 +93,33 @@ UNDEFINED = FixedPoint(np.nan, np.nan, np.nan, (np.nan, np.nan))
 def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> FixedPoint:
     """Return the fixed point that the published start, x ~ N(0, 1) with a mean of 0.01, leads to.
 
-    ``activation`` is "tanh", "relu" or a `Smooth`. Where u and q grow without bound or never come to rest (a strongly
-    negative J0 makes u alternate) everything is ``nan``; J sqrt(q) > 8,192 counts as growing. u and q solve their
-    equations to 1e-12: they are good to 1e-10 but within about 1e-6 of J = 1 or J0 = 1, where two fixed points meet.
-    Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown activation, or one whose averages
-    do not converge because it is not smooth.
+    ``activation`` is "tanh", "relu" or a `Smooth`. With an odd one, as tanh, a strongly negative J0 makes u alternate
+    in sign: then the cycle is returned (`FixedPoint.period` 2), u > 0 being the mean after every second iteration.
+    Everything is ``nan`` where u and q grow without bound, as J sqrt(q) > 8,192 counts, or never come to rest: u of an
+    activation that is not odd may alternate between two sizes, as ReLU's direction does below J0/J = -4.3. u and q
+    solve their equations to 1e-12: they are good to 1e-10 but within about 1e-6 of J = 1 or |J0| = 1, where two fixed
+    points meet. Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown activation, or one
+    whose averages do not converge because it is not smooth.
     """
     phi = checked_functions(J, J0, activation)
     if phi is None:
         return _relu_fixed_point(J, J0)
-    zero, (u, q) = _zero(J, J0, phi), START
-    steps = _SHORT
-    while steps <= _LONG:
-        for _ in range(steps):
-            u, q = _iterate(u, q, J, J0, phi)
-        if not np.isfinite(q):
-            return UNDEFINED
-        point, following = _newton(u, q, J, J0, phi), _iterate(u, q, J, J0, phi)
-        if abs(following[0] - u) > 1e-3 and abs(_iterate(*following, J, J0, phi)[0] - u) < 1e-12:
-            return UNDEFINED  # u alternates
-        if point is not None and point.stable and point.q > 1e-9:
-            here, there = (np.hypot(a - point.u, b - point.q) for a, b in ((u, q), following))
-            if here < _NEAR and there <= max(here, 1e-12):  # rounding may part them again by a few 1e-17
-                return point
-        elif zero is not None and zero.stable and q < 1e-2 and following[1] <= q:
-            return zero
-        steps *= 2
-    return UNDEFINED
+    return _reached(J, -J0, phi)._alternating if _alternates(J0, phi) else _reached(J, J0, phi)
 
 
 def fixed_points(J: float, J0: float, activation: AnyActivation = "tanh") -> tuple[FixedPoint, ...]:
     """Return every fixed point found, stable or not, by increasing u: Newton's method from several starts.
 
-    Among the starts is ``u = 0``, so that the symmetric branch of an odd activation is found where it is unstable.
-    Arguments and errors are those of `fixed_point`; for ReLU only the one that is reached, if any.
+    Among the starts is ``u = 0``, so that the symmetric branch of an odd activation is found where it is unstable; at
+    J0 < 0 the two points of its cycle are among what is returned, with ``period`` 2. Arguments and errors are those of
+    `fixed_point`; for ReLU only the one that is reached, if any.
     """
     phi = checked_functions(J, J0, activation)
     if phi is None:
         point = _relu_fixed_point(J, J0)
         return () if np.isnan(point.chi) else (point,)
+    if _alternates(J0, phi):
+        return tuple(point._alternating for point in fixed_points(J, -J0, phi))
     zero = _zero(J, J0, phi)
     found = [] if zero is None else [zero]
     for start in ((u, q) for u in (-1.0, -0.01, 0.0, 0.01, 1.0) for q in (0.01, 1.0) if u * u <= q):
@@ -163,6 +178,33 @@ def checked_functions(J: float, J0: float, activation: AnyActivation) -> Smooth 
     return TANH if activation == "tanh" else None
 
 
+def _alternates(J0: float, phi: Smooth) -> bool:
+    """Tell whether the map is that of -J0 with every second state negated, and u can come to rest in that one alone."""
+    return J0 * phi.slope < 0 and phi.odd
+
+
+def _reached(J: float, J0: float, phi: Smooth) -> FixedPoint:
+    """Where the published start leads to, found by iteration and then exactly by Newton's method."""
+    zero, (u, q) = _zero(J, J0, phi), START
+    steps = _SHORT
+    while steps <= _LONG:
+        for _ in range(steps):
+            u, q = _iterate(u, q, J, J0, phi)
+        if not np.isfinite(q):
+            return UNDEFINED
+        point, following = _newton(u, q, J, J0, phi), _iterate(u, q, J, J0, phi)
+        if abs(following[0] - u) > 1e-3 and abs(_iterate(*following, J, J0, phi)[0] - u) < 1e-12:
+            return UNDEFINED  # u alternates, and phi is not odd
+        if point is not None and point.stable and point.q > 1e-9:
+            here, there = (np.hypot(a - point.u, b - point.q) for a, b in ((u, q), following))
+            if here < _NEAR and there <= max(here, 1e-12):  # rounding may part them again by a few 1e-17
+                return point
+        elif zero is not None and zero.stable and q < 1e-2 and following[1] <= q:
+            return zero
+        steps *= 2
+    return UNDEFINED
+
+
 def _iterate(u: float, q: float, J: float, J0: float, phi: Smooth) -> tuple[float, float]:
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(u + q) or J * np.sqrt(q) > LARGEST_J:
@@ -198,9 +240,8 @@ def _zero(J: float, J0: float, phi: Smooth) -> FixedPoint | None:
     """The fixed point u = q = 0, where phi(0) = 0."""
     if float(phi.function(np.zeros(1))[0]) != 0:
         return None
-    slope = float(phi.derivative(np.zeros(1))[0])
-    chi = (J * slope) ** 2
-    modes = sorted((abs(J0 * slope), chi), reverse=True)
+    chi = (J * phi.slope) ** 2
+    modes = sorted((abs(J0 * phi.slope), chi), reverse=True)
     return FixedPoint(0.0, 0.0, chi, (modes[0], modes[1]))
 
 
@@ -211,23 +252,20 @@ def relu_direction(ratio: float) -> float:
     """
 
     def excess(r: float) -> float:
-        density = np.exp(-(r**2) / 2) / np.sqrt(2 * np.pi)
-        return float(ratio * (density + r * ndtr(r)) / np.sqrt(relu_square(r)) - r)
+        return float(ratio * relu_mean(r) / np.sqrt(relu_square(r)) - r)
 
     reach = abs(ratio) + 1  # g1 / sqrt g2 lies between 0 and 1, and is tiny where r is strongly negative
     return float(brentq(excess, max(-reach, -8.0), reach, xtol=1e-15))
 
 
-def relu_square(r: float) -> float:
-    """Return ``g2(r) = E relu(r + z)^2``."""
-    return float((1 + r * r) * ndtr(r) + r * np.exp(-(r**2) / 2) / np.sqrt(2 * np.pi))
-
-
 def _relu_fixed_point(J: float, J0: float) -> FixedPoint:
     """u = q = 0 where that is reached; chi from the direction in which it is."""
     r = relu_direction(J0 / J)
-    growth = J**2 * relu_square(r)
-    return FixedPoint(0.0, 0.0, float(J**2 * ndtr(r)), (float(np.sqrt(growth)), 0.0)) if growth < 1 else UNDEFINED
+    square = relu_square(r)
+    turn = J0 / J * (ndtr(r) - relu_mean(r) ** 2 / square) / np.sqrt(square)  # the derivative of r's iteration
+    if abs(turn) > 1 or J**2 * square >= 1:
+        return UNDEFINED
+    return FixedPoint(0.0, 0.0, float(J**2 * ndtr(r)), (float(J * np.sqrt(square)), 0.0))
 
 
 def _half_log(square: float) -> float:

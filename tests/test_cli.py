@@ -350,7 +350,11 @@ def test_a_bar_on_a_terminal():
     [
         (["--ratio", "0.5"], "1.000000000000"),
         (["--ratio", "1.5"], f"{edge_of_chaos(1.5):.12f}"),
-        (["--ratio", "-1.5"], "nan"),
+        (["--ratio", "-1.5"], f"{edge_of_chaos(1.5):.12f}"),
+        (["--ratio", "-1.1"], "0.662787498330"),
+        (["--ratio", "1.0001"], "0.989956773478"),  # as computed with 40 digits
+        (["--ratio", "-1.00000001"], "0.999899995557"),  # as typed: the nearest float is 5e-13 off
+        (["--ratio", "1e-999999999"], "1.000000000000"),
         (["--ratio", "0", "--activation", "relu"], "0.707106781187"),
         (["--ratio", "-1", "--activation", "relu"], f"{edge_of_chaos(-1, 'relu'):.12f}"),
         (["--ratio", "1", "--activation", "relu"], "nan"),
@@ -368,6 +372,7 @@ def test_the_edge_to_12_digits(edgechaos, arguments, printed):
         ["--ratio", ""],
         ["--ratio", "steep"],
         ["--ratio", "nan"],
+        ["--ratio", "sNaN"],
         ["--ratio", "inf"],
         ["--ratio", "-1e999"],
         ["--ratio", "5"],

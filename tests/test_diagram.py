@@ -186,7 +186,9 @@ def test_tiles_do_not_show(tiles_of_five, monkeypatch):
     assert_same(tiled, simulate(config_of(SMALL), **EXACT))
 
 
-@pytest.mark.parametrize(("ratio", "window", "tolerance"), [(0.0, (0.2, 1.8), 0.35), (1.5, (0.0, 0.8), 0.2)])
+@pytest.mark.parametrize(
+    ("ratio", "window", "tolerance"), [(0.0, (0.2, 1.8), 0.35), (1.5, (0.0, 0.8), 0.2), (-1.5, (0.0, 0.8), 0.2)]
+)
 def test_a_simulated_edge_is_near_that_of_theory(ratio, window, tolerance):
     cut = {"columns": 1, "ratio_from": ratio, "ratio_to": ratio, "inverse_j_from": window[0], "inverse_j_to": window[1]}
     longer = {"neurons": 300, "rows": 20, "draws": 4, "align": 50, "measure": 100, "seed": np.random.randint(10**6)}
@@ -235,7 +237,13 @@ def test_a_place_that_is_not_there(path, options, message):
 
 @pytest.mark.parametrize(
     ("changed", "chaotic"),
-    [({}, 4), ({"ratio_from": 1.5}, 0), ({"activation": "relu"}, 2), ({"neurons": 1_000, "draws": 1}, 2)],
+    [
+        ({}, 4),
+        ({"ratio_from": 1.5}, 0),
+        ({"ratio_from": -2.0, "ratio_to": -1.05}, 2),  # at -1.05 the edge is at 1/J = 0.763
+        ({"activation": "relu"}, 2),
+        ({"neurons": 1_000, "draws": 1}, 2),
+    ],
     ids=str,
 )
 def test_an_estimate(changed, chaotic):

@@ -137,6 +137,9 @@ def test_exponents_are_coloured_about_zero(diagram):
 def test_edge_is_drawn_where_theory_has_it():
     line = maps.plot_edge(Figure().subplots()).get_lines()[0]
     assert dict(zip(line.get_xdata().round(6), line.get_ydata()))[1.5] == pytest.approx(0.27503, abs=1e-5)
+    whole = maps.plot_edge(Figure().subplots(), ratios=(-2, 2)).get_lines()[0].get_ydata()
+    assert whole == pytest.approx(whole[::-1])
+    assert whole[0] < 0.1
     dashed, dotted = maps.plot_edge(Figure().subplots(), "relu").get_lines()
     assert np.isnan(dashed.get_ydata()[-1])
     assert dotted.get_ydata()[50] == pytest.approx(0.5**0.5)

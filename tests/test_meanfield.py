@@ -1,5 +1,7 @@
 """Mean-field theory against arbitrary precision, adaptive quadrature, plain iteration and closed forms."""
 
+from decimal import Decimal
+
 import mpmath
 import numpy as np
 import pytest
@@ -65,6 +67,7 @@ IN_MPMATH = integrands(mpmath.tanh, mpmath.sech)
 
 # Smooth activations of a user: one in closed form, odd, of slope 1 at 0; one with no symmetry.
 ERF = Smooth(lambda a: erf(np.sqrt(np.pi) / 2 * a), lambda a: np.exp(-np.pi / 4 * a**2))
+ERF_BEND = Smooth(ERF.function, ERF.derivative, lambda a: -np.expm1(-np.pi / 4 * a**2))
 SHIFTED = Smooth(lambda a: np.tanh(a + 0.3), lambda a: TANH.derivative(a + 0.3))
 KINKED = [Smooth(np.abs, np.sign), Smooth(lambda a: np.maximum(a, 0), lambda a: 1.0 * (a > 0))]
 
@@ -156,8 +159,10 @@ PHASES = [
     (1.5, 0.0, "chaos"),
     (1.5, -1.5, "chaos"),
     (8.0, 11.2, "chaos"),
-    (0.5, -3.0, "undefined"),  # u alternates
-    (2.0, -3.0, "undefined"),
+    (0.5, -1.1, "order, u alternates"),
+    (0.5, -3.0, "order, u alternates"),
+    (1.5, -2.5, "order, u alternates"),
+    (8.0, -11.2, "chaos"),
 ]
 
 
@@ -165,10 +170,44 @@ PHASES = [
 def test_phases(J, J0, phase):
     point = fixed_point(J, J0)
     assert point.phase == phase
-    assert point.stable == (phase != "undefined")
-    assert np.isnan([point.u, point.q, point.chi, *point.modes]).all() == (phase == "undefined")
+    assert point.stable
     if phase == "order, u = 0":
         assert (point.u, point.q, point.chi) == (0, 0, J**2)
+
+
+@pytest.mark.parametrize(("J", "J0"), [(0.5, 1.1), (1.8, 2.8), (8.0, 11.2)])
+def test_the_mean_alternates_at_a_negative_ratio(J, J0):
+    """The published start is iterated at -J0 as it stands: u ends alternating between two values of one size."""
+    early, late = iterated(J, -J0, 1_500), iterated(J, -J0, 1_501)
+    point = fixed_point(J, -J0)
+    assert point.period == 2
+    assert early == pytest.approx((point.u, point.q), abs=ACCURACY)
+    assert late == pytest.approx((-point.u, point.q), abs=ACCURACY)
+    jacobians = [linearised(u, point.q, J, -J0)[1] for u in (point.u, -point.u)]
+    modes = sorted(np.abs(np.linalg.eigvals(jacobians[1] @ jacobians[0])) ** 0.5, reverse=True)  # of one iteration
+    assert point.modes == pytest.approx(modes, abs=1e-5)
+    assert point.chi == pytest.approx(linearised(point.u, point.q, J, -J0)[2], rel=ACCURACY)
+    assert point.largest_exponent == fixed_point(J, J0).largest_exponent
+    assert asymptotic_distance(J, -J0) == asymptotic_distance(J, J0)
+    cycle = [each for each in fixed_points(J, -J0) if each.period == 2]
+    assert [each.u for each in cycle] == pytest.approx([-point.u, point.u], abs=ACCURACY)
+    resting = [each.u for each in fixed_points(J, -J0) if each.period == 1]
+    assert resting == pytest.approx([0] * (1 if J < 1 else 2), abs=ACCURACY)
+
+
+def test_a_falling_activation_alternates_where_a_rising_one_rests():
+    """-tanh(W x) is tanh(-W x)."""
+    falling = Smooth(lambda a: -np.tanh(a), lambda a: -TANH.derivative(a))
+    for J0 in (2.8, -2.8):
+        rising, ours = fixed_point(1.8, -J0), fixed_point(1.8, J0, falling)
+        assert (ours.u, ours.q, ours.period) == (pytest.approx(rising.u), pytest.approx(rising.q), rising.period)
+
+
+def test_an_activation_without_symmetry_comes_to_no_rest_where_its_mean_alternates():
+    point = fixed_point(1.5, -8, SHIFTED)
+    assert point.phase == "undefined"
+    assert np.isnan([point.u, point.q, point.chi, *point.modes, point.largest_exponent]).all()
+    assert np.isnan(asymptotic_distance(1.5, -8, SHIFTED))
 
 
 @pytest.mark.parametrize(("J", "J0"), [(1.8, 2.8), (8.0, 11.2)])
@@ -198,7 +237,6 @@ def test_exponents():
     assert mean.lyapunov_exponent == pytest.approx(np.log(0.5))
     assert mean.largest_exponent == pytest.approx(np.log(0.9))
     assert FixedPoint(0, 0, 0, (0, 0)).largest_exponent == -np.inf
-    assert np.isnan(fixed_point(0.5, -3).lyapunov_exponent)
 
 
 @pytest.mark.parametrize(("J", "J0"), [(8192, 1.2 * 8192), (1e-6, 1.5)])
@@ -260,16 +298,87 @@ def test_the_edge_over_a_whole_diagram():
 
 
 def test_the_edge_leaves_one_as_a_square_root():
-    for excess in 10 ** np.random.uniform(-16, -1, 60):
+    for excess in 10 ** np.random.uniform(-16, -1, 30):
+        exact = (1 + excess) - 1
         bend = 1 - edge_of_chaos(1 + excess)
-        # Expanded in s: 1/J = 1 - s^2 and ratio = 1 + s^4, up to relative corrections of s^2; rounding of m / u, known
-        # to 1e-16 / s^2, costs 1e-16 / s^4. That close to ratio = 1 the edge is not promised to ten digits.
-        assert bend == pytest.approx(np.sqrt(excess), rel=np.sqrt(excess), abs=min(1e-15 / excess, 1e-5)), excess
+        # Expanded in s: 1/J = 1 - s^2 and ratio = 1 + s^4, up to relative corrections of s^2.
+        assert bend == pytest.approx(np.sqrt(exact), rel=np.sqrt(exact), abs=1e-15), excess
+
+
+def precise_edge(ratio: Decimal) -> mpmath.mpf:
+    """1/J where u, q and chi = 1 hold to 30 digits, for a ratio between 1 and 1.3: by Newton's method with 40 digits.
+
+    Sums over equidistant nodes err by exp(-pi^2 / (s spacing)), which is 1e-34 or less: s is below 0.4 up to 1.02.
+    """
+    with mpmath.workdps(40):
+        ratio, fine = mpmath.mpf(str(ratio)), 4 if ratio < 1.02 else 16
+        z = [mpmath.mpf(k) / fine for k in range(-14 * fine, 14 * fine + 1)]
+        weights = [mpmath.npdf(each) / fine for each in z]
+
+        def at(cubed, log_s):
+            s = mpmath.exp(log_s)
+            m = cubed * s**3
+            f = [mpmath.tanh(m + s * each) for each in z]
+            u, q, dd = (mpmath.fdot(weights, row) for row in (f, [a**2 for a in f], [(1 - a**2) ** 2 for a in f]))
+            return s, m, u, q, dd
+
+        def residuals(cubed, log_s):
+            s, m, u, q, dd = at(cubed, log_s)
+            J = s / mpmath.sqrt(q)
+            return [(J**2 * dd - 1) / s**4, (m / u / J / ratio - 1) / s**4]
+
+        root = mpmath.findroot(residuals, (1.1, mpmath.log(ratio - 1) / 4), tol=1e-44)
+        s, _, _, q, _ = at(*root)
+        return mpmath.sqrt(q) / s
+
+
+NEAR_ONE = ["1.01", "1.0001", "1.000001", "1.00000001", "1.000000000001", "1.25"]
+
+
+@pytest.mark.parametrize("ratio", NEAR_ONE)
+def test_the_edge_is_right_to_its_last_digits(ratio):
+    """At 1.000001 the eleventh digit was wrong, at 1.00000001 the ninth."""
+    ratio, rounding = Decimal(ratio), 1e-15
+    expected = float(precise_edge(ratio))
+    assert edge_of_chaos(ratio) == edge_of_chaos(-ratio) == pytest.approx(expected, rel=0, abs=rounding)
+    as_float = float(precise_edge(Decimal(float(ratio))))  # all the digits that the float has
+    assert edge_of_chaos(float(ratio)) == pytest.approx(as_float, rel=0, abs=rounding)
+
+
+@pytest.mark.parametrize("ratio", ["1", "0.99999999", "0.99", "-1", "1e-999999999"])
+def test_the_edge_is_one_up_to_a_ratio_of_one(ratio):
+    assert edge_of_chaos(Decimal(ratio)) == 1
+
+
+@pytest.mark.parametrize("zeros", [19, 25, 39])
+def test_the_edge_beyond_a_ratio_that_no_float_holds(zeros):
+    bend = 1 - edge_of_chaos(Decimal(f"1.{'0' * zeros}1"))
+    assert bend == pytest.approx(10 ** (-(zeros + 1) / 2), abs=1e-15)
 
 
 @pytest.mark.parametrize("activation", ["tanh", ERF], ids=["tanh", "erf"])
-def test_no_edge_where_the_mean_alternates(activation):
-    assert np.isnan(edge_of_chaos(-1.01, activation))
+def test_the_edge_where_the_mean_alternates_is_that_of_the_opposite_ratio(activation):
+    for ratio in (1.1, np.random.uniform(1, 4)):
+        assert edge_of_chaos(-ratio, activation) == edge_of_chaos(ratio, activation) < 1
+    if activation == "tanh":
+        assert edge_of_chaos(-1.1) == pytest.approx(0.6628, abs=0.5e-4)
+    edge = edge_of_chaos(-1.4, activation)
+    assert fixed_point(1.001 / edge, -1.4 * 1.001 / edge, activation).phase == "chaos"
+    assert fixed_point(0.999 / edge, -1.4 * 0.999 / edge, activation).phase == "order, u alternates"
+
+
+def test_an_activation_that_is_odd_but_for_rounding_is_taken_as_odd():
+    logistic = Smooth(lambda a: 2 / (1 + np.exp(-2 * a)) - 1, TANH.derivative)
+    assert edge_of_chaos(-1.3, logistic) == pytest.approx(edge_of_chaos(1.3), abs=ACCURACY)
+    assert not SHIFTED.odd
+
+
+@pytest.mark.parametrize("activation", [ERF, Smooth(TANH.function, TANH.derivative)], ids=["erf", "tanh"])
+def test_the_edge_near_one_of_an_activation_without_its_bend(activation):
+    for excess in (1e-2, 1e-5, 1e-8, 1e-12):
+        exact = ERF_BEND if activation is ERF else TANH
+        error = edge_of_chaos(1 + excess, activation) - edge_of_chaos(1 + excess, exact)
+        assert abs(error) < 1e-15 + 4e-16 / np.sqrt(excess), excess
 
 
 # activations of a user ----------------------------------------------------------------------------------------------
@@ -336,6 +445,11 @@ def test_relu_equals_its_iteration(ratio):
         assert point.phase == "undefined"
 
 
+def test_relu_comes_to_no_rest_where_its_direction_alternates():
+    for ratio, phase in ((-4.2, "order, u = 0"), (-4.4, "undefined"), (-30, "undefined")):
+        assert fixed_point(1, ratio, "relu").phase == phase
+
+
 def test_the_edge_of_relu():
     assert edge_of_chaos(0, "relu") == relu_limit(0) == pytest.approx(1 / np.sqrt(2), abs=1e-15)
     assert np.isnan(edge_of_chaos(1e-3, "relu"))
@@ -378,7 +492,6 @@ def test_the_distance_is_zero_in_order_and_grows_from_the_edge():
     distances = [asymptotic_distance(1 / x, 1.4 / x) for x in edge * np.array([1 - 1e-9, 0.999, 0.99, 0.9])]
     assert distances == sorted(distances)
     assert distances[0] < 1e-3 < distances[1] < 0.05 < distances[3]
-    assert np.isnan(asymptotic_distance(0.5, -3))
     assert asymptotic_distance(1, 0, "relu") == asymptotic_distance(1.9, -1.9, "relu") == 0  # chaos that dies out
     assert np.isnan(asymptotic_distance(1, 1, "relu"))
 

@@ -224,6 +224,31 @@ def test_exponents_of_large_maps_are_those_of_theory():
     assert np.abs(error[5:]).max() < 0.2  # in the ferromagnetic phase by 0.06
 
 
+def test_negating_every_second_state_turns_the_map_of_a_ratio_into_that_of_its_opposite():
+    maps, x, perturbation = drawn(ORDER + CHAOS, 60)
+    opposite = GaussianMaps(-maps.Z, maps.J, -maps.J0)
+    options = {"iterations": 8, "settle": False}
+    (distance, _), (other, _) = (asymptotic_distance(each, x, perturbation, **options) for each in (maps, opposite))
+    torch.testing.assert_close(other, distance, rtol=CHAOTIC_ROUNDING, atol=0)
+    few = {"leading": 4, "align": 2, "measure": 6}
+    exponents, others = (lyapunov_exponents(each, x, **few) for each in (maps, opposite))
+    torch.testing.assert_close(others, exponents, rtol=0, atol=CHAOTIC_ROUNDING)
+
+
+def test_exponents_at_a_ratio_are_those_at_its_opposite():
+    """At J0/J = -1.25 and 1.25, whose W share no more than their distribution, on both sides of the edge."""
+    J = [1.5, 1.5, 3.0, 3.0, 6.0, 6.0]
+    cells, draws = [(each, sign * 1.25 * each) for each, sign in zip(J, [-1, 1] * 3)], []
+    for _ in range(6):
+        maps, x, perturbation = drawn(cells, 700, dtype=torch.float32)
+        _, state = asymptotic_distance(maps, x, perturbation, iterations=200)
+        draws.append(lyapunov_exponents(maps, state)[:, 0].numpy())
+    mean = np.mean(draws, axis=0)
+    assert mean[0::2] == pytest.approx(mean[1::2], abs=0.2)  # one draw of 700 neurons wavers by 0.06
+    assert mean == pytest.approx([meanfield.fixed_point(*cell).largest_exponent for cell in cells], abs=0.15)
+    assert (np.sign(mean) == [-1, -1, 1, 1, 1, 1]).all()
+
+
 def test_exponents_of_relu_are_those_of_theory():
     cells, draws = [(1.0, 0.0), (2**0.5, 0.0), (2.0, 0.0), (1.2, -0.6)], []  # the third grows without bound
     for _ in range(4):
