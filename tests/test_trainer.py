@@ -388,6 +388,7 @@ def test_cuda_equals_cpu(small, settings, dtype, tolerance):
     scale = 0.05 if "optimizer" in settings else 1
     configs = [config_of(**settings | own | {"learning_rate": own["learning_rate"] * scale}) for own in OWN]
     on_cpu, on_cuda = (train(configs, small(), device=device, dtype=dtype) for device in ("cpu", "cuda"))
+    assert [run.config for run in on_cuda] == configs
     for one, other in zip(on_cpu, on_cuda, strict=True):
         assert_close(one.history.drop(columns="test_accuracy"), other.history.drop(columns="test_accuracy"), tolerance)
 
