@@ -260,7 +260,7 @@ def test_the_edge_over_a_whole_diagram():
 
 
 def test_the_edge_leaves_one_as_a_square_root():
-    for excess in 10 ** np.random.uniform(-16, -1, 60):
+    for excess in [10 ** np.random.uniform(-16, -1) for _ in range(60)]:
         bend = 1 - edge_of_chaos(1 + excess)
         # Expanded in s: 1/J = 1 - s^2 and ratio = 1 + s^4, up to relative corrections of s^2; rounding of m / u, known
         # to 1e-16 / s^2, costs 1e-16 / s^4. That close to ratio = 1 the edge is not promised to ten digits.
