@@ -222,6 +222,23 @@ def test_rule_of_c13(fitted, kept, accuracy, verdicts):
     assert math.isnan(found[0].published)
 
 
+def test_c13_pairs_runs_of_one_seed_in_whatever_order():
+    def of(seeds, base, step):
+        made = [
+            run_of(seed, label_noise=0.2, columns={"shuffled_accuracy": base + step * seed, "kept_accuracy": 0.95})
+            for seed in seeds
+        ]
+        for run in made:
+            run.history["test_accuracy"] = 0.8 + run.history["shuffled_accuracy"] / 10
+        return made
+
+    guided, free = of([2, 0, 1], 0.1, 0.1), of([7, 0, 1, 2, 9], 0.5, 0.1)  # 0.4 apart, seed by seed
+    spared, gained = noise_is_not_fitted(guided, free)[2:]
+    assert (spared.measured.low, spared.measured.mean, spared.measured.high) == pytest.approx((40, 40, 40))
+    assert (gained.measured.low, gained.measured.mean, gained.measured.high) == pytest.approx((-4, -4, -4))
+    assert spared.measured.seeds == 3
+
+
 # where runs land ------------------------------------------------------------------------------------------------------
 
 

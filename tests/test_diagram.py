@@ -27,6 +27,7 @@ from edgechaos_core.diagram import (
 )
 from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.probes import PERTURBATION
+from edgechaos_core.progress import duration
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.tables import TableError
 
@@ -251,6 +252,24 @@ def test_an_estimate(changed, chaotic):
     assert parts[2] == f"{config.neurons:,}"
     assert int(parts[3]) == chaotic
     assert 0.3 <= float(parts[6]) < 1
+
+
+def test_an_estimate_counts_both_of_each_pair(monkeypatch):
+    """A product of 24 rows, 12 cells and 12 perturbed ones, takes a second by a clock made up to say so."""
+    ticks = iter(range(100))
+    monkeypatch.setattr(diagram.time, "perf_counter", lambda: next(ticks))
+    config = config_of(SMALL | {"iterations": 100, "draws": 10})  # 120 cells, 20 of them chaotic
+    line = estimate(config, threads=1)
+    both = 2 * 120 * (100 + 2 + 3) / 24
+    settled = 2 * 100 * (100 - 40) / 24
+    assert f"about {duration(both - settled)}, at most {duration(both)}; " in line
+
+
+def test_an_estimate_of_memory_counts_states_and_tangents_of_a_tile(monkeypatch):
+    monkeypatch.setattr(diagram, "TILE", 4_096)
+    line = estimate(config_of(SMALL | {"neurons": 4_000}), threads=1)
+    assert line.endswith(f"; {0.3 + 4 * 4_000 * (4_000 + 8 * 4_096) / 1e9:.1f} GB of memory")
+    assert line.endswith("; 0.9 GB of memory")
 
 
 # files --------------------------------------------------------------------------------------------------------------
@@ -531,7 +550,8 @@ def test_the_edge_is_half_way_between_order_and_chaos(column):
 def test_the_edge_has_the_fewest_cells_on_the_wrong_side():
     chaotic = np.random.random((50, 12)) < np.linspace(1, 0, 12)
     edges = simulated_edge(made_up(chaotic), "lyapunov_exponent")["inverse_J"]
-    for cells, edge in zip(chaotic, edges):
+    assert len(edges) == 50
+    for cells, edge in zip(chaotic, edges, strict=True):
         wrong = [(~cells[:k]).sum() + cells[k:].sum() for k in range(13)]
         best = np.flatnonzero(wrong == np.min(wrong))
         if np.isnan(edge):

@@ -1,9 +1,12 @@
 """Training that is left at any mini-batch goes on, from a file, bit by bit as if it had never stopped."""
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from edgechaos_core.checkpoints import Checkpoint, load_checkpoint, peek_checkpoint, save_checkpoint
@@ -80,6 +83,33 @@ def test_stopped_at_every_batch_in_turn(small, tmp_path):
     assert runs[0].provenance["wall_seconds"] >= sum(part["wall_seconds"] for part in runs[0].provenance["earlier"])
 
 
+def test_a_checkpoint_stays_what_it_was_while_training_goes_on(small):
+    kept: list[tuple[Checkpoint, Checkpoint]] = []
+    wild = parse_config(SETTINGS | {"learning_rate": 1e38})
+    train(
+        [*configs_of(), wild],
+        small(),
+        due=lambda: True,
+        on_checkpoint=lambda checkpoint: kept.append((checkpoint, copy.deepcopy(checkpoint))),
+    )
+    assert len(kept) == 1 + 4 * 5  # after every mini-batch and epoch
+    for later, then in kept:
+        assert {**vars(later), "tensors": {}} == {**vars(then), "tensors": {}}
+        torch.testing.assert_close(later.tensors, then.tensors, rtol=0, atol=0, equal_nan=True)
+
+
+def test_nobody_is_handed_a_checkpoint_that_is_not_due(small):
+    kept, asked = [], []
+
+    def never():
+        asked.append(True)
+        return False
+
+    train(configs_of(), small(), due=never, on_checkpoint=kept.append)
+    assert [(checkpoint.epoch, checkpoint.batch) for checkpoint in kept] == [(5, 0)]  # the end alone
+    assert len(asked) == 1 + 4 * 5  # after every mini-batch and epoch
+
+
 def test_more_epochs_go_on_from_the_end(small, tmp_path):
     data, kept = small(), []
     train(configs_of(epochs=2), data, on_checkpoint=kept.append)
@@ -131,6 +161,9 @@ def test_a_checkpoint_of_something_else_is_refused(small):
     for configs in other:
         with pytest.raises(ValueError, match="checkpoint is of other settings or data"):
             train(configs, data, start=kept[0])
+    elsewhere = replace(data, fingerprint="another piece")
+    with pytest.raises(ValueError, match="checkpoint is of other settings or data"):
+        train(configs_of(epochs=9), elsewhere, start=kept[0])
     with pytest.raises(ValueError, match=r"the checkpoint's weight.0 is not that"):
         train(configs_of(epochs=9), data, start=kept[0], dtype=torch.float64)
 
@@ -171,9 +204,25 @@ def test_a_damaged_checkpoint_is_named(file, how, place):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_checkpoints(tmp_path):
-    import safetensors.torch
+@pytest.mark.parametrize(
+    "change",
+    [lambda tensor: tensor.flatten(), lambda tensor: tensor.mT, lambda tensor: tensor.view(torch.int32)],
+    ids=["flat", "transposed", "another dtype"],
+)
+def test_the_same_bytes_in_another_shape_are_no_checkpoint(file, change):
+    with safetensors.safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    tensors = safetensors.torch.load_file(file)
+    own = tensors["weight.0"]
+    changed = change(own).reshape(change(own).shape)
+    tensors["weight.0"] = own.view(changed.dtype).reshape(changed.shape)
+    assert tensors["weight.0"].numpy().tobytes() == own.numpy().tobytes()
+    safetensors.torch.save_file(tensors, file, metadata)
+    with pytest.raises(TableError, match="its content does not match its SHA-256 digest"):
+        load_checkpoint(file)
 
+
+def test_files_that_are_no_checkpoints(tmp_path):
     path = tmp_path / "stack.safetensors"
     with pytest.raises(TableError, match="does not exist"):
         load_checkpoint(path)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from edgechaos_core.runs import (
     Outcome,
     Run,
     RunConfig,
+    cut_run,
     load_run,
     parse_config,
     save_run,
@@ -302,6 +304,60 @@ def test_a_history_that_does_not_belong(path):
     table = pq.read_table(path)
     pq.write_table(table.slice(0, 3), path)  # keeps the metadata
     assert_refused(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.set_column(1, "J_squared", pa.array(table["J_squared"].to_numpy().view(np.int64))),
+        lambda table: table.rename_columns(["epoch", "J0", "test_loss"]),
+        lambda table: table.select(["epoch", "test_loss", "J_squared"]),
+    ],
+    ids=["another dtype", "another name", "another order"],
+)
+def test_the_same_numbers_under_other_names_are_not_the_run(path, change):
+    save_run(run_of(), path)
+    table = pq.read_table(path)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
+    assert_refused(path)
+
+
+def test_a_run_that_is_cut_has_its_share_of_the_time():
+    long = run_of(epochs=9)
+    long.provenance["wall_seconds"] = 30.0
+    short = cut_run(long, run_of(epochs=4).config)
+    assert short.provenance == {"device": "cpu", "threads": 1, "wall_seconds": 15.0}  # 5 of 10 rows
+    assert (short.outcome, short.config.epochs) == (Outcome("finished", 4), 4)
+    pd.testing.assert_frame_equal(short.history, long.history[:5])
+    assert long.provenance["wall_seconds"] == 30.0
+    assert same(cut_run(long, long.config), long)
+    lost = run_of(epochs=9, state="diverged", reached=3)  # it has no fourth epoch to be cut to
+    assert cut_run(lost, short.config).provenance == lost.provenance
+    assert cut_run(lost, short.config).outcome == lost.outcome
+
+
+def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(path, monkeypatch):
+    """In any other order a power cut may leave an empty file under the name of a whole one, or no file."""
+    calls = []
+    fsync, replace, make = os.fsync, os.replace, tempfile.NamedTemporaryFile
+
+    def made(*arguments, **options):
+        file = make(*arguments, **options)
+        write = file.write
+        file.write = lambda content: calls.append("write") or write(content)
+        return file
+
+    def synced(descriptor):
+        target = Path(f"/proc/self/fd/{descriptor}").resolve()
+        calls.append("sync the folder" if target == path.parent.resolve() else "sync the file")
+        assert target.is_dir() or target.read_bytes()  # not while the content is still in a buffer
+        fsync(descriptor)
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", made)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda *names: calls.append("rename") or replace(*names))
+    save_run(run_of(), path)
+    assert calls == ["write", "sync the file", "rename", "sync the folder"]
 
 
 def test_files_that_are_not_runs(path, tmp_path):

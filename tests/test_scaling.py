@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import (
@@ -126,6 +127,19 @@ def test_exponents_of_made_up_laws():
     assert 0.6 < ratio < 1  # normal instead of t(6): 1.96 / 2.45, and the scatter of eight residuals
     exact = exponent([1, 2, 4, 8], [5, 10, np.nan, 40])
     assert (exact.value, exact.settings) == (pytest.approx(1, rel=ROUNDING), 3)
+
+
+def test_the_intervals_of_an_exponent_are_those_of_a_regression():
+    x, slopes = np.geomspace(1, 16, 5), np.array([1.1, 1.9, 4.2, 7.5, 16.9])
+    fit = exponent(x, slopes)
+    line = sm.OLS(np.log(slopes), sm.add_constant(np.log(x))).fit()
+    assert (fit.low, fit.high) == pytest.approx(tuple(line.conf_int(0.05)[1]), rel=ROUNDING)
+    assert exponent(x, slopes, confidence=0.8).low == pytest.approx(line.conf_int(0.2)[1][0], rel=ROUNDING)
+    # Residuals widened by sqrt(n / (n - 2)) give slopes drawn anew just the standard error of the fit as deviation;
+    # as they are, it would be 0.77 of it. Their ends are normal quantiles, but for the scatter of five residuals.
+    half = (fit.bootstrap_high - fit.bootstrap_low) / 2
+    assert half == pytest.approx(1.96 * line.bse[1], rel=0.1)
+    assert (fit.bootstrap_high + fit.bootstrap_low) / 2 == pytest.approx(fit.value, abs=0.2 * line.bse[1])
 
 
 @pytest.mark.parametrize(("x", "slopes"), [([1, 2], [1, 2]), ([1, 2, 3], [1, np.nan, 2]), ([1, 2, 3], [1, -1, 2])])

@@ -20,6 +20,7 @@ from edgechaos_core.store import (
     ConflictError,
     Store,
     check_writable,
+    disagreement,
     find_run,
     open_store,
     put_run,
@@ -210,6 +211,43 @@ def test_rounding_is_no_contradiction(store):
     put_run(store, run_of(), FINGERPRINT)
     put_run(store, changed(run_of(), J_squared=1 + 1e-6, test_loss=1 + 1e-6), FINGERPRINT)
     assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
+
+
+# By how much a value of 0.25 may be off: 50 times the tolerances of store.py, for long training.
+ALLOWED = {
+    "J_squared": 50e-5 * 0.25,
+    "J_squared_2": 50e-5 * 0.25,
+    "J_squared_3": 50e-5 * 0.25,
+    "J0": 50e-4,
+    "J0_2": 50e-4,
+    "train_loss": 50e-4,
+    "validation_loss": 50e-4,
+    "test_accuracy": 50 * 5e-4,
+    "shuffled_accuracy": 50 * 5e-4,
+    "lambda": 50e-3 * (0.25 + 1e-5),
+}
+
+
+@pytest.mark.parametrize("tolerance", [50, 1])
+@pytest.mark.parametrize("column", ALLOWED)
+def test_what_counts_as_rounding_depends_on_the_column(column, tolerance):
+    one = run_of()
+    one.history[column] = 0.25
+    off = ALLOWED[column] * tolerance / 50
+    for times, agrees in ((0.99, True), (1.01, False), (-0.99, True), (-1.01, False)):
+        history = one.history.copy()
+        history.loc[3, column] += times * off
+        found = disagreement(one, Run(one.config, history, one.outcome), tolerance=tolerance)
+        assert (found is None) == agrees
+        assert agrees or found == f"{column} 0.25 against {history[column][3]:.6g} at epoch 3"
+
+
+def test_a_lambda_near_nothing_is_compared_absolutely():
+    one = run_of()
+    one.history["lambda"] = 0.0
+    near, far = (Run(one.config, one.history.assign(**{"lambda": own}), one.outcome) for own in (4.9e-7, 5.1e-7))
+    assert disagreement(one, near) is None
+    assert disagreement(one, far) == "lambda 0 against 5.1e-07 at epoch 0"
 
 
 def test_an_interrupted_run_is_no_result(store):
