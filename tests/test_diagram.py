@@ -1,6 +1,7 @@
 """Simulated diagrams: the grid, tiles, files that survive whatever ends a simulation, and the edge read from them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -179,6 +180,19 @@ def test_a_draw_does_not_depend_on_its_company():
     other = simulate(config_of(SMALL | {"draws": 1, "seed": 1}), **EXACT).cells
     for unlike in (whole[whole["draw"] == 1], other):
         assert np.isclose(unlike["distance"].to_numpy(), first["distance"].to_numpy(), rtol=0.01).mean() < 0.5
+
+
+def test_the_time_of_a_diagram_is_that_of_its_tiles(tiles_of_five, monkeypatch):
+    """By a clock that shows a second more whenever it is looked at: at the start, and after each of six tiles."""
+    ticks = iter(range(100))
+    monkeypatch.setattr(diagram.time, "perf_counter", lambda: next(ticks))
+    assert simulate(config_of(SMALL), **EXACT).provenance["wall_seconds"] == 6
+
+
+@pytest.mark.parametrize(("neurons", "threads"), [(999, 1), (1_000, os.cpu_count())])
+def test_small_networks_are_simulated_by_one_thread(neurons, threads):
+    cell = {"neurons": neurons, "rows": 1, "columns": 1, "ratio_from": 0.0, "ratio_to": 0.0, "draws": 1}
+    assert simulate(config_of(SMALL | cell)).provenance["threads"] == threads
 
 
 def test_tiles_do_not_show(tiles_of_five, monkeypatch):

@@ -1,6 +1,7 @@
 """Training that is left at any mini-batch goes on, from a file, bit by bit as if it had never stopped."""
 
 import copy
+import functools
 import json
 from dataclasses import replace
 
@@ -36,6 +37,12 @@ def stopped(configs, data, questions: int, path, **options) -> Checkpoint:
     return load_checkpoint(path)
 
 
+@pytest.fixture(scope="module")
+def unstopped(small):
+    """Train configs as one stack, once, however often it is asked for; 50 images are held out."""
+    return functools.cache(lambda configs: train(configs, small(validation=50)))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -50,9 +57,9 @@ def stopped(configs, data, questions: int, path, **options) -> Checkpoint:
     ids=lambda settings: " ".join(str(settings.get(name, "")) for name in ("optimizer", "momentum", "milestone")),
 )
 @pytest.mark.parametrize("questions", [0, 1, 3, 5, 6, 10, 13, 19])
-def test_what_was_stopped_is_bitwise_what_was_not(small, tmp_path, settings, questions):
+def test_what_was_stopped_is_bitwise_what_was_not(small, unstopped, tmp_path, settings, questions):
     configs, data, path = configs_of(**settings, validation=50), small(validation=50), tmp_path / "stack.safetensors"
-    whole = train(configs, data)
+    whole = unstopped(tuple(configs))
     again = train(configs, data, start=stopped(configs, data, questions, path))
     for one, other in zip(whole, again, strict=True):
         assert one.history.equals(other.history)
@@ -152,6 +159,33 @@ def test_a_diverged_member_stays_so_and_leaves_its_neighbour_alone(small):
     assert stopped_.outcome.state == "diverged"
     assert stopped_.outcome.J_squared == stopped_.history["J_squared"].iloc[-1]
     assert tamed.history.equals(unstopped_tame.history)
+
+
+def test_a_late_divergence_tells_the_last_finite_j_squared(small):
+    configs, data, kept = configs_of(), small(), []
+    whole = train(configs, data, due=lambda: True, on_checkpoint=kept.append)
+    start = next(checkpoint for checkpoint in kept if (checkpoint.epoch, checkpoint.batch) == (3, 1))
+    with torch.inference_mode():
+        start.tensors["weight.0"][1, 0, 0] = torch.inf
+    tame, lost = train(configs, data, start=start)
+    assert tame.history.equals(whole[0].history)
+    J_squared = whole[1].history["J_squared"]
+    assert lost.outcome == Outcome("diverged", 2, "NaN or Inf in epoch 3", J_squared[2])
+    assert J_squared[2] != J_squared[0]
+    assert lost.history.equals(whole[1].history[:3])
+
+
+def test_members_taken_from_a_checkpoint_keep_what_is_their_own():
+    configs = [*configs_of(), parse_config(SETTINGS | {"seed": 2})]
+    rows = [[{"epoch": member}] for member in range(3)]
+    outcomes = [Outcome("diverged", 3), None, Outcome("diverged", 1)]
+    whole = Checkpoint(tuple(configs), "data", 5, 0, rows, outcomes, {"weight.0": torch.arange(3.0)[:, None]})
+    own = whole.take([2, 1], [configs[2], configs[1]])
+    assert own.configs == (configs[2], configs[1])
+    assert own.histories == [[{"epoch": 2}], [{"epoch": 1}]]
+    assert own.outcomes == [Outcome("diverged", 1), None]
+    assert own.tensors["weight.0"].tolist() == [[2.0], [1.0]]
+    assert (own.fingerprint, own.epoch, own.batch) == ("data", 5, 0)
 
 
 def test_a_checkpoint_of_something_else_is_refused(small):

@@ -27,6 +27,7 @@ from edgechaos_core.runs import (
     load_run,
     parse_config,
     save_run,
+    summary,
 )
 from edgechaos_core.tables import TableError
 
@@ -334,6 +335,18 @@ def test_a_run_that_is_cut_has_its_share_of_the_time():
     lost = run_of(epochs=9, state="diverged", reached=3)  # it has no fourth epoch to be cut to
     assert cut_run(lost, short.config).provenance == lost.provenance
     assert cut_run(lost, short.config).outcome == lost.outcome
+
+
+def test_a_summary_has_each_run_with_its_share_of_its_stacks_time():
+    runs = [run_of(seed=4, l2=0.1), run_of(9, "diverged", 3, learning_rate=0.02)]
+    for run in runs:
+        run.provenance.update(wall_seconds=1_080.0, stack_members=3)
+    table = summary(runs)
+    assert table.index.tolist() == [4, 0]
+    assert table["minutes"].tolist() == [6.0, 6.0]
+    assert table["epochs"].tolist() == [5, 3]
+    assert table["outcome"].tolist() == ["finished", "diverged"]
+    assert (table["l2"].tolist(), table["learning_rate"].tolist()) == ([0.1, 0.0], [0.01, 0.02])
 
 
 def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(path, monkeypatch):

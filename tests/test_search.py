@@ -56,6 +56,11 @@ def test_only_what_is_searched_changes():
         assert 1e-6 <= run.config.l2 <= 1e-2
 
 
+@pytest.mark.parametrize(("value", "trained"), [(1.23456e-4, 1.23e-4), (0.0999951, 0.1), (5e-6, 5e-6)])
+def test_a_suggestion_has_three_digits(value, trained):
+    assert rounded(value) == trained
+
+
 def test_the_score_is_that_of_the_end():
     run = run_of(BASE, np.linspace(0, 0.9, 10))
     assert score(run) == pytest.approx(0.9)

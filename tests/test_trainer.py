@@ -13,7 +13,8 @@ from edgechaos_core.controller import EdgeDecay
 from edgechaos_core.conventions import weight_decay_from_l2
 from edgechaos_core.data import Dataset, Split, load_dataset
 from edgechaos_core.machine import parse_device
-from edgechaos_core.network import initialise
+from edgechaos_core.measure import EVALUATION_BATCH, evaluate, growth_columns, resident
+from edgechaos_core.network import Workspace, initialise
 from edgechaos_core.order_parameters import order_parameters
 from edgechaos_core.runs import Outcome, parse_config
 from edgechaos_core.trainer import shuffles, train
@@ -124,6 +125,19 @@ def test_training_equals_a_plain_loop(small, settings, validation):
     assert run.outcome == Outcome("finished", config.epochs)
     for row, wanted in zip(run.history.to_dict("records"), expected, strict=True):
         assert row == pytest.approx(wanted, rel=0, abs=FLOAT64_TOLERANCE)
+
+
+def test_growth_over_several_passes_is_that_over_one(small):
+    """1,200 samples are measured 1,000 at a time: the passes count by their size."""
+    data = small(samples=1_200)
+    stack = initialise([0, 1], inputs=784, width=12, depth=2, dtype=torch.float64)
+    split = resident(data.train, torch.device("cpu"), torch.float64)
+    parts, whole = (Workspace(stack, size) for size in (EVALUATION_BATCH, 1_200))
+    ragged, at_once = (growth_columns(stack, split, workspace) for workspace in (parts, whole))
+    assert list(ragged) == ["drift", "gradient", "noise", "drift_2", "gradient_2", "noise_2"]
+    torch.testing.assert_close(ragged, at_once, rtol=FLOAT64_TOLERANCE, atol=0)
+    for one, other in zip(evaluate(stack, split, parts), evaluate(stack, split, whole), strict=True):
+        torch.testing.assert_close(one, other, rtol=FLOAT64_TOLERANCE, atol=0)
 
 
 def test_training_on_shuffled_labels_equals_a_plain_loop():

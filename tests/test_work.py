@@ -10,6 +10,7 @@ from edgechaos_core.checkpoints import load_checkpoint, save_checkpoint
 from edgechaos_core.data import Dataset
 from edgechaos_core.runs import parse_config
 from edgechaos_core.store import Store, find_run, put_run
+from edgechaos_core.tables import TableError
 from edgechaos_core.trainer import train
 from edgechaos_core.work import Ended, Job, stack_file, work
 
@@ -111,6 +112,28 @@ def test_work_that_is_stopped_writes_where_it_is(tmp_path, data, written):
     assert written == [(1, 0)]
     kept = load_checkpoint(stack_file(store, configs, data.fingerprint))
     assert (kept.epoch, kept.batch, kept.configs) == (1, 0, configs)
+
+
+@pytest.mark.parametrize("questions", [15, 16])  # the sixteenth is after the last epoch, the next as its end is kept
+def test_a_stop_that_comes_with_the_end_changes_nothing(tmp_path, data, questions):
+    store, configs = Store(tmp_path), configs_of()
+    assert work(Job(configs, store), stop=stop_after(questions)) == Ended("done")
+    assert all(find_run(store, config, data.fingerprint) for config in configs)
+
+
+def test_a_run_that_cannot_be_stored_fails_alone(tmp_path, data, monkeypatch):
+    store, configs = Store(tmp_path), configs_of()
+
+    def put(own, run, fingerprint):
+        if run.config.seed == 1:
+            raise TableError("no room")
+        return put_run(own, run, fingerprint)
+
+    monkeypatch.setattr(works, "put_run", put)
+    assert work(Job(configs, store)) == Ended("failed", "no room", (1,))
+    assert find_run(store, configs[0], data.fingerprint) is not None
+    notes = [path.stem for path in (store.folder / "failed").iterdir()]
+    assert notes == [configs[1].key(data.fingerprint)]
 
 
 def test_a_checkpoint_that_the_job_names_is_that_of_its_own_data_and_members(tmp_path, data, small, trained):
