@@ -232,7 +232,7 @@ def lyapunov_exponents(
         if on_progress is not None:
             on_progress(cells)
     exponents = total / measure
-    exponents[~state[0].isfinite().all(-1)] = torch.nan
+    exponents.masked_fill_(~state[0].isfinite().all(-1, keepdim=True), torch.nan)
     return exponents.sort(dim=-1, descending=True).values
 
 

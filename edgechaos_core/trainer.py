@@ -5,6 +5,7 @@ weights and shuffles depend on the member's seed alone. Nothing waits for the de
 left at any mini-batch, as a checkpoint, and goes on from there bit by bit as if it had never stopped.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -161,10 +162,11 @@ class _Training:
         self.made_by["earlier"] = [*earlier.pop("earlier", []), earlier]
 
     def snapshot(self) -> Checkpoint:
-        """Return a checkpoint of this moment, on the CPU."""
-        tensors = {name: tensor.cpu() for name, tensor in self.tensors.items()}
+        """Return a checkpoint of this moment, on the CPU; it shares nothing with the training that goes on."""
+        tensors = {name: tensor.to("cpu", copy=True) for name, tensor in self.tensors.items()}
         place = (tuple(self.configs), self.dataset.fingerprint, self.epoch, self.batch)
-        return Checkpoint(*place, self.histories, self.outcomes, tensors, self._this_part())
+        histories, outcomes = [list(rows) for rows in self.histories], list(self.outcomes)
+        return Checkpoint(*place, histories, outcomes, tensors, self._this_part())
 
     def provenance(self) -> dict[str, Any]:
         """Return what made the runs, ``wall_seconds`` being those of all parts of training together."""
@@ -253,8 +255,8 @@ class _Training:
         for name, split in self.held_out.items():
             columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.evaluation)
         return [
-            {"epoch": self.epoch, **dict(zip(columns, row.tolist(), strict=True))} if row.isfinite().all() else None
-            for row in torch.stack(list(columns.values()), dim=1).cpu()
+            {"epoch": self.epoch, **dict(zip(columns, row, strict=True))} if all(map(math.isfinite, row)) else None
+            for row in _fetched(torch.stack(list(columns.values()), dim=1))
         ]
 
     def _diverged(self, member: int) -> Outcome:
@@ -280,6 +282,15 @@ def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfi
         names = "(dataset, samples, validation, label_noise)"
         raise ValueError(f"config and data set differ in {names}: {wanted} against {given}")
     return configs[0]
+
+
+def _fetched(measured: Tensor) -> list[list[float]]:
+    """What was measured, one row a member: the one place where training waits for the device, once an epoch.
+
+    A function of its own, so that a test without a GPU can stand in for it and for nothing else.
+    """
+    rows: list[list[float]] = measured.tolist()
+    return rows
 
 
 def _outcome(outcome: Outcome | None, epochs: int) -> Outcome:

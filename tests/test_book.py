@@ -100,12 +100,14 @@ def test_bad_builds_are_refused(options, message, monkeypatch):
 
 
 def test_profiles_set_known_parameters_of_the_right_kind():
-    for page in chapters.documents():
-        notebook = chapters.read_notebook(page)
-        if notebook is not None:
-            defaults = chapters.default_parameters(notebook)
-            for profile in chapters.PROFILES:
-                assert set(chapters.chapter_parameters(page, profile, {})) == set(defaults)
+    read = {page: chapters.read_notebook(page) for page in chapters.documents()}
+    notebooks = {page: notebook for page, notebook in read.items() if notebook is not None}
+    assert len(notebooks) >= 6
+    assert len(chapters.PROFILES) >= 3
+    for page, notebook in notebooks.items():
+        defaults = chapters.default_parameters(notebook)
+        for profile in chapters.PROFILES:
+            assert set(chapters.chapter_parameters(page, profile, {})) == set(defaults)
 
 
 def notebook_of(source: str) -> nbformat.NotebookNode:

@@ -113,6 +113,7 @@ def test_committed_base_runs_miss_the_published_slope_by_a_seventh():
 def test_committed_fig2_runs_have_the_published_slope_times_their_scale_factor():
     """eta / ((1 - alpha) B) is 4 times the base setting's; the project asks for 5%."""
     runs = committed(501, learning_rate=0.02, momentum=0.5, batch_size=32, l2=0.0)
+    assert {run.config.seed for run in runs} >= {0, 1, 2}
     for run in runs:
         assert growth(run.history).slope == pytest.approx(4 * 0.00342, rel=0.05)
 
@@ -143,6 +144,13 @@ def test_rule_of_c1(edges, verdict, clear):
     claim = claims.edges_coincide([cut(edges)])[0]
     assert (claim.verdict, claim.clear) == (verdict, clear)
     assert claim.published == pytest.approx(0.27503, abs=1e-5)
+
+
+def test_an_edge_of_a_cut_is_known_to_half_a_row():
+    claim = claims.edges_coincide([cut([0.28, 0.28, 0.28], rows=50)])[0]  # rows are 0.02 apart
+    assert claim.measured == Interval(pytest.approx(0.27), pytest.approx(0.26), pytest.approx(0.28), 3)
+    one = claims.edges_coincide([cut([0.28], rows=50)])[0].measured
+    assert (one.low, one.high) == (None, None)  # one draw has no interval to widen
 
 
 def test_c1_needs_cuts():
@@ -204,7 +212,9 @@ def test_the_published_constant():
 def test_the_committed_runs_of_fig_3_give_exponents_of_1():
     """Within 0.03 of 1, by an interval no wider than 0.04: what the chapter prints."""
     grid = [config.model_copy(update={"epochs": epochs_to_pass(config)}) for config in protocol("fig3")]
-    for fit in claims.growth_exponents(available(grid)).values():
+    found = claims.growth_exponents(available(grid))
+    assert set(found) == {"learning_rate", "momentum", "batch_size"}
+    for fit in found.values():
         assert fit.settings >= 4
         assert fit.value == pytest.approx(1, abs=0.03)
         assert fit.high - fit.low < 0.04

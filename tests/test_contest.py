@@ -12,7 +12,9 @@ from edgechaos_core.landing import by_way, setting_of, summary
 from edgechaos_core.landing import table as landing_table
 from edgechaos_core.protocols import RIVALS, protocol
 from edgechaos_core.runs import Outcome, Run, parse_config
+from edgechaos_core.scaling import Interval
 from edgechaos_core.search import best
+from edgechaos_core.verdicts import judge_beyond
 
 EPOCHS = 20
 
@@ -79,6 +81,21 @@ def test_a_contest_asks_for_what_its_protocol_trains_and_slows_all():
     assert set(protocol("contest", seeds=range(3))) < set(asked)
     with pytest.raises(ValueError, match=r"^slow_epochs must be at least a tenth of all epochs, got 4 of 52$"):
         hold_contest(get, slow_epochs=4)
+
+
+def test_what_early_stopping_would_never_train_is_trained_for_an_epoch():
+    asked: list = []
+
+    def get(configs):
+        asked.extend(configs)
+        runs = [made_up(config) for config in configs]
+        for run in runs:
+            run.history["validation_loss"] = run.history["epoch"] + 1.0  # least before training
+        return runs
+
+    hold_contest(get, trials=1)
+    again = [(config.milestone, config.epochs) for config in asked if config.milestone not in (0, 48)]
+    assert again == [(1, 1 + 10)] * 3
 
 
 def test_the_search_to_match_is_the_better_on_test_images():
@@ -163,6 +180,9 @@ def test_rule_of_loss_and_accuracy_against_no_decay():
     assert [claim.clear for claim in against([0.35], [0.92])] == [False, False]  # one seed has no interval
     assert against([0.35, 0.37], [0.91, 0.92])[1].verdict == "holds"
     assert against([0.35, 0.37], [0.89, 0.90])[1].verdict == "fails"
+    for points, verdict in ((0.29, "holds in part"), (0.31, "fails")):
+        accuracies = [own - points / 100 for own in (0.90, 0.91)]
+        assert against([0.35, 0.37], accuracies)[1].verdict == verdict
     with pytest.raises(ValueError, match=r"^formula and no decay have no seed in common$"):
         beats_no_decay(Entry("formula", "", {7: 0.9}, {7: 0.45}, {}, 48), free)
 
@@ -195,6 +215,24 @@ def test_rule_of_landing(ends, seeds, verdict, clear):
         all_land_at_the_edge([], "pilot")
 
 
+@pytest.mark.parametrize(
+    ("ends", "verdict"), [([0.98, 1.0], "holds"), ([1.0, 1.05], "holds in part"), ([1.0, 1.12], "fails")]
+)
+def test_the_controller_is_to_land_nearer(ends, verdict):
+    assert all_land_at_the_edge(landed(*ends), "controller").verdict == verdict
+
+
+@pytest.mark.parametrize(("sign", "off"), [(1, 0.01), (-1, -0.01)])
+def test_a_bound_is_to_be_passed_and_not_only_met(sign, off):
+    def verdict(mean):
+        bounds = {"holds": 0.5, "in_part": 0.5 - 0.3 * sign, "sign": sign}
+        return judge_beyond("C0", "", "", Interval(mean, None, None, 1), **bounds).verdict
+
+    met = (0.5, 0.5 - 0.3 * sign)
+    assert [verdict(value) for value in met] == ["holds in part", "fails"]
+    assert [verdict(value + off) for value in met] == ["holds", "holds in part"]
+
+
 def noisy(fitted, kept, accuracy, **settings) -> list[Run]:
     columns = {"shuffled_accuracy": fitted, "kept_accuracy": kept}
     return [
@@ -220,6 +258,23 @@ def test_rule_of_c13(fitted, kept, accuracy, verdicts):
     assert all(claim.quantity.endswith("20% noise, controller, 20 epochs") for claim in found)
     assert len(noise_is_not_fitted(noisy(fitted, kept, accuracy), [])) == 2
     assert math.isnan(found[0].published)
+
+
+def test_c13_pairs_runs_of_one_seed_in_whatever_order():
+    def of(seeds, base, step):
+        made = [
+            run_of(seed, label_noise=0.2, columns={"shuffled_accuracy": base + step * seed, "kept_accuracy": 0.95})
+            for seed in seeds
+        ]
+        for run in made:
+            run.history["test_accuracy"] = 0.8 + run.history["shuffled_accuracy"] / 10
+        return made
+
+    guided, free = of([2, 0, 1], 0.1, 0.1), of([7, 0, 1, 2, 9], 0.5, 0.1)  # 0.4 apart, seed by seed
+    spared, gained = noise_is_not_fitted(guided, free)[2:]
+    assert (spared.measured.low, spared.measured.mean, spared.measured.high) == pytest.approx((40, 40, 40))
+    assert (gained.measured.low, gained.measured.mean, gained.measured.high) == pytest.approx((-4, -4, -4))
+    assert spared.measured.seeds == 3
 
 
 # where runs land ------------------------------------------------------------------------------------------------------

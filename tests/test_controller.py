@@ -230,6 +230,7 @@ def test_committed_runs_were_steered_by_this_law(run):
     law, steps = DecayLaw(config.hold), -(-config.samples // config.batch_size)
     exposure = 2 * steps * config.learning_rate / (1 - config.momentum)
     J_squared, l2 = history["J_squared"].to_numpy(), history["lambda"].to_numpy()
+    assert len(history) > 10
     for epoch in range(1, len(history) - 1):
         here, coming = (exposure * (0.1 if 0 < config.milestone < at else 1) for at in (epoch, epoch + 1))
         found = law.next(J_squared[epoch - 1], J_squared[epoch], 2 * l2[epoch], here, coming, steps) / 2

@@ -1,6 +1,7 @@
 """Simulated diagrams: the grid, tiles, files that survive whatever ends a simulation, and the edge read from them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from edgechaos_core.diagram import (
 )
 from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.probes import PERTURBATION
+from edgechaos_core.progress import duration
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.tables import TableError
 
@@ -180,6 +182,19 @@ def test_a_draw_does_not_depend_on_its_company():
         assert np.isclose(unlike["distance"].to_numpy(), first["distance"].to_numpy(), rtol=0.01).mean() < 0.5
 
 
+def test_the_time_of_a_diagram_is_that_of_its_tiles(tiles_of_five, monkeypatch):
+    """By a clock that shows a second more whenever it is looked at: at the start, and after each of six tiles."""
+    ticks = iter(range(100))
+    monkeypatch.setattr(diagram.time, "perf_counter", lambda: next(ticks))
+    assert simulate(config_of(SMALL), **EXACT).provenance["wall_seconds"] == 6
+
+
+@pytest.mark.parametrize(("neurons", "threads"), [(999, 1), (1_000, os.cpu_count())])
+def test_small_networks_are_simulated_by_one_thread(neurons, threads):
+    cell = {"neurons": neurons, "rows": 1, "columns": 1, "ratio_from": 0.0, "ratio_to": 0.0, "draws": 1}
+    assert simulate(config_of(SMALL | cell)).provenance["threads"] == threads
+
+
 def test_tiles_do_not_show(tiles_of_five, monkeypatch):
     tiled = simulate(config_of(SMALL), **EXACT)
     monkeypatch.setattr(diagram, "TILE", 512)
@@ -259,6 +274,24 @@ def test_an_estimate(changed, chaotic):
     assert parts[2] == f"{config.neurons:,}"
     assert int(parts[3]) == chaotic
     assert 0.3 <= float(parts[6]) < 1
+
+
+def test_an_estimate_counts_both_of_each_pair(monkeypatch):
+    """A product of 24 rows, 12 cells and 12 perturbed ones, takes a second by a clock made up to say so."""
+    ticks = iter(range(100))
+    monkeypatch.setattr(diagram.time, "perf_counter", lambda: next(ticks))
+    config = config_of(SMALL | {"iterations": 100, "draws": 10})  # 120 cells, 20 of them chaotic
+    line = estimate(config, threads=1)
+    both = 2 * 120 * (100 + 2 + 3) / 24
+    settled = 2 * 100 * (100 - 40) / 24
+    assert f"about {duration(both - settled)}, at most {duration(both)}; " in line
+
+
+def test_an_estimate_of_memory_counts_states_and_tangents_of_a_tile(monkeypatch):
+    monkeypatch.setattr(diagram, "TILE", 4_096)
+    line = estimate(config_of(SMALL | {"neurons": 4_000}), threads=1)
+    assert line.endswith(f"; {0.3 + 4 * 4_000 * (4_000 + 8 * 4_096) / 1e9:.1f} GB of memory")
+    assert line.endswith("; 0.9 GB of memory")
 
 
 # files --------------------------------------------------------------------------------------------------------------
@@ -539,7 +572,8 @@ def test_the_edge_is_half_way_between_order_and_chaos(column):
 def test_the_edge_has_the_fewest_cells_on_the_wrong_side():
     chaotic = np.random.random((50, 12)) < np.linspace(1, 0, 12)
     edges = simulated_edge(made_up(chaotic), "lyapunov_exponent")["inverse_J"]
-    for cells, edge in zip(chaotic, edges):
+    assert len(edges) == 50
+    for cells, edge in zip(chaotic, edges, strict=True):
         wrong = [(~cells[:k]).sum() + cells[k:].sum() for k in range(13)]
         best = np.flatnonzero(wrong == np.min(wrong))
         if np.isnan(edge):

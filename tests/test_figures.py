@@ -175,7 +175,9 @@ def test_interactive_map_is_self_contained(diagram):
     assert "http" not in html.replace("http://www.w3.org", "")
 
 
-def test_picture_is_whole_or_absent(diagram, tmp_path, monkeypatch):
+def test_picture_is_whole_or_absent(tmp_path, monkeypatch):
+    config = DiagramConfig(neurons=100, rows=4, columns=3, ratio_to=0.0)  # where the edge is 1 and costs no time
+    diagram = Diagram(config, config.cells.assign(distance=1.0, lyapunov_exponent=-1.0))
     maps.save_diagram_picture(diagram, tmp_path / "map.png")
     assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -193,6 +195,7 @@ def test_scaling_figures(runs):
     time, J_squared = ax.get_lines()[0].get_data()
     assert time[1] == pytest.approx(0.01 / 32)
     assert J_squared.max() <= 1.5
+    np.testing.assert_allclose(ax.get_lines()[2].get_xydata(), [(0, 0.25), (1 / 11, 1.25)])  # the law's own line
     ax = figures.plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
 

@@ -138,7 +138,9 @@ def test_what_was_run_with_the_formulas_decay_is_what_it_answers():
 def test_what_was_run_after_a_pilot_is_what_it_answers():
     formula = committed_formula()
     first = {setting_of(run.config): run for run in committed(protocol("unseen")) if run.config.l2}
-    for config in protocol("piloted"):
+    piloted = protocol("piloted")
+    assert len(piloted) >= 3
+    for config in piloted:
         run = first[setting_of(config)]
         network = parse_settings(Network, config.model_dump(include=set(Network.model_fields)))
         assert config.epochs == run.config.epochs
@@ -234,6 +236,16 @@ def test_a_pilot_run_corrects_the_decay_as_far_as_the_formula_goes(J_squared, fa
     assert (found.l2_interval, found.untested, found.pilot, found.epochs_to_edge) == (None, (), "a story", 12)
 
 
+def test_settings_that_are_sooner_are_told_of_networks_that_they_were_seen_with():
+    network = parse_settings(Network, FIG6)
+    advice = guide(network, formula())
+    assert advice.sooner
+    assert after_pilot(advice, network, 8e-5, 12, "a story").sooner == advice.sooner
+    for other in ({"activation": "relu"}, {"depth": 2}):
+        unlike = parse_settings(Network, FIG6 | other)
+        assert after_pilot(advice, unlike, 8e-5, 12, "a story").sooner == ()
+
+
 @pytest.fixture
 def train(monkeypatch):
     """Stand in for training: J^2 is a function of lambda from epoch 30 of 100 on; return what is asked."""
@@ -280,6 +292,15 @@ def test_pilot_runs_take_bounded_steps_and_give_up(train):
     assert later == pytest.approx([4, 4], rel=0.01)
 
 
+def test_a_step_down_is_bounded_as_well(train):
+    network = parse_settings(Network, FIG6)
+    ends = iter([0.6, 0.65, 1.0])
+    asked = train(lambda l2: next(ends))
+    pilot(network, guide(network, formula()), formula())
+    assert asked[1] == pytest.approx(7e-5 * 0.6**1.5, rel=0.01)
+    assert asked[2] == pytest.approx(asked[1] / 4, rel=0.01)
+
+
 def test_pilot_runs_go_between_those_on_either_side_of_the_target(train):
     network = parse_settings(Network, FIG6)
     ends = iter([1.3, 0.9, 0.93, 1.01])
@@ -321,6 +342,8 @@ def test_sooner():
         {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps": 0.5}
     )
     assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps": 0.25}
+    quick = guide(parse_settings(Network, FIG6 | {"momentum": 0.6}), formula()).sooner
+    assert [own["batch_size"] for own in quick] == [32]  # four times its step is beyond what B = 128 was seen to bear
     slow = guide(parse_settings(Network, FIG6 | {"learning_rate": 1e-5}), formula()).sooner[0]
     assert (slow["momentum"], slow["speedup"]) == pytest.approx((0.95, 10))
     for beyond in (

@@ -298,7 +298,7 @@ def test_the_edge_over_a_whole_diagram():
 
 
 def test_the_edge_leaves_one_as_a_square_root():
-    for excess in 10 ** np.random.uniform(-16, -1, 30):
+    for excess in [10 ** np.random.uniform(-16, -1) for _ in range(30)]:
         exact = (1 + excess) - 1
         bend = 1 - edge_of_chaos(1 + excess)
         # Expanded in s: 1/J = 1 - s^2 and ratio = 1 + s^4, up to relative corrections of s^2.

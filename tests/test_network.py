@@ -118,6 +118,7 @@ def test_gradients_equal_finite_differences(activation, depth):
     workspace = fill(Workspace(stack, 9), torch.rand(2, 9, INPUTS, dtype=torch.float64), torch.randint(CLASSES, (2, 9)))
     forward(stack, workspace)
     gradients = [left.mT @ right for left, right in gradient_factors(stack, workspace)]
+    assert len(gradients) == depth + 2
     h = 1e-6
     for parameter, gradient in zip(stack.parameters, gradients, strict=True):
         direction = torch.randn_like(parameter)
@@ -135,6 +136,7 @@ def test_gradients_equal_finite_differences(activation, depth):
 def test_a_member_depends_on_its_own_seed_alone():
     options = {"inputs": INPUTS, "width": WIDTH, "depth": 2, "classes": CLASSES}
     alone, together = initialise([7], **options), initialise([3, 7, 9], **options)
+    assert len(alone.parameters) == 4
     for one, many in zip(alone.parameters, together.parameters, strict=True):
         assert torch.equal(one[0], many[1])
     double = initialise([7], dtype=torch.float64, **options)

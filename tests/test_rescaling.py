@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core import claims
+from edgechaos_core import claims, published
 from edgechaos_core.protocols import protocol
 from edgechaos_core.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
 from edgechaos_core.runs import Outcome, Run, parse_config
@@ -78,6 +78,12 @@ def test_a_reference_is_seeds_of_one_setting(runs):
         collapse(runs, run_of(SLOW, 100))
 
 
+def test_a_collapse_ends_with_the_shortest_of_the_reference():
+    unequal = [run_of(BASE, epochs, seed=seed) for seed, epochs in ((0, 100), (1, 60), (2, 80))]
+    assert collapse(unequal, run_of(BASE, 100))["epoch"].tolist() == list(range(1, 61))
+    assert collapse(unequal, run_of(SLOW, 800))["epoch"].tolist() == list(range(8, 481))
+
+
 def test_an_unknown_column():
     with pytest.raises(ValueError, match="unknown column 'J0': choose from J_squared, "):
         collapse(reference(), run_of(SLOW, 100), "J0")
@@ -147,6 +153,42 @@ def test_c8_before_the_edge():
 def test_rule_of_c9(offset, bend, verdicts):
     runs = [run_of(SLOW, 800, offset=offset + 1e-6 * seed, bend=bend + 1e-6 * seed) for seed in range(3)]
     assert [claim.verdict for claim in claims.ordered_phase_collapses(reference(), runs)] == verdicts
+
+
+def test_c9_is_held_against_the_largest_spread():
+    """Curves a quarter apart beyond the edge: within the spread of seeds of one, beyond that of another."""
+    seeds = [run_of(BASE, 100, seed=seed, bend=0.1 * (seed - 1)) for seed in range(3)]  # they spread beyond the edge
+    runs = [run_of(SLOW, epochs, bend=0.25) for epochs in (500, 800)]
+    before, beyond = claims.ordered_phase_collapses(seeds, runs)
+    spread = [collapse(seeds, run)["spread"].max() for run in runs]
+    assert spread[0] < beyond.measured.mean < spread[1]
+    assert (before.verdict, beyond.verdict) == ("holds", "holds in part")
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "holds"), (1.1, "holds in part"), (1.3, "fails")])
+def test_rule_of_c7(factor, verdict):
+    def grown(rate):
+        config = parse_config({"learning_rate": rate, "epochs": 400})
+        epoch = np.arange(401)
+        J_squared = 0.25 + factor * published.constant() * scale_factor(config) * epoch
+        return Run(config, pd.DataFrame({"epoch": epoch, "J_squared": J_squared}), Outcome("finished", 400))
+
+    (claim,) = claims.growth_laws([grown(rate) for rate in (0.01, 0.02)])  # two settings give no exponent
+    assert (claim.name, claim.verdict) == ("C7", verdict)
+    assert claim.measured.mean == pytest.approx(factor * published.constant())
+
+
+@pytest.mark.parametrize(("power", "verdict"), [(1.04, "holds"), (1.1, "holds in part"), (1.2, "fails")])
+def test_rule_of_c4(power, verdict):
+    def grown(rate):
+        epoch = np.arange(2_001)
+        J_squared = 0.25 + 0.003 * (rate / 0.01) ** power * epoch
+        config = parse_config({"learning_rate": rate, "epochs": 2_000})
+        return Run(config, pd.DataFrame({"epoch": epoch, "J_squared": J_squared}), Outcome("finished", 2_000))
+
+    claim = claims.growth_laws([grown(rate) for rate in (0.005, 0.01, 0.02, 0.04)])[0]
+    assert (claim.name, claim.verdict) == ("C4", verdict)
+    assert claim.measured.mean == pytest.approx(power)
 
 
 @pytest.mark.parametrize(("loss", "verdict"), [(0.302, "holds"), (0.31, "holds in part"), (0.35, "fails")])

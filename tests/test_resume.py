@@ -1,9 +1,13 @@
 """Training that is left at any mini-batch goes on, from a file, bit by bit as if it had never stopped."""
 
+import copy
+import functools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from edgechaos_core.checkpoints import Checkpoint, load_checkpoint, peek_checkpoint, save_checkpoint
@@ -33,6 +37,12 @@ def stopped(configs, data, questions: int, path, **options) -> Checkpoint:
     return load_checkpoint(path)
 
 
+@pytest.fixture(scope="module")
+def unstopped(small):
+    """Train configs as one stack, once, however often it is asked for; 50 images are held out."""
+    return functools.cache(lambda configs: train(configs, small(validation=50)))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -47,9 +57,9 @@ def stopped(configs, data, questions: int, path, **options) -> Checkpoint:
     ids=lambda settings: " ".join(str(settings.get(name, "")) for name in ("optimizer", "momentum", "milestone")),
 )
 @pytest.mark.parametrize("questions", [0, 1, 3, 5, 6, 10, 13, 19])
-def test_what_was_stopped_is_bitwise_what_was_not(small, tmp_path, settings, questions):
+def test_what_was_stopped_is_bitwise_what_was_not(small, unstopped, tmp_path, settings, questions):
     configs, data, path = configs_of(**settings, validation=50), small(validation=50), tmp_path / "stack.safetensors"
-    whole = train(configs, data)
+    whole = unstopped(tuple(configs))
     again = train(configs, data, start=stopped(configs, data, questions, path))
     for one, other in zip(whole, again, strict=True):
         assert one.history.equals(other.history)
@@ -78,6 +88,33 @@ def test_stopped_at_every_batch_in_turn(small, tmp_path):
     for one, other in zip(train(configs, data), runs, strict=True):
         assert one.history.equals(other.history)
     assert runs[0].provenance["wall_seconds"] >= sum(part["wall_seconds"] for part in runs[0].provenance["earlier"])
+
+
+def test_a_checkpoint_stays_what_it_was_while_training_goes_on(small):
+    kept: list[tuple[Checkpoint, Checkpoint]] = []
+    wild = parse_config(SETTINGS | {"learning_rate": 1e38})
+    train(
+        [*configs_of(), wild],
+        small(),
+        due=lambda: True,
+        on_checkpoint=lambda checkpoint: kept.append((checkpoint, copy.deepcopy(checkpoint))),
+    )
+    assert len(kept) == 1 + 4 * 5  # after every mini-batch and epoch
+    for later, then in kept:
+        assert {**vars(later), "tensors": {}} == {**vars(then), "tensors": {}}
+        torch.testing.assert_close(later.tensors, then.tensors, rtol=0, atol=0, equal_nan=True)
+
+
+def test_nobody_is_handed_a_checkpoint_that_is_not_due(small):
+    kept, asked = [], []
+
+    def never():
+        asked.append(True)
+        return False
+
+    train(configs_of(), small(), due=never, on_checkpoint=kept.append)
+    assert [(checkpoint.epoch, checkpoint.batch) for checkpoint in kept] == [(5, 0)]  # the end alone
+    assert len(asked) == 1 + 4 * 5  # after every mini-batch and epoch
 
 
 def test_more_epochs_go_on_from_the_end(small, tmp_path):
@@ -124,6 +161,33 @@ def test_a_diverged_member_stays_so_and_leaves_its_neighbour_alone(small):
     assert tamed.history.equals(unstopped_tame.history)
 
 
+def test_a_late_divergence_tells_the_last_finite_j_squared(small):
+    configs, data, kept = configs_of(), small(), []
+    whole = train(configs, data, due=lambda: True, on_checkpoint=kept.append)
+    start = next(checkpoint for checkpoint in kept if (checkpoint.epoch, checkpoint.batch) == (3, 1))
+    with torch.inference_mode():
+        start.tensors["weight.0"][1, 0, 0] = torch.inf
+    tame, lost = train(configs, data, start=start)
+    assert tame.history.equals(whole[0].history)
+    J_squared = whole[1].history["J_squared"]
+    assert lost.outcome == Outcome("diverged", 2, "NaN or Inf in epoch 3", J_squared[2])
+    assert J_squared[2] != J_squared[0]
+    assert lost.history.equals(whole[1].history[:3])
+
+
+def test_members_taken_from_a_checkpoint_keep_what_is_their_own():
+    configs = [*configs_of(), parse_config(SETTINGS | {"seed": 2})]
+    rows = [[{"epoch": member}] for member in range(3)]
+    outcomes = [Outcome("diverged", 3), None, Outcome("diverged", 1)]
+    whole = Checkpoint(tuple(configs), "data", 5, 0, rows, outcomes, {"weight.0": torch.arange(3.0)[:, None]})
+    own = whole.take([2, 1], [configs[2], configs[1]])
+    assert own.configs == (configs[2], configs[1])
+    assert own.histories == [[{"epoch": 2}], [{"epoch": 1}]]
+    assert own.outcomes == [Outcome("diverged", 1), None]
+    assert own.tensors["weight.0"].tolist() == [[2.0], [1.0]]
+    assert (own.fingerprint, own.epoch, own.batch) == ("data", 5, 0)
+
+
 def test_a_checkpoint_of_something_else_is_refused(small):
     data, kept = small(), []
     train(configs_of(), data, on_checkpoint=kept.append)
@@ -131,6 +195,9 @@ def test_a_checkpoint_of_something_else_is_refused(small):
     for configs in other:
         with pytest.raises(ValueError, match="checkpoint is of other settings or data"):
             train(configs, data, start=kept[0])
+    elsewhere = replace(data, fingerprint="another piece")
+    with pytest.raises(ValueError, match="checkpoint is of other settings or data"):
+        train(configs_of(epochs=9), elsewhere, start=kept[0])
     with pytest.raises(ValueError, match=r"the checkpoint's weight.0 is not that"):
         train(configs_of(epochs=9), data, start=kept[0], dtype=torch.float64)
 
@@ -171,9 +238,25 @@ def test_a_damaged_checkpoint_is_named(file, how, place):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_checkpoints(tmp_path):
-    import safetensors.torch
+@pytest.mark.parametrize(
+    "change",
+    [lambda tensor: tensor.flatten(), lambda tensor: tensor.mT, lambda tensor: tensor.view(torch.int32)],
+    ids=["flat", "transposed", "another dtype"],
+)
+def test_the_same_bytes_in_another_shape_are_no_checkpoint(file, change):
+    with safetensors.safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    tensors = safetensors.torch.load_file(file)
+    own = tensors["weight.0"]
+    changed = change(own).reshape(change(own).shape)
+    tensors["weight.0"] = own.view(changed.dtype).reshape(changed.shape)
+    assert tensors["weight.0"].numpy().tobytes() == own.numpy().tobytes()
+    safetensors.torch.save_file(tensors, file, metadata)
+    with pytest.raises(TableError, match="its content does not match its SHA-256 digest"):
+        load_checkpoint(file)
 
+
+def test_files_that_are_no_checkpoints(tmp_path):
     path = tmp_path / "stack.safetensors"
     with pytest.raises(TableError, match="does not exist"):
         load_checkpoint(path)

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 from edgechaos_core.runs import Outcome, Run, parse_config
 from edgechaos_core.scaling import (
+    epochs_to_pass,
     exponent,
     growth,
     growth_along,
@@ -128,10 +130,29 @@ def test_exponents_of_made_up_laws():
     assert (exact.value, exact.settings) == (pytest.approx(1, rel=ROUNDING), 3)
 
 
+def test_the_intervals_of_an_exponent_are_those_of_a_regression():
+    x, slopes = np.geomspace(1, 16, 5), np.array([1.1, 1.9, 4.2, 7.5, 16.9])
+    fit = exponent(x, slopes)
+    line = sm.OLS(np.log(slopes), sm.add_constant(np.log(x))).fit()
+    assert (fit.low, fit.high) == pytest.approx(tuple(line.conf_int(0.05)[1]), rel=ROUNDING)
+    assert exponent(x, slopes, confidence=0.8).low == pytest.approx(line.conf_int(0.2)[1][0], rel=ROUNDING)
+    # Residuals widened by sqrt(n / (n - 2)) give slopes drawn anew just the standard error of the fit as deviation;
+    # as they are, it would be 0.77 of it. Their ends are normal quantiles, but for the scatter of five residuals.
+    half = (fit.bootstrap_high - fit.bootstrap_low) / 2
+    assert half == pytest.approx(1.96 * line.bse[1], rel=0.1)
+    assert (fit.bootstrap_high + fit.bootstrap_low) / 2 == pytest.approx(fit.value, abs=0.2 * line.bse[1])
+
+
 @pytest.mark.parametrize(("x", "slopes"), [([1, 2], [1, 2]), ([1, 2, 3], [1, np.nan, 2]), ([1, 2, 3], [1, -1, 2])])
 def test_no_exponent(x, slopes):
     with pytest.raises(ValueError, match="an exponent needs"):
         exponent(x, slopes)
+
+
+@pytest.mark.parametrize(("rate", "epochs"), [(0.01, 221), (0.1, 27), (1.0, 8), (10.0, 8)])
+def test_epochs_to_pass_are_five_more_than_the_law_says(rate, epochs):
+    config = parse_config({"learning_rate": rate})  # J^2 grows by 0.75 in 0.0672 of rescaled time at c = 11.16
+    assert epochs_to_pass(config) == epochs
 
 
 def test_scale_factor():
@@ -164,6 +185,20 @@ def test_the_constant_of_real_training_is_predicted(small):
     assert 0 < found["±"] < 0.1 * found["predicted"]
 
 
+def test_the_measured_constant_is_that_of_the_epochs_that_follow():
+    """J^2 doubles in each epoch: what grows after an epoch is J^2 at its end, and what grew before it half of that."""
+    config = parse_config({"gradients": True, "epochs": 9})
+    J_squared = 0.02 * 2.0 ** np.arange(10)  # 0.32, 0.64 are ordered, and 1.28 is not
+    columns = {"epoch": range(10), "J_squared": J_squared, "drift": 1.0, "gradient": 0.0, "noise": 0.0}
+    history = pd.DataFrame(columns)
+    assert predicted_constant(Run(config, history, Outcome("finished", 9)))["epochs"] == 2
+    three = history.assign(J_squared=[0.3, 0.32, 0.36, 0.44, 0.6, 0.92, 1.56, 2.84, 5.4, 10.5])
+    found = predicted_constant(Run(config, three, Outcome("finished", 9)))
+    assert found["epochs"] == 6
+    assert found["measured"] == pytest.approx((1.56 - 0.3) / 6 / scale_factor(config))
+    assert found["predicted"] == pytest.approx(config.samples)  # S/B eta, by eta / B
+
+
 def test_no_constant_before_the_ordered_phase(small):
     settings = {"samples": 300, "width": 16, "epochs": 2, "gradients": True}
     found = predicted_constant(train([parse_config(settings)], small())[0])
@@ -192,4 +227,11 @@ def test_growth_along_a_run_is_that_of_the_law():
     held = parse_config(config.model_dump() | {"l2": 0.0, "hold": 1.0})
     own = growth_along(Run(held, history.assign(**{"lambda": 9e-5}), Outcome("finished", 200)), parts=10)
     pd.testing.assert_frame_equal(own, along)
+    # A row's lambda is what its epoch was trained with: that of the first row of a part is of the part before.
+    steered = history.assign(**{"lambda": np.select([np.arange(201) == 0, np.arange(201) == 20], [0.5, 1e-2], 9e-5)})
+    own = growth_along(Run(held, steered[:21], Outcome("finished", 20)), parts=1)
+    ours = history["J_squared"][:21]
+    mean = (19 * 9e-5 + 1e-2) / 20
+    grown = (ours.iloc[-1] - ours[0]) / 20 / scale_factor(config)
+    assert own["c"].item() == pytest.approx(grown + 4 * mean * 60_000 * ours.mean(), rel=ROUNDING)
     assert len(growth_along(Run(config, history[:4], Outcome("finished", 3)))) == 3

@@ -48,10 +48,17 @@ def test_a_search_is_replayed_trial_by_trial():
 
 
 def test_only_what_is_searched_changes():
-    for run in search(BASE, {"l2": (1e-6, 1e-2)}, trials=4, get=Hill()):
+    runs = search(BASE, {"l2": (1e-6, 1e-2)}, trials=4, get=Hill())
+    assert len(runs) == 4
+    for run in runs:
         assert run.config == BASE.model_copy(update={"l2": run.config.l2})
         assert run.config.l2 == rounded(run.config.l2)
         assert 1e-6 <= run.config.l2 <= 1e-2
+
+
+@pytest.mark.parametrize(("value", "trained"), [(1.23456e-4, 1.23e-4), (0.0999951, 0.1), (5e-6, 5e-6)])
+def test_a_suggestion_has_three_digits(value, trained):
+    assert rounded(value) == trained
 
 
 def test_the_score_is_that_of_the_end():

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from edgechaos_core import store as stores
-from edgechaos_core.catalogue import entries, read_store
+from edgechaos_core.catalogue import entries, read_store, whole_key
 from edgechaos_core.checkpoints import Checkpoint, save_checkpoint
 from edgechaos_core.reservations import reserved
 from edgechaos_core.runs import Outcome, Run, load_run, save_run
@@ -20,6 +20,7 @@ from edgechaos_core.store import (
     ConflictError,
     Store,
     check_writable,
+    disagreement,
     find_run,
     open_store,
     put_run,
@@ -127,6 +128,16 @@ def test_a_damaged_own_file_is_set_aside_and_counts_as_missing(store, caplog, ho
     assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
 
 
+def test_a_damaged_file_is_left_where_it_is_unless_it_is_to_be_mended(store, caplog):
+    path = keep(store.folder, run_of())
+    path.write_bytes(path.read_bytes()[:-1])
+    assert find_run(store, run_of().config, FINGERPRINT, mend=False) is None
+    assert path.exists()
+    assert caplog.text == ""
+    assert find_run(store, run_of().config, FINGERPRINT) is None
+    assert not path.exists()
+
+
 def test_files_set_aside_keep_out_of_each_others_way(store):
     for content in (b"one", b"two", b"three"):
         store.folder.mkdir(exist_ok=True)
@@ -207,10 +218,58 @@ def test_a_contradiction_is_refused_and_both_are_kept(store, layer, other):
     assert list((store.folder / "conflicts").iterdir()) == kept
 
 
+def test_every_contradiction_is_kept_once(store):
+    put_run(store, run_of(), FINGERPRINT)
+    others = [changed(run_of(), J_squared=factor) for factor in (1.01, 1.02)]
+    for other in (*others, *others):
+        with pytest.raises(ConflictError):
+            put_run(store, other, FINGERPRINT)
+    kept = [load_run(path) for path in (store.folder / "conflicts").iterdir()]
+    assert len(kept) == 2
+    assert all(any(same(one, other) for one in kept) for other in others)
+
+
 def test_rounding_is_no_contradiction(store):
     put_run(store, run_of(), FINGERPRINT)
     put_run(store, changed(run_of(), J_squared=1 + 1e-6, test_loss=1 + 1e-6), FINGERPRINT)
     assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
+
+
+# By how much a value of 0.25 may be off: 50 times the tolerances of store.py, for long training.
+ALLOWED = {
+    "J_squared": 50e-5 * 0.25,
+    "J_squared_2": 50e-5 * 0.25,
+    "J_squared_3": 50e-5 * 0.25,
+    "J0": 50e-4,
+    "J0_2": 50e-4,
+    "train_loss": 50e-4,
+    "validation_loss": 50e-4,
+    "test_accuracy": 50 * 5e-4,
+    "shuffled_accuracy": 50 * 5e-4,
+    "lambda": 50e-3 * (0.25 + 1e-5),
+}
+
+
+@pytest.mark.parametrize("tolerance", [50, 1])
+@pytest.mark.parametrize("column", ALLOWED)
+def test_what_counts_as_rounding_depends_on_the_column(column, tolerance):
+    one = run_of()
+    one.history[column] = 0.25
+    off = ALLOWED[column] * tolerance / 50
+    for times, agrees in ((0.99, True), (1.01, False), (-0.99, True), (-1.01, False)):
+        history = one.history.copy()
+        history.loc[3, column] += times * off
+        found = disagreement(one, Run(one.config, history, one.outcome), tolerance=tolerance)
+        assert (found is None) == agrees
+        assert agrees or found == f"{column} 0.25 against {history[column][3]:.6g} at epoch 3"
+
+
+def test_a_lambda_near_nothing_is_compared_absolutely():
+    one = run_of()
+    one.history["lambda"] = 0.0
+    near, far = (Run(one.config, one.history.assign(**{"lambda": own}), one.outcome) for own in (4.9e-7, 5.1e-7))
+    assert disagreement(one, near) is None
+    assert disagreement(one, far) == "lambda 0 against 5.1e-07 at epoch 0"
 
 
 def test_an_interrupted_run_is_no_result(store):
@@ -300,6 +359,32 @@ def test_the_whole_store_is_one_tidy_table(store):
     assert set(read_store(store, [key])["key"]) == set(read_store(store, [key[:8]])["key"]) == {key}
     with pytest.raises(ValueError, match="no stored run has a key that begins with '0123'"):
         read_store(store, ["0123"])
+
+
+def test_a_run_that_ended_by_itself_is_shown_before_a_longer_one(store):
+    lost, long = run_of(epochs=8, state="diverged", reached=4), run_of(epochs=8)
+    keep(store.layers[0], long)
+    keep(store.folder, lost)
+    assert [(entry.state, entry.epoch, entry.committed) for entry in entries(store)] == [("diverged", 4, False)]
+    assert len(read_store(store)) == 5
+
+
+def test_what_is_finished_is_not_listed_as_begun(store):
+    keep(store.folder, run_of())
+    rows = [[{"epoch": 0, "J_squared": 0.25}]]
+    begun = Checkpoint((run_of().config,), FINGERPRINT, 1, 7, rows, [None], {"weight.0": torch.zeros(1, 3)})
+    save_checkpoint(begun, store.checkpoints / "0.safetensors")
+    assert [(entry.state, entry.epoch) for entry in entries(store)] == [("finished", 5)]
+
+
+def test_the_beginning_of_a_key():
+    keys = ["ab12", "ab34", "cd56"]
+    assert whole_key("ab1", keys) == whole_key("ab12", keys) == "ab12"
+    with pytest.raises(ValueError, match=r"^2 stored runs have a key that begins with 'ab'"):
+        whole_key("ab", keys)
+    for beginning in ("", "x", "ab123"):  # an empty one is no key, though one run alone begins so
+        with pytest.raises(ValueError, match=f"^no stored run has a key that begins with '{beginning}'"):
+            whole_key(beginning, keys[:1])
 
 
 def test_an_empty_store(store):

@@ -434,7 +434,9 @@ def test_runs_that_another_process_trains_are_waited_for(trained, folders, monke
 
 def test_worker_processes_give_the_same_runs(folders):
     configs = [config_of(seed=seed, width=width) for seed in (0, 1) for width in (16, 24)]
-    for one, other in zip(obtain(configs, how=PROCESSES), obtain(configs, retrain=True, how=SERIAL), strict=True):
+    by_workers, alone = obtain(configs, how=PROCESSES), obtain(configs, retrain=True, how=SERIAL)
+    assert [run.config for run in by_workers] == configs
+    for one, other in zip(by_workers, alone, strict=True):
         assert one.history.equals(other.history)
 
 

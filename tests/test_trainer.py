@@ -13,7 +13,8 @@ from edgechaos_core.controller import EdgeDecay
 from edgechaos_core.conventions import weight_decay_from_l2
 from edgechaos_core.data import Dataset, Split, load_dataset
 from edgechaos_core.machine import parse_device
-from edgechaos_core.network import initialise
+from edgechaos_core.measure import EVALUATION_BATCH, Resident, evaluate, growth_columns, resident
+from edgechaos_core.network import Workspace, initialise
 from edgechaos_core.order_parameters import order_parameters
 from edgechaos_core.runs import Outcome, parse_config
 from edgechaos_core.trainer import shuffles, train
@@ -124,6 +125,18 @@ def test_training_equals_a_plain_loop(small, settings, validation):
     assert run.outcome == Outcome("finished", config.epochs)
     for row, wanted in zip(run.history.to_dict("records"), expected, strict=True):
         assert row == pytest.approx(wanted, rel=0, abs=FLOAT64_TOLERANCE)
+
+
+def test_growth_over_several_passes_is_that_over_one(small):
+    """Four times the same 300 samples are measured 1,000 at a time, and give the same means as once."""
+    stack = initialise([0, 1], inputs=784, width=12, depth=2, dtype=torch.float64)
+    once = resident(small().train, torch.device("cpu"), torch.float64)
+    often = Resident(once.images.repeat(4, 1), once.labels.repeat(4))
+    one, other = (growth_columns(stack, split, Workspace(stack, EVALUATION_BATCH)) for split in (once, often))
+    assert list(one) == ["drift", "gradient", "noise", "drift_2", "gradient_2", "noise_2"]
+    torch.testing.assert_close(one, other, rtol=FLOAT64_TOLERANCE, atol=0)
+    one, other = (evaluate(stack, split, Workspace(stack, EVALUATION_BATCH)) for split in (once, often))
+    torch.testing.assert_close(one, other, rtol=FLOAT64_TOLERANCE, atol=0)
 
 
 def test_training_on_shuffled_labels_equals_a_plain_loop():
@@ -388,6 +401,7 @@ def test_cuda_equals_cpu(small, settings, dtype, tolerance):
     scale = 0.05 if "optimizer" in settings else 1
     configs = [config_of(**settings | own | {"learning_rate": own["learning_rate"] * scale}) for own in OWN]
     on_cpu, on_cuda = (train(configs, small(), device=device, dtype=dtype) for device in ("cpu", "cuda"))
+    assert [run.config for run in on_cuda] == configs
     for one, other in zip(on_cpu, on_cuda, strict=True):
         assert_close(one.history.drop(columns="test_accuracy"), other.history.drop(columns="test_accuracy"), tolerance)
 
