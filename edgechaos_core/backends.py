@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
 
 from edgechaos_core import EdgechaosError
+from edgechaos_core.places import variables
 from edgechaos_core.work import Ended, Job, work
 
 BackendName = Literal["processes", "serial", "ray"]
@@ -95,6 +96,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
     if ours:
         try:
             _knock(address)
+            os.environ |= variables()  # Ray's processes have a working folder of their own
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
         except (OSError, RuntimeError, ValueError) as error:
             raise EdgechaosError(f"no Ray cluster at {address!r} ({_first_line(error)})") from error
@@ -184,7 +186,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},  # threads beyond those asked for would only wait
+            env=os.environ | variables() | {"OMP_NUM_THREADS": "1"},  # threads beyond those asked for would only wait
             start_new_session=True,  # Ctrl-C on the terminal reaches the parent alone
         )
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: PT018 - for the type checker

@@ -33,10 +33,9 @@ from edgechaos_core.chapters import (
     freeze_outputs,
     read_notebook,
 )
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import BUILD, REPOSITORY
 from edgechaos_core.progress import PROGRESS_VARIABLE, show_progress
 
-BUILD = REPOSITORY / "_build"
 ONE_BLAS_THREAD = ("OPENBLAS_NUM_THREADS", "1")  # on a busy machine its threads wait for each other a hundredfold
 
 

@@ -12,13 +12,12 @@ import yaml
 from nbformat import NotebookNode
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.data import REPOSITORY
 from edgechaos_core.diagram import DiagramConfig
+from edgechaos_core.places import REFERENCES, REPOSITORY
 from edgechaos_core.runs import RunConfig
 from edgechaos_core.settings import Settings, parse_settings
 
 PROFILES = ("quick", "standard", "paper")
-REFERENCES = REPOSITORY / "tests" / "frozen"
 SETTINGS: dict[str, type[Settings]] = {"run": RunConfig, "diagram": DiagramConfig}  # what a chapter's parameters set
 CHECKED = "nbval-check-output"  # the tag of cells whose output is a regression reference
 

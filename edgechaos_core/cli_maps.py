@@ -65,16 +65,18 @@ def phase_diagram(
             "seed": seed,
         },
     )
+    if out is None and not dry_run:
+        raise ValueError("--out FILE.parquet or FILE.png is needed (or --dry-run)")
+    kept, done = None, 0
+    if out is not None:
+        resume = out.suffix == ".parquet" and not force
+        out = check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
+        kept = out if out.suffix == ".parquet" else None
+        done = len(diagram.begun(config, kept if resume else None).cells)
     if dry_run:
         print(diagram.estimate(config, device=device, threads=threads))
         return
-    if out is None:
-        raise ValueError("--out FILE.parquet or FILE.png is needed (or --dry-run)")
-    kept = out if out.suffix == ".parquet" else None
-    resume = kept is not None and not force
-    check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
     if resume and out.exists():
-        done = len(diagram.begun(config, kept).cells)
         print(f"edgechaos: going on with {out}, {done:,} of {config.size:,} cells are done", file=sys.stderr)
     try:
         result = diagram.simulate_with_bar(config, kept, resume=resume, device=device, threads=threads)

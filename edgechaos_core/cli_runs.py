@@ -159,7 +159,7 @@ def export(
     if out is None and format == "parquet":
         raise ValueError("--out FILE.parquet is needed: parquet is not text")
     if out is not None:
-        check_out(out, force=force, suffixes=(f".{format}",))
+        out = check_out(out, force=force, suffixes=(f".{format}",))
     table = read_store(open_store(), key)
     match format:
         case "csv":

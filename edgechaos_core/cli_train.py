@@ -79,7 +79,7 @@ def train(
         }
     )
     if out is not None:
-        check_out(out, force=force, suffixes=(".parquet",))
+        out = check_out(out, force=force, suffixes=(".parquet",))
 
     from tqdm import tqdm
 

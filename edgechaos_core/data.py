@@ -6,7 +6,6 @@ mlxtend.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgechaos_core import places
 from edgechaos_core.image_files import SHIPPED, DataError, read_downloaded, read_shipped
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 PIXELS = 784
 _SIZES = {  # training samples, test samples, classes
@@ -135,13 +133,11 @@ def _noise(noisy: Split, true: Split) -> dict[str, Split]:
 
 def _images(name: str, root: Path | None) -> tuple[Split, Split]:
     """Training and test split of a data set of image files, whose sizes and labels are what its name says."""
-    shipped = root or REPOSITORY / "data" / name
+    shipped = root or places.DATA / name
     if name in SHIPPED and (root or shipped.is_dir()):
         parts = read_shipped(name, shipped)
     else:
-        own = os.environ.get("EDGECHAOS_DATA")
-        folder = root or (Path(own).expanduser().resolve() if own else cache_folder() / "datasets")
-        parts = read_downloaded(name, folder)
+        parts = read_downloaded(name, root or places.downloads_folder())
     training, tested, classes = _SIZES[name]
     splits = []
     for (images, labels), size in zip(parts, (training, tested), strict=True):
@@ -167,8 +163,3 @@ def _mnist_5k() -> tuple[Split, Split]:
     images, own = torch.from_numpy(pixels[order]).to(torch.uint8), torch.from_numpy(labels[order]).long()
     size = TRAINING_SAMPLES["mnist-5k"]
     return Split(images[:size], own[:size]), Split(images[size:], own[size:])
-
-
-def cache_folder() -> Path:
-    """Return the user's cache folder for this project (honours XDG_CACHE_HOME)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgechaos"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 
 
 def parse_device(name: str) -> torch.device:

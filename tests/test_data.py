@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from edgechaos_core import data as data_sets
-from edgechaos_core.data import NOISE_PROBE, REPOSITORY, DataError, canonical_name, load_dataset
+from edgechaos_core.data import NOISE_PROBE, DataError, canonical_name, load_dataset
+from edgechaos_core.places import REPOSITORY
 
 COMMITTED = REPOSITORY / "data" / "fashion-mnist"
 FILES = [
@@ -214,7 +215,7 @@ def test_fashion_mnist_under_the_name_of_mnist_is_refused():
 def test_what_is_not_shipped_is_downloaded_and_verified_likewise(name, tmp_path, monkeypatch):
     shipped, raw = REPOSITORY / "data" / name, tmp_path / {"mnist": "MNIST"}.get(name, "FashionMNIST") / "raw"
     expected = load_dataset(name).fingerprint
-    monkeypatch.setattr(data_sets, "REPOSITORY", tmp_path / "an installed package")
+    monkeypatch.setattr("edgechaos_core.places.DATA", tmp_path / "an installed package")
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path))
     raw.mkdir(parents=True)
     for file in FILES:

@@ -11,7 +11,7 @@ import pytest
 
 from edgechaos_core import chapters
 from edgechaos_core.book import ONE_BLAS_THREAD
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 from tests.nbval_tolerance import Close
 
 # Committed runs give the same digits everywhere. A few live epochs differ between processors in the order of sums:

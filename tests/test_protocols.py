@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 from edgechaos_core.protocols import PROTOCOLS, RIVALS, parse_seeds, protocol, read_grid
 from edgechaos_core.scaling import scale_factor
 

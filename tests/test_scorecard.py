@@ -36,7 +36,7 @@ def test_a_bad_row_is_named(change, tmp_path, monkeypatch):
     row = {"sentence": "s", "page": "p", "set": "before", "parts": [part]}
     path = tmp_path / "claims.yaml"
     path.write_text(scorecard.yaml.safe_dump({"claims": {"C7": row}}), encoding="utf-8")
-    monkeypatch.setattr(scorecard, "CLAIMS_FILE", path)
+    monkeypatch.setattr(scorecard, "CLAIMS", path)
     with pytest.raises(ValueError, match=r"claims\.yaml, C7: "):
         scorecard.read_claims()
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 
 
 def test_a_little_torture():
