@@ -259,8 +259,10 @@ def begun(config: DiagramConfig, path: Path | None) -> Diagram:
         return Diagram(config, config.cells[:0].assign(distance=0.0, lyapunov_exponent=0.0))
     diagram = load_diagram(path, partial=True)
     if diagram.config != config:
+        own, wanted = diagram.config.model_dump(), config.model_dump()
+        differing = ", ".join(f"{name} {own[name]} and not {wanted[name]}" for name in own if own[name] != wanted[name])
         raise ValueError(
-            f"{path} holds a diagram of other settings, {diagram.config!r}: choose another name or replace it"
+            f"{path} holds a diagram of other settings, {differing}: choose another name or replace it with --force"
         )
     return diagram
 

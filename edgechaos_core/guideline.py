@@ -121,7 +121,7 @@ class Formula:
 def committed_formula() -> Formula:
     """Read the formula that is fitted to the committed runs; ValueError where it is missing or damaged."""
     try:
-        return Formula(**json.loads(GUIDELINE.read_text()))
+        return Formula(**json.loads(GUIDELINE.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{GUIDELINE} cannot be read ({error}): restore it, or: make calibration") from None
 

@@ -58,7 +58,7 @@ def _code_version() -> str:
     """The package version and, in a git checkout, the commit (``-dirty`` with uncommitted changes)."""
     try:
         command: list[Any] = ["git", "-C", REPOSITORY, "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = "no git checkout"
     return f"{version('edgechaos')} ({commit})"

@@ -1,10 +1,17 @@
 """Fixtures shared by the unit tests: the real data set loaded once, small pieces of it, and a private cache."""
 
+import os
 from collections.abc import Callable
 
 import pytest
 
 from edgechaos_core.data import Dataset, Split, load_dataset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_not_warned():
+    """Of files opened in the locale's encoding these tests warn, but not the commands they start, on stderr."""
+    os.environ.pop("PYTHONWARNDEFAULTENCODING", None)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def edgechaos(capsys, monkeypatch):
 def start(*arguments, **options) -> subprocess.Popen:
     """Start the installed command in a process of its own."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([COMMAND, *map(str, arguments)], text=True, **pipes | options)
+    return subprocess.Popen([COMMAND, *map(str, arguments)], encoding="utf-8", **pipes | options)
 
 
 # what it prints and keeps -------------------------------------------------------------------------------------------
@@ -102,11 +102,11 @@ def test_every_setting_reaches_the_run(edgechaos, tmp_path, more):
 
 def test_an_existing_file_is_replaced_only_by_force(edgechaos, tmp_path):
     out = tmp_path / "run.parquet"
-    out.write_text("precious")
+    out.write_text("precious", encoding="utf-8")
     code, stdout, stderr = edgechaos(*TINY, "--epochs", 1, "--out", out)
     assert (code, stdout) == (2, "")
     assert stderr == f"edgechaos: --out: {out} exists: choose another name, or --force to replace it\n"
-    assert out.read_text() == "precious"
+    assert out.read_text(encoding="utf-8") == "precious"
     assert edgechaos(*TINY, "--epochs", 1, "--out", out, "--force")[0] == 0
     assert load_run(out).outcome.state == "finished"
 
@@ -202,7 +202,7 @@ def test_the_installed_command_refuses_as_well():
 
 
 def test_data_out_of_reach(edgechaos, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path / "file" / "data"))
     code, stdout, stderr = edgechaos(*TINY, "--dataset", "mnist")
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
@@ -302,7 +302,7 @@ def test_stopped_while_loading(edgechaos, monkeypatch):
 def test_a_reader_that_goes_away_ends_training():
     script = '"$@" | head -1; exit ${PIPESTATUS[0]}'
     command = ["bash", "-c", script, "bash", COMMAND, *TINY, *ENDLESS]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     assert json.loads(done.stdout)["epoch"] == 0
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
@@ -320,7 +320,7 @@ def test_a_reader_that_goes_away_does_not_cost_the_file(tmp_path):
 
 
 def test_a_stdout_that_is_full():
-    with Path("/dev/full").open("w") as full, start(*TINY, "--epochs", 1, stdout=full) as process:
+    with Path("/dev/full").open("w", encoding="utf-8") as full, start(*TINY, "--epochs", 1, stdout=full) as process:
         stderr = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1
     assert stderr.count("\n") == 1
@@ -501,11 +501,11 @@ def test_a_complete_diagram_is_kept(edgechaos, tmp_path):
 
 def test_a_damaged_diagram_is_replaced_only_by_force(edgechaos, tmp_path):
     out = tmp_path / "diagram.parquet"
-    out.write_text("precious")
+    out.write_text("precious", encoding="utf-8")
     code, stdout, stderr = edgechaos(*DIAGRAM, "--out", out)
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
     assert stderr.startswith(f"edgechaos: {out} is not a readable phase diagram ")
-    assert out.read_text() == "precious"
+    assert out.read_text(encoding="utf-8") == "precious"
     assert edgechaos(*DIAGRAM, "--out", out, "--force")[0] == 0
     assert load_diagram(out).complete
 
@@ -578,5 +578,5 @@ def test_huge_numbers_keep_to_their_columns(edgechaos):
 
 def test_the_command_starts_without_torch():
     script = "import sys, edgechaos_core.cli; print('torch' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout == "False\n"

@@ -24,7 +24,7 @@ SERIAL = ["--backend", "serial"]
 @pytest.fixture
 def grid(tmp_path, folders):
     path = tmp_path / "grid.yaml"
-    path.write_text(GRID)
+    path.write_text(GRID, encoding="utf-8")
     return path
 
 
@@ -93,9 +93,9 @@ def test_a_failed_sweep_says_so(edgechaos, grid, monkeypatch):  # noqa: F811
 
 
 def test_ctrl_c_and_the_same_command_again(grid, folders):
-    grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n")
+    grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n", encoding="utf-8")
     command = [COMMAND, "sweep", grid, "--checkpoint-seconds", "0.2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
     end = time.monotonic() + 120
     while not list((folders[1] / "checkpoints").glob("*.safetensors")) and time.monotonic() < end:
         time.sleep(0.05)
@@ -106,7 +106,7 @@ def test_ctrl_c_and_the_same_command_again(grid, folders):
     (entry,) = entries(Store(folders[1]))
     assert entry.state == "interrupted"
     done = max(entry.epoch, 1)
-    result = subprocess.run([*command, "--epochs", str(done)], capture_output=True, text=True, check=False)
+    result = subprocess.run([*command, "--epochs", str(done)], capture_output=True, encoding="utf-8", check=False)
     assert (result.returncode, states(folders)) == (0, ["finished"])
 
 
@@ -137,7 +137,7 @@ def test_list(edgechaos, stored):  # noqa: F811
 
 
 def test_a_damaged_file_leaves_whole_numbers_whole(edgechaos, stored, folders):  # noqa: F811
-    (folders[1] / "0123456789abcdef.parquet").write_text("junk")
+    (folders[1] / "0123456789abcdef.parquet").write_text("junk", encoding="utf-8")
     code, stdout, _ = edgechaos("runs", "list")
     assert code == 0
     assert "samples 300," in stdout
