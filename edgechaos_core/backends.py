@@ -2,8 +2,8 @@
 
 A backend takes jobs from the left of a deque until it is empty and nothing is under way, and tells through two
 callbacks how far each has come and how it ended; the latter may put further jobs into the deque. When it is left by
-Ctrl-C, every job under way has written a checkpoint, and a second Ctrl-C does not wait for that; on Ray tasks are
-cancelled where they are, and their last checkpoint stands.
+Ctrl-C (or another signal of signals.py), every job under way has written a checkpoint, and a second one does not wait
+for that; on Ray tasks are cancelled where they are, and their last checkpoint stands.
 """
 
 import json
@@ -18,10 +18,12 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 from edgechaos_core import EdgechaosError
+from edgechaos_core.places import variables
+from edgechaos_core.signals import asked_to_stop
 from edgechaos_core.work import Ended, Job, work
 
 BackendName = Literal["processes", "serial", "ray"]
@@ -36,7 +38,7 @@ _log = logging.getLogger("edgechaos")
 
 def serial(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd) -> None:
     """Work on one job after another in this process."""
-    with _asked_to_stop() as stop:
+    with asked_to_stop() as stop:
         while pending:
             job = pending.popleft()
             ended = work(job, on_advance=lambda steps, job=job: on_advance(job, steps), stop=stop)  # type: ignore[misc]
@@ -95,6 +97,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
     if ours:
         try:
             _knock(address)
+            os.environ |= variables()  # Ray's processes have a working folder of their own
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
         except (OSError, RuntimeError, ValueError) as error:
             raise EdgechaosError(f"no Ray cluster at {address!r} ({_first_line(error)})") from error
@@ -184,7 +187,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},  # threads beyond those asked for would only wait
+            env=os.environ | variables() | {"OMP_NUM_THREADS": "1"},  # threads beyond those asked for would only wait
             start_new_session=True,  # Ctrl-C on the terminal reaches the parent alone
         )
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: PT018 - for the type checker
@@ -238,24 +241,3 @@ def _stop(workers: list[_Worker]) -> None:
             worker.process.kill()
             worker.process.wait()
             worker.close()
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request to stop at the next mini-batch; a second one interrupts."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def ask(number: int, _: object) -> None:
-        asked.set()
-        for each in before:
-            signal.signal(each, signal.default_int_handler)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

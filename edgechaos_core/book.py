@@ -33,10 +33,9 @@ from edgechaos_core.chapters import (
     freeze_outputs,
     read_notebook,
 )
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import BUILD, REPOSITORY
 from edgechaos_core.progress import PROGRESS_VARIABLE, show_progress
 
-BUILD = REPOSITORY / "_build"
 ONE_BLAS_THREAD = ("OPENBLAS_NUM_THREADS", "1")  # on a busy machine its threads wait for each other a hundredfold
 
 
@@ -187,9 +186,11 @@ def _build_site(stage: Path, build: str) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [Path(sys.executable).with_name("jupyter-book"), "build", stage]
     command += ["--config", REPOSITORY / "_config.yml", "--toc", REPOSITORY / "_toc.yml", "--path-output", output]
-    result = subprocess.run([*command, "-W", "--keep-going", "-n"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [*command, "-W", "--keep-going", "-n"], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     log = output / "build.log"
-    log.write_text(result.stdout + result.stderr)
+    log.write_text(result.stdout + result.stderr, encoding="utf-8")
     if result.returncode:
         shutil.rmtree(output / "_build", ignore_errors=True)  # sphinx tells of a warning only once a page
         warnings = [line for line in result.stderr.splitlines() if "WARNING" in line or "ERROR" in line]

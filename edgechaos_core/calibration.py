@@ -10,7 +10,8 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from edgechaos_core.guideline import COMMITTED, NEAR, Formula, terms
+from edgechaos_core.guideline import NEAR, Formula, terms
+from edgechaos_core.places import GUIDELINE
 from edgechaos_core.protocols import protocol
 from edgechaos_core.runs import Run
 from edgechaos_core.scaling import Interval, scale_factor, settled
@@ -114,5 +115,5 @@ def _way(runs: Sequence[Run]) -> tuple[float, float, float]:
 
 if __name__ == "__main__":
     fitted = json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False)
-    write_whole(COMMITTED, f"{fitted}\n".encode())
-    print(COMMITTED)
+    write_whole(GUIDELINE, f"{fitted}\n".encode())
+    print(GUIDELINE)

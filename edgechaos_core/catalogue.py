@@ -1,10 +1,10 @@
 """What is in a run store: the listing of its runs, and their epochs as one table."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -70,11 +70,13 @@ def whole_key(beginning: str, keys: Collection[str]) -> str:
     return found[0]
 
 
-def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
+def read_store(
+    store: Store, keys: Sequence[str] | None = None, *, on_damaged: Callable[[TableError], object] | None = None
+) -> pd.DataFrame:
     """Return stored runs as one tidy table, by default all: one row an epoch, with ``key``, settings and ``outcome``.
 
-    ``keys`` may be cut short. Every file is verified; raises TableError naming a damaged one, ValueError for a key that
-    is not stored.
+    ``keys`` may be cut short. Every file is verified; a damaged one is told to ``on_damaged`` and left out, or raises
+    TableError naming it where there is no such call. Raises ValueError for a key that is not stored.
     """
     paths: dict[str, Path] = {}
     for folder in (store.folder, *reversed(store.layers)):
@@ -84,20 +86,31 @@ def read_store(store: Store, keys: Sequence[str] | None = None) -> pd.DataFrame:
                 paths[path.stem] = path
     wanted = sorted(paths) if keys is None else [whole_key(key, paths) for key in keys]
     settings = list(RunConfig.model_fields)
-    if not wanted:
-        return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])
     tables, rows = [], []
     for key in wanted:
-        with named_errors(paths[key], "run file"):
-            table, metadata = read_arrow(paths[key])
-            tables.append(table)
-            outcome = json.loads(metadata["outcome"])["state"]
-            config = parse_config(json.loads(metadata["config"]))  # settings added since have their defaults
-            rows.append({"key": key, **config.model_dump(), "outcome": outcome})
+        try:
+            table, row = _read_row(paths[key])
+        except TableError as error:
+            if on_damaged is None:
+                raise
+            on_damaged(error)
+            continue
+        tables.append(table)
+        rows.append({"key": key, **row})
+    if not rows:
+        return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])
     values = pd.DataFrame(rows)[["key", *settings, "outcome"]].drop(columns="epochs")
     repeated = values.loc[values.index.repeat([len(table) for table in tables])].reset_index(drop=True)
     history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
     return pd.concat([repeated, history], axis=1)
+
+
+def _read_row(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Read a run file's history and what its rows share: settings and outcome."""
+    with named_errors(path, "run file"):
+        table, metadata = read_arrow(path)
+        config = parse_config(json.loads(metadata["config"]))  # settings added since have their defaults
+        return table, config.model_dump() | {"outcome": json.loads(metadata["outcome"])["state"]}
 
 
 def _worth(entry: Entry) -> tuple[bool, bool, int]:

@@ -8,17 +8,16 @@ from typing import Any
 
 import jupytext
 import nbformat
-import yaml
 from nbformat import NotebookNode
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.data import REPOSITORY
 from edgechaos_core.diagram import DiagramConfig
+from edgechaos_core.places import REFERENCES, REPOSITORY
 from edgechaos_core.runs import RunConfig
 from edgechaos_core.settings import Settings, parse_settings
+from edgechaos_core.yaml_files import read_yaml
 
 PROFILES = ("quick", "standard", "paper")
-REFERENCES = REPOSITORY / "tests" / "frozen"
 SETTINGS: dict[str, type[Settings]] = {"run": RunConfig, "diagram": DiagramConfig}  # what a chapter's parameters set
 CHECKED = "nbval-check-output"  # the tag of cells whose output is a regression reference
 # The same where runs are stored, which have the same digits everywhere. Trained live, the numbers of such a cell are
@@ -30,7 +29,7 @@ Parameters = dict[str, Any]
 
 def documents() -> list[str]:
     """Return the pages of the table of contents, ``_toc.yml``, root first."""
-    toc = yaml.safe_load((REPOSITORY / "_toc.yml").read_text())
+    toc = read_yaml(REPOSITORY / "_toc.yml")
     return [toc["root"], *(entry["file"] for part in toc.get("parts", [toc]) for entry in part["chapters"])]
 
 
@@ -135,7 +134,7 @@ def freeze_outputs(page: str, executed: NotebookNode, profile: str) -> None:
     outputs = {cell.id: _plain(cell.outputs) for cell in executed.cells if is_checked(cell, profile)}
     target = reference_file(page, profile)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(outputs, indent=1) + "\n")
+    target.write_text(json.dumps(outputs, indent=1) + "\n", encoding="utf-8")
 
 
 def reference_file(page: str, profile: str) -> Path:
@@ -164,7 +163,7 @@ def nbval_notebook(page: str, profile: str, *, root: Path = REPOSITORY, referenc
     notebook = read_notebook(page, root)
     if notebook is None:
         raise ValueError(f"{page} has no code to check")
-    frozen = json.loads((reference or reference_file(page, profile)).read_text())
+    frozen = json.loads((reference or reference_file(page, profile)).read_text(encoding="utf-8"))
     parameters = chapter_parameters(page, profile, {}, root)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])

@@ -1,107 +1,120 @@
-"""The command ``edgechaos``: thin doors to the package, every refusal one line on stderr.
+"""The command ``edgechaos``: every refusal is one line on stderr, and whatever stops it ends it with its own exit code.
 
-Exit codes: 0 done, 1 something outside the command's arguments failed, 2 bad arguments, 3 training diverged,
-130 interrupted with what was done kept.
+Exit codes: 0 done, 1 something outside the command's arguments failed, 2 bad arguments, 3 training diverged, 128 + n
+stopped by signal n with what was done kept (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP).
+
+The commands are imported inside `main`, so that Ctrl-C is answered from the first moment on.
 """
 
-import logging
 import os
 import signal
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import NoReturn
 
-import typer
+from edgechaos_core import signals
 
-from edgechaos_core import EdgechaosError, Interrupted, cli_guide, cli_maps, cli_runs, cli_train
-
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Training neural networks at the edge of chaos: train, map, and build the book.",
-)
-for command in (cli_train.train, cli_runs.sweep, cli_guide.guide, cli_maps.edge, cli_maps.phase_diagram):
-    app.command()(command)
-app.add_typer(cli_runs.runs_app, name="runs")
-
-FAILED, BAD_ARGUMENTS, INTERRUPTED = 1, 2, 130
+FAILED, BAD_ARGUMENTS = 1, 2
 
 
 def main() -> NoReturn:
     """Run the command line and exit: errors are one line each, never a traceback."""
-    from typer.exceptions import TyperException
+    _open_standard_streams()
+    signals.listen()
+    try:
+        code = _run()
+        sys.stdout.flush()  # at exit a full disk would be told in lines of Python's own
+    except BrokenPipeError:  # a reader that had enough: nothing to tell
+        _silence(1)
+        sys.exit(FAILED)
+    except Exception as error:
+        _refuse(*_answer(error))
+    except KeyboardInterrupt:
+        _refuse("interrupted", _stopped())
+    sys.exit(code)
+
+
+def _run() -> int:
+    import logging
+
+    from edgechaos_core.cli_app import app
+    from edgechaos_core.places import variables
 
     notes = logging.StreamHandler()
     notes.setFormatter(logging.Formatter("edgechaos: %(message)s"))
     logging.getLogger("edgechaos").handlers = [notes]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps the epochs done, as Ctrl-C does
-    try:
-        code = app(standalone_mode=False)
-    except TyperException as error:
-        _refuse(error.format_message(), error.exit_code)
-    except ValueError as error:
-        _refuse(str(error), BAD_ARGUMENTS)
-    except (EdgechaosError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(FAILED)
-        _refuse(str(error), FAILED)
-    except Interrupted as error:
-        _refuse(str(error), INTERRUPTED)
-    except (KeyboardInterrupt, typer.Abort):
-        _refuse("interrupted", INTERRUPTED)
-    except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
-        from edgechaos_core.work import out_of_memory
+    os.environ |= variables()  # kernels and workers may have other working folders
+    code = app(standalone_mode=False)
+    if code == 128 + signal.SIGINT:  # typer's answer to Ctrl-C where a command has none of its own
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
 
-        if not out_of_memory(error):
-            raise
-        _refuse(f"out of memory: try smaller settings ({error})", FAILED)
-    if code == INTERRUPTED:  # typer's answer to Ctrl-C where a command has none of its own
-        _refuse("interrupted", INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
+
+def _answer(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the exit code; an error of ours that nobody foresaw is raised again."""
+    from typer import Abort
+    from typer.exceptions import TyperException
+
+    from edgechaos_core import EdgechaosError, Interrupted
+
+    if isinstance(error, Interrupted):
+        said, code = str(error), _stopped()
+    elif isinstance(error, EdgechaosError):
+        said, code = str(error), FAILED
+    elif isinstance(error, Abort) or signals.received() is not None:  # which libraries turn into errors of theirs
+        said, code = "interrupted", _stopped()
+    elif isinstance(error, TyperException):
+        said, code = error.format_message(), error.exit_code
+    elif isinstance(error, ValueError):
+        said, code = str(error), BAD_ARGUMENTS
+    elif isinstance(error, OSError):
+        said, code = str(error), FAILED
+    elif isinstance(error, (MemoryError, RuntimeError)) and _out_of_memory(error):
+        said, code = f"out of memory: try smaller settings ({error})", FAILED
+    else:
+        raise error
+    return said, code
+
+
+def _out_of_memory(error: Exception) -> bool:
+    from edgechaos_core.work import out_of_memory
+
+    return out_of_memory(error)  # torch's allocators raise RuntimeError
+
+
+def _stopped() -> int:
+    return 128 + (signals.received() or signal.SIGINT)
 
 
 def _refuse(message: str, code: int) -> NoReturn:
-    print(f"edgechaos: {' '.join(message.split())}", file=sys.stderr)
+    signals.let_go()
+    try:
+        print(f"edgechaos: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal has gone, or the disk is full: the exit code is all that can be told
+        _silence(2)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence(1)
     sys.exit(code)
 
 
-@app.callback(invoke_without_command=True)
-def _version(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    if version:
-        from edgechaos_core import __version__
-
-        print(f"edgechaos {__version__}")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        print(context.get_help())
+def _silence(number: int) -> None:
+    """Put the null device in place of an output that cannot be written: Python tries again to flush it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, number)
+    os.close(null)
 
 
-@app.command()
-def book(
-    profile: Annotated[
-        str,
-        typer.Option(
-            help="standard: the committed runs; quick: train live, few epochs; "
-            "paper: train everything anew at the paper's scale"
-        ),
-    ] = "standard",
-    chapter: Annotated[str | None, typer.Option(help="execute this chapter with the parameters of -p")] = None,
-    parameter: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="with --chapter")] = None,
-    freeze: Annotated[
-        bool, typer.Option(help="keep the checked outputs as the reference that nbval compares with")
-    ] = False,
-) -> None:
-    """Execute the chapters that changed and build the book; print where the page is."""
-    from edgechaos_core.book import build_book
-    from edgechaos_core.chapters import parse_parameters
+def _open_standard_streams() -> None:
+    """Put the null device in place of standard streams that are closed.
 
-    overrides = parse_parameters(parameter or [])
-    page = build_book(profile, chapter=chapter, overrides=overrides, freeze=freeze)
-    print(page)
-
-
-__all__: list[Any] = ["app", "main"]
+    Otherwise the next file that is opened takes the number of one, and what is printed goes into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))

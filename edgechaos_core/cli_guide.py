@@ -1,10 +1,11 @@
 """The command ``edgechaos guide``: which weight decay holds a network at the edge of chaos."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
+from edgechaos_core.cli_out import json_line
 
 
 def guide(
@@ -42,7 +43,7 @@ def guide(
         found = pilot(network, advice, formula, dataset)
         advice = after_pilot(advice, network, found.l2, found.epochs_to_edge, found.story)
     if as_json:
-        print(json.dumps(asdict(advice)))
+        print(json_line(asdict(advice)))
         return
     if advice.pilot is not None:
         print(f"pilot: {advice.pilot}")

@@ -1,14 +1,16 @@
 """The commands of the phase diagram: ``edgechaos edge`` and ``edgechaos phase-diagram``."""
 
-import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgechaos_core import Interrupted
-from edgechaos_core.cli_out import check_out
+from edgechaos_core import EdgechaosError, Interrupted
+from edgechaos_core.cli_out import check_out, tell
+
+if TYPE_CHECKING:
+    from edgechaos_core.diagram import DiagramConfig
 
 
 def _decimal(text: str) -> Decimal:
@@ -75,27 +77,41 @@ def phase_diagram(
             "seed": seed,
         },
     )
+    resume, done = False, 0
+    if out is not None:
+        resume = out.suffix == ".parquet" and not force
+        out = check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
+        done = len(diagram.begun(config, out if resume else None).cells)
     if dry_run:
         print(diagram.estimate(config, device=device, threads=threads))
         return
     if out is None:
         raise ValueError("--out FILE.parquet or FILE.png is needed (or --dry-run)")
     kept = out if out.suffix == ".parquet" else None
-    resume = kept is not None and not force
-    check_out(out, force=force or resume, suffixes=(".parquet", ".png"))
     if resume and out.exists():
-        done = len(diagram.begun(config, kept).cells)
-        print(f"edgechaos: going on with {out}, {done:,} of {config.size:,} cells are done", file=sys.stderr)
+        tell(f"going on with {out}, {done:,} of {config.size:,} cells are done")
     try:
         result = diagram.simulate_with_bar(config, kept, resume=resume, device=device, threads=threads)
     except KeyboardInterrupt:
-        if kept is None or not kept.exists():
-            raise Interrupted("interrupted: nothing is kept (of a FILE.parquet, what is done would be)") from None
-        done = len(diagram.begun(config, kept).cells)
-        left = f"{out} holds {done:,} of {config.size:,} cells: the same command goes on"
-        raise Interrupted(f"interrupted: {left}{', without --force' if force else ''}") from None
+        raise Interrupted(f"interrupted: {_left(config, out, force=force)}") from None
     if kept is None:
         from edgechaos_core.maps import save_diagram_picture
 
         save_diagram_picture(result, out)
     print(out)
+
+
+def _left(config: "DiagramConfig", out: Path, *, force: bool) -> str:
+    """Say what an interrupted simulation leaves in its file."""
+    from edgechaos_core import diagram
+
+    if out.suffix != ".parquet":
+        return "nothing is kept (of a FILE.parquet, what is done would be)"
+    try:
+        done = len(diagram.begun(config, out).cells)
+    except (EdgechaosError, ValueError):  # what --force was to replace is still there
+        done = 0
+    if not done:
+        return f"no cells are done yet, {out} is as it was"
+    again = "the same command, without --force, goes on" if force else "the same command goes on"
+    return f"{out} holds {done:,} of {config.size:,} cells: {again}"

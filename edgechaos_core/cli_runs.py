@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgechaos_core import Interrupted
+from edgechaos_core import EdgechaosError, Interrupted
+from edgechaos_core.cli_out import check_out, json_line, tell
 
 if TYPE_CHECKING:  # imported where it is needed: torch takes a second
     from edgechaos_core.runs import Run
+    from edgechaos_core.tables import TableError
+    from edgechaos_core.verify import Check
 
 runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, verify and export stored runs.")
 
@@ -124,17 +127,24 @@ def verify(
     from edgechaos_core.verify import check_files, problems, retrain_some
 
     store = open_store()
-    files = list(check_files(store))
-    again = []
+    files: list[Check] = []
+    again: list[Check] = []
     try:
+        files.extend(check_files(store))
         for check in retrain_some(store, sample, epochs=epochs, seed=seed):
             again.append(check)
             print(f"{check.name}: {check.what}: {check.problem or 'agrees'}", flush=True)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {len(again)} of {sample} runs were trained again, no verdict") from None
+        done = f"{len(files)} files were read and {len(again)} of {sample} runs trained again"
+        raise Interrupted(f"interrupted: {done}, no verdict") from None
+    if not files:
+        folders = ", ".join(map(str, (*store.layers, store.folder)))
+        raise EdgechaosError(f"there are no run files in {folders}: nothing was verified")
     wrong = problems([*files, *again])
     for line in wrong:
-        print(f"edgechaos: {line}", file=sys.stderr)
+        tell(line)
+    if sample and not again:
+        tell(f"there are no committed runs in {', '.join(map(str, store.layers))}: none was trained again")
     print(f"{len(files)} files read, {len(again)} trained again, {len(wrong)} problems")
     return FAILED if wrong else 0
 
@@ -149,23 +159,29 @@ def export(
         list[str] | None, typer.Option(help="of a run to export, or its first digits; again for more [default: all]")
     ] = None,
     force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
-) -> None:
-    """Write stored runs as one table: a row an epoch, with the run's settings."""
+) -> int:
+    """Write stored runs as one table: a row an epoch, with the run's settings; exit code 1 if a file is damaged."""
     from edgechaos_core.catalogue import read_store
-    from edgechaos_core.cli_out import check_out
     from edgechaos_core.store import open_store
     from edgechaos_core.tables import write_whole
 
     if out is None and format == "parquet":
         raise ValueError("--out FILE.parquet is needed: parquet is not text")
     if out is not None:
-        check_out(out, force=force, suffixes=(f".{format}",))
-    table = read_store(open_store(), key)
+        out = check_out(out, force=force, suffixes=(f".{format}",))
+    store = open_store()
+    damaged: list[TableError] = []
+    table = read_store(store, key, on_damaged=damaged.append)
+    for error in damaged:
+        tell(f"{error}: left out")
+    if table.empty:
+        raise EdgechaosError(f"no {'other ' if damaged else ''}runs are stored: nothing was exported")
     match format:
         case "csv":
             content = table.to_csv(index=False).encode()
-        case "json":
-            content = table.to_json(orient="records", lines=True, double_precision=15).encode()
+        case "json":  # pandas' own cuts digits off
+            rows = table.astype(object).where(table.notna(), None).to_dict("records")
+            content = "".join(f"{json_line(row)}\n" for row in rows).encode()
         case "parquet":
             content = table.to_parquet(index=False)
     if out is None:
@@ -174,6 +190,7 @@ def export(
     else:
         write_whole(out, content)
         print(out)
+    return FAILED if damaged else 0
 
 
 def _summary(runs: "Sequence[Run]") -> list[dict[str, Any]]:
@@ -196,7 +213,7 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
 
     if style == "json":
         for row in rows:
-            print(json.dumps(row))
+            print(json_line(row))
         return
     if not rows:
         print("no runs are stored")

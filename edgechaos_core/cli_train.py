@@ -1,6 +1,6 @@
 """The command ``edgechaos train``: one network, a line an epoch."""
 
-import json
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgechaos_core import Interrupted
-from edgechaos_core.cli_out import check_out
+from edgechaos_core.cli_out import check_out, json_line, tell
 
 DIVERGED = 3
 
@@ -79,7 +79,7 @@ def train(
         }
     )
     if out is not None:
-        check_out(out, force=force, suffixes=(".parquet",))
+        out = check_out(out, force=force, suffixes=(".parquet",))
 
     from tqdm import tqdm
 
@@ -108,7 +108,7 @@ def train(
     kept = f"{out} holds" if out is not None else "printed"
     if run.outcome.state == "diverged":
         last = f", last finite J^2 = {run.history['J_squared'].iloc[-1]:.6g}" if len(run.history) else ""
-        print(f"edgechaos: diverged: {run.outcome.detail}{last}; {kept} the epochs before", file=sys.stderr)
+        tell(f"diverged: {run.outcome.detail}{last}; {kept} the epochs before")
         return DIVERGED
     if run.outcome.state == "interrupted":
         done = f"after epoch {run.outcome.epoch}; {kept} the epochs done" if len(run.history) else "before epoch 0"
@@ -132,7 +132,9 @@ class _Printer:
             for line in self._lines(row):
                 tqdm.write(line, file=sys.stdout)
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the latter: its terminal has gone
+                raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self.closed = True
             if not self.must_finish:
@@ -143,7 +145,7 @@ class _Printer:
         from edgechaos_core.runs import in_short
 
         if self.style == "json":
-            return [json.dumps(row)]
+            return [json_line(row)]
         row = in_short(row)
         cells = [f"{row['epoch']:5d}"] + [f"{number(row[name]):>{max(len(name), 9)}}" for name in list(row)[1:]]
         lines = [] if self.header_printed else ["epoch  " + "  ".join(f"{name:>9}" for name in list(row)[1:])]

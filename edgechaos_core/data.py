@@ -6,7 +6,6 @@ mlxtend.
 """
 
 import hashlib
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgechaos_core import places
 from edgechaos_core.image_files import SHIPPED, Arrays, DataError, read_downloaded, read_shipped
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 PIXELS = 784
 _SIZES = {  # training samples, test samples, classes
@@ -96,7 +94,7 @@ def load_dataset(
     ValueError for an unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
     """
     name = canonical_name(name)
-    train, test = _images(name, None if root is None else _absolute(root))
+    train, test = _images(name, None if root is None else places.expanded(Path(root)).absolute())
     if not 0 <= validation < len(train):
         raise ValueError(f"validation must be between 0 and {len(train) - 1}, got {validation}")
     available = len(train) - validation
@@ -138,15 +136,14 @@ def _noise(noisy: Split, true: Split) -> dict[str, Split]:
 
 def _images(name: str, root: Path | None) -> tuple[Split, Split]:
     """Training and test split of a data set, whose sizes and labels are what its name says."""
-    shipped = root or REPOSITORY / "data" / name
+    shipped = root or places.DATA / name
     if name == "mnist-5k":
         parts = _mnist_5k()
     elif name in SHIPPED and (root or shipped.is_dir()):
         again = f"restore it with `git -C {shlex.quote(str(shipped))} checkout -- .` or clone the repository again"
         parts = read_shipped(name, shipped, f"copy it from data/{name} of the repository" if root else again)
     else:
-        own = os.environ.get("EDGECHAOS_DATA")
-        parts = read_downloaded(name, root or (_absolute(own) if own else cache_folder() / "datasets"))
+        parts = read_downloaded(name, root or places.downloads_folder())
     training, tested, classes = _SIZES[name]
     splits = []
     for (images, labels), size in zip(parts, (training, tested), strict=True):
@@ -159,13 +156,6 @@ def _images(name: str, root: Path | None) -> tuple[Split, Split]:
             raise DataError(f"labels of {name} should be 0 to {classes - 1}, found {labels.min()} to {labels.max()}")
         splits.append(Split(images.flatten(1), labels.long()))
     return splits[0], splits[1]
-
-
-def _absolute(folder: str | Path) -> Path:
-    try:
-        return Path(folder).expanduser().resolve()
-    except RuntimeError as error:  # no such user, or no home folder
-        raise DataError(f"the folder of data {str(folder)!r} cannot be found: {error} Give its whole path") from error
 
 
 def _mnist_5k() -> tuple[Arrays, Arrays]:
@@ -181,8 +171,3 @@ def _mnist_5k() -> tuple[Arrays, Arrays]:
     images, labels = torch.from_numpy(pixels[order]).view(-1, 28, 28), torch.from_numpy(own[order])
     size = TRAINING_SAMPLES["mnist-5k"]
     return (images[:size], labels[:size]), (images[size:], labels[size:])
-
-
-def cache_folder() -> Path:
-    """Return the user's cache folder for this project (honours XDG_CACHE_HOME)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgechaos"

@@ -15,16 +15,15 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import torch
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
 from edgechaos_core.conventions import Activation
-from edgechaos_core.data import REPOSITORY, cache_folder
 from edgechaos_core.edges import LARGEST_RATIO, edge_of_chaos
 from edgechaos_core.machine import cpu_threads, parse_device, provenance
 from edgechaos_core.meanfield import LARGEST_J
+from edgechaos_core.places import COMMITTED_DIAGRAMS, diagrams_folder
 from edgechaos_core.probes import (
     ALIGN,
     ITERATIONS,
@@ -37,11 +36,10 @@ from edgechaos_core.probes import (
 )
 from edgechaos_core.progress import duration, show_progress
 from edgechaos_core.settings import Settings, parse_settings
-from edgechaos_core.tables import TableError, named_errors, read_table, write_table
+from edgechaos_core.tables import TableError, named_errors, read_metadata, read_table, write_table
 
 LARGEST_SIZE = 10_000_000  # cells
 TILE = 512  # cells simulated together: enough for the products to run at their peak
-COMMITTED_DIAGRAMS = REPOSITORY / "data" / "phase-diagrams"
 CELL = ["draw", "inverse_J", "ratio"]
 _TYPICAL = 40  # iterations before a cell in order has settled
 
@@ -226,11 +224,11 @@ def obtain_diagram(config: DiagramConfig, *, device: str = "cpu", threads: int |
     """
     for path in sorted(COMMITTED_DIAGRAMS.glob("*.parquet")):
         with named_errors(path, "phase diagram"):
-            found = json.loads(pq.read_schema(path).metadata[b"config"])
+            found = json.loads(read_metadata(path)["config"])
         if parse_settings(DiagramConfig, found) == config:
             return load_diagram(path)
     key = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
-    path = cache_folder() / "phase-diagrams" / f"{key}.parquet"
+    path = diagrams_folder() / f"{key}.parquet"
     return simulate_with_bar(config, path, device=device, threads=threads)
 
 
@@ -261,8 +259,10 @@ def begun(config: DiagramConfig, path: Path | None) -> Diagram:
         return Diagram(config, config.cells[:0].assign(distance=0.0, lyapunov_exponent=0.0))
     diagram = load_diagram(path, partial=True)
     if diagram.config != config:
+        own, wanted = diagram.config.model_dump(), config.model_dump()
+        differing = ", ".join(f"{name} {own[name]} and not {wanted[name]}" for name in own if own[name] != wanted[name])
         raise ValueError(
-            f"{path} holds a diagram of other settings, {diagram.config!r}: choose another name or replace it"
+            f"{path} holds a diagram of other settings, {differing}: choose another name or replace it with --force"
         )
     return diagram
 

@@ -14,15 +14,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from edgechaos_core.conventions import Activation, OptimizerName, weight_decay_from_l2
+from edgechaos_core.places import GUIDELINE
 from edgechaos_core.settings import Settings
 
-COMMITTED = Path(__file__).resolve().parent.parent / "data" / "guideline.json"
 RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B = 32; twice that at B = 128
 SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
 LARGEST_MOMENTUM = 0.95  # of the published runs
@@ -122,9 +121,9 @@ class Formula:
 def committed_formula() -> Formula:
     """Read the formula that is fitted to the committed runs; ValueError where it is missing or damaged."""
     try:
-        return Formula(**json.loads(COMMITTED.read_text()))
+        return Formula(**json.loads(GUIDELINE.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{COMMITTED} cannot be read ({error}): restore it, or: make calibration") from None
+        raise ValueError(f"{GUIDELINE} cannot be read ({error}): restore it, or: make calibration") from None
 
 
 @dataclass(frozen=True)

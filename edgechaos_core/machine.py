@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 
 
 def parse_device(name: str) -> torch.device:
@@ -67,7 +67,7 @@ def provenance(device: torch.device, *, threads: int, dtype: torch.dtype) -> dic
 def processor() -> str:
     """Return the processor's model name as the system has it, or its architecture where the system has none."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

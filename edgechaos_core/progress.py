@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
@@ -22,7 +22,8 @@ def notes_above_bar(log: logging.Logger) -> Iterator[None]:
 
     class Above(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            tqdm.write(shown.format(record) if shown else record.getMessage(), file=sys.stderr)
+            with suppress(OSError):  # a terminal that has gone must not take what it watched with it
+                tqdm.write(shown.format(record) if shown else record.getMessage(), file=sys.stderr)
 
     before = log.handlers
     shown = next((handler for handler in before if isinstance(handler, logging.StreamHandler)), None)

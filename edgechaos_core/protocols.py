@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edgechaos_core import published
+from edgechaos_core.places import expanded
 from edgechaos_core.runs import RunConfig, parse_config
+from edgechaos_core.yaml_files import read_yaml
 
 LARGEST_GRID = 1_000_000
 Grid = list[dict[str, Any]]
@@ -231,7 +231,7 @@ def protocol(
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
     if name.endswith((".yaml", ".yml")):
-        grid = read_grid(Path(name))
+        grid = read_grid(expanded(Path(name)))
     elif name in PROTOCOLS:
         grid = PROTOCOLS[name]()
     else:
@@ -271,11 +271,11 @@ def read_grid(path: Path) -> Grid:
     wrong in it.
     """
     try:
-        content = yaml.load(path.read_text(), Loader=_Loader)
+        content = read_yaml(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
     try:
         return _expand(content)
     except ValueError as error:
@@ -306,21 +306,3 @@ def _expand(content: object) -> Grid:
     for entry in grid:
         parse_config(entry)
     return grid
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with 1e-5 read as a number (YAML 1.1 wants 1.0e-5) and a name given twice refused."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"{name!r} is given twice", problem_mark=node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
-)

@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import PUBLISHED
 from edgechaos_core.runs import Run
 
-PUBLISHED = REPOSITORY / "data" / "published"
 SAMPLES = 60_000
 LARGEST_STEP = 0.16  # eta / (1 - alpha) in Figs. 4 and 5
 BASE_SETTING = {"learning_rate": 0.01, "momentum": 0.0, "batch_size": 32}  # around which Fig. 3 varies one

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import EPOCH_SECONDS
 from edgechaos_core.runs import Run, RunConfig
 from edgechaos_core.scaling import over_seeds, scale_factor
 
-EPOCH_SECONDS = REPOSITORY / "data" / "epoch-seconds.csv"
 EDGE = 1.0  # J^2 where the ordered phase ends
 MEASURED = ("J_squared", "test_loss", "test_accuracy", "train_loss")
 

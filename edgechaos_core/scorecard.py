@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import yaml
 from pydantic import Field, model_validator
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import CLAIMS
 from edgechaos_core.settings import Settings, parse_settings
+from edgechaos_core.yaml_files import read_yaml
 
-CLAIMS_FILE = REPOSITORY / "data" / "claims.yaml"
 CONFIDENCE = 0.95
 FEWEST = 3  # seeds that an interval needs: two give one of 25 times their standard error
 MOST_SEEDS = 10_000  # beyond which "how many more" is no plan
@@ -79,13 +78,13 @@ def read_claims(kind: Literal["claims", "own"] = "claims") -> dict[str, ClaimTex
 
     Raises ValueError naming the claim and what is wrong in the file.
     """
-    content = yaml.safe_load(CLAIMS_FILE.read_text(encoding="utf-8"))
+    content = read_yaml(CLAIMS)
     claims = {}
     for name, values in content[kind].items():
         try:
             claims[name] = parse_settings(ClaimText, values)
         except ValueError as error:
-            raise ValueError(f"{CLAIMS_FILE.name}, {name}: {error}") from None
+            raise ValueError(f"{CLAIMS.name}, {name}: {error}") from None
     return claims
 
 

@@ -8,7 +8,6 @@ damaged there is set aside under ``damaged``, a result that contradicts the one 
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +16,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from edgechaos_core.data import REPOSITORY, cache_folder
+from edgechaos_core.places import COMMITTED_RUNS, STORE_VARIABLE, store_folder
 from edgechaos_core.runs import Run, RunConfig, cut_run, load_run, run_bytes
 from edgechaos_core.tables import TableError, write_whole
-
-COMMITTED_RUNS = REPOSITORY / "data" / "runs"
-STORE_VARIABLE = "EDGECHAOS_STORE"
 
 # Rounding, which another stack, device or thread count changes, and training amplifies: over 60 epochs of the Fig. 2
 # setting in another stack J^2, losses and J0 differed by less than 2e-7, accuracies not at all.
@@ -72,8 +68,7 @@ def committed_store() -> Store:
 
 def open_store() -> Store:
     """Return the store: committed runs below, above them where ``EDGECHAOS_STORE`` says or the user's cache."""
-    own = os.environ.get(STORE_VARIABLE)
-    return Store(Path(own) if own else cache_folder() / "runs", (COMMITTED_RUNS,))
+    return Store(store_folder(), (COMMITTED_RUNS,))
 
 
 def check_writable(store: Store) -> None:

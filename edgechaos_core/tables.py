@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,12 +45,12 @@ def write_whole(path: Path, content: bytes) -> None:
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            scratch = Path(file.name)
+        own = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with own.open("xb") as file:  # the system applies the umask, which a temporary file of Python's own ignores
+            scratch = own
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        scratch.chmod(0o644)
         scratch.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -62,7 +62,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Read a table's metadata alone, unverified; errors as they come, see `named_errors`."""
-    return {name.decode(): value.decode() for name, value in (pq.read_schema(path).metadata or {}).items()}
+    # Absolute, as pyarrow takes the beginning of a relative path for a home folder (~) or a scheme (s3:).
+    return {name.decode(): value.decode() for name, value in (pq.read_schema(path.absolute()).metadata or {}).items()}
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -73,7 +74,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 def read_arrow(path: Path) -> tuple[pa.Table, dict[str, str]]:
     """Do as `read_table` does, but leave the table to pyarrow, which is faster for many."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with pq.ParquetFile(path.absolute(), page_checksum_verification=True) as file:
         table = file.read(use_threads=False)
     metadata = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
     expected = metadata.pop("sha256")

@@ -1,7 +1,7 @@
 """A worker process: jobs come in as lines of JSON, what becomes of them goes out likewise.
 
 Started by backends.py as ``python -m edgechaos_core.worker``. It stops with a checkpoint when its input ends, which it
-also does if the process that started it dies, or on SIGTERM.
+also does if the process that started it dies, or on SIGTERM or SIGHUP.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 import threading
 from typing import Any
 
+from edgechaos_core import signals
 from edgechaos_core.work import Job, work
 
 
@@ -22,7 +23,8 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
     stopping = threading.Event()
     jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    for number in signals.heeded():
+        signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 
     def read() -> None:

@@ -36,7 +36,7 @@ def install() -> None:
 
 def _run(command: list[str]) -> bool:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=600)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"{' '.join(command)}: {error}", file=sys.stderr)
         return False

@@ -31,6 +31,12 @@ def other_rounding() -> dict[str, str]:
     return OTHER_ROUNDING
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_not_warned():
+    """Of files opened in the locale's encoding these tests warn, but not the commands they start, on stderr."""
+    os.environ.pop("PYTHONWARNDEFAULTENCODING", None)
+
+
 @pytest.fixture(scope="session")
 def fashion() -> Dataset:
     return load_dataset("fashion-mnist")

@@ -120,14 +120,14 @@ def notebook_of(source: str) -> nbformat.NotebookNode:
 def test_a_chapter_is_executed_again_only_when_something_changed(tmp_path, capsys):
     source = "print('n is', n)"
     target = book.execute("chapters/x", notebook_of(source), {"n": 5}, tmp_path)
-    assert "n is 5" in target.read_text()
+    assert "n is 5" in target.read_text(encoding="utf-8")
     assert "executing chapters/x with n=5" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.part.*"))
     book.execute("chapters/x", notebook_of(source), {"n": 5}, tmp_path)
     assert capsys.readouterr().err == ""
     book.execute("chapters/x", notebook_of(source), {"n": 6}, tmp_path)
     assert "executing" in capsys.readouterr().err
-    assert "n is 6" in target.read_text()
+    assert "n is 6" in target.read_text(encoding="utf-8")
 
 
 def test_two_books_made_at_once_in_one_folder_share_no_sockets(tmp_path):
@@ -150,8 +150,8 @@ def test_a_failing_chapter_is_named_and_leaves_the_good_one_alone(tmp_path):
 
 
 def test_a_checked_cell_without_a_reference_is_an_error(tmp_path):
-    frozen = json.loads(chapters.reference_file(CHAPTER, "standard").read_text())
+    frozen = json.loads(chapters.reference_file(CHAPTER, "standard").read_text(encoding="utf-8"))
     frozen.popitem()
-    (tmp_path / "reference.json").write_text(json.dumps(frozen))
+    (tmp_path / "reference.json").write_text(json.dumps(frozen), encoding="utf-8")
     with pytest.raises(EdgechaosError, match="has no frozen output: run `make freeze`"):
         chapters.nbval_notebook(CHAPTER, "standard", reference=tmp_path / "reference.json")

@@ -17,6 +17,7 @@ from edgechaos_core import __version__, cli, diagram
 from edgechaos_core.diagram import DiagramConfig, load_diagram
 from edgechaos_core.edges import edge_of_chaos
 from edgechaos_core.runs import load_run, parse_config
+from edgechaos_core.signals import STOPPING
 from tests.waiting import PATIENCE, wait_for
 
 COMMAND = Path(sys.executable).parent / "edgechaos"
@@ -29,7 +30,7 @@ ENDLESS = ["--epochs", "1000000", "--format", "json"]
 @pytest.fixture
 def edgechaos(capsys, monkeypatch):
     """Run the command in this process, which saves importing torch each time: (exit code, stdout, stderr)."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in STOPPING}
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["edgechaos", *map(str, arguments)])
@@ -38,13 +39,20 @@ def edgechaos(capsys, monkeypatch):
         return caught.value.code, *capsys.readouterr()
 
     yield command
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def start(*arguments, **options) -> subprocess.Popen:
-    """Start the installed command in a process of its own."""
+def start(*arguments, ignoring=(), **options) -> subprocess.Popen:
+    """Start the installed command in a process of its own, which ignores these signals alone, as under nohup."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([COMMAND, *map(str, arguments)], text=True, **pipes | options)
+
+    def prepare():
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
+
+    command = [COMMAND, *map(str, arguments)]
+    return subprocess.Popen(command, encoding="utf-8", preexec_fn=prepare, **pipes | options)  # noqa: PLW1509
 
 
 # what it prints and keeps -------------------------------------------------------------------------------------------
@@ -101,11 +109,11 @@ def test_every_setting_reaches_the_run(edgechaos, tmp_path, more):
 
 def test_an_existing_file_is_replaced_only_by_force(edgechaos, tmp_path):
     out = tmp_path / "run.parquet"
-    out.write_text("precious")
+    out.write_text("precious", encoding="utf-8")
     code, stdout, stderr = edgechaos(*TINY, "--epochs", 1, "--out", out)
     assert (code, stdout) == (2, "")
     assert stderr == f"edgechaos: --out: {out} exists: choose another name, or --force to replace it\n"
-    assert out.read_text() == "precious"
+    assert out.read_text(encoding="utf-8") == "precious"
     assert edgechaos(*TINY, "--epochs", 1, "--out", out, "--force")[0] == 0
     assert load_run(out).outcome.state == "finished"
 
@@ -201,7 +209,7 @@ def test_the_installed_command_refuses_as_well():
 
 
 def test_data_out_of_reach(edgechaos, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path / "file" / "data"))
     code, stdout, stderr = edgechaos(*TINY, "--dataset", "mnist")
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
@@ -227,12 +235,13 @@ def test_an_error_of_ours_keeps_its_traceback(capsys, monkeypatch):
     def initialise(*_, **__):
         raise RuntimeError("a bug")
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in STOPPING}
     monkeypatch.setattr("edgechaos_core.trainer.initialise", initialise)
     monkeypatch.setattr(sys, "argv", ["edgechaos", *TINY])
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main()
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_a_disk_that_fills_up_while_training(edgechaos, tmp_path, monkeypatch):
@@ -262,7 +271,7 @@ def test_divergence(edgechaos, tmp_path):
     assert stderr.endswith(f"; {out} holds the epochs before\n")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("sent", [*STOPPING, signal.SIGKILL], ids=lambda sent: sent.name)
 def test_a_signal_while_training(tmp_path, sent):
     out = tmp_path / "run.parquet"
     with start(*TINY, *ENDLESS, "--out", out) as process:
@@ -275,11 +284,34 @@ def test_a_signal_while_training(tmp_path, sent):
         return
     rows = [json.loads(line) for line in [*seen, *rest.splitlines()]]
     run = load_run(out)
-    assert process.returncode == 130
+    assert process.returncode == 128 + sent
     assert run.outcome.state == "interrupted"
     assert run.outcome.epoch == len(rows) - 1
     assert run.history.to_dict("records") == rows
     assert stderr == f"edgechaos: interrupted after epoch {run.outcome.epoch}; {out} holds the epochs done\n"
+
+
+def test_what_was_ignored_at_the_start_stays_so(tmp_path):
+    out = tmp_path / "run.parquet"
+    with start(*TINY, *ENDLESS, "--out", out, ignoring=[signal.SIGHUP]) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        for _ in range(3):
+            process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert load_run(out).outcome.epoch >= 3
+
+
+def test_stopped_while_a_library_is_imported(edgechaos, monkeypatch):
+    def half_imported():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise ImportError("half a library")
+
+    monkeypatch.setattr(cli, "_run", half_imported)
+    assert edgechaos("edge") == (128 + signal.SIGTERM, "", "edgechaos: interrupted\n")
 
 
 def test_stopped_before_the_first_epoch(edgechaos, monkeypatch):
@@ -301,7 +333,7 @@ def test_stopped_while_loading(edgechaos, monkeypatch):
 def test_a_reader_that_goes_away_ends_training():
     script = '"$@" | head -1; exit ${PIPESTATUS[0]}'
     command = ["bash", "-c", script, "bash", COMMAND, *TINY, *ENDLESS]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     assert json.loads(done.stdout)["epoch"] == 0
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
@@ -319,7 +351,7 @@ def test_a_reader_that_goes_away_does_not_cost_the_file(tmp_path):
 
 
 def test_a_stdout_that_is_full():
-    with Path("/dev/full").open("w") as full, start(*TINY, "--epochs", 1, stdout=full) as process:
+    with Path("/dev/full").open("w", encoding="utf-8") as full, start(*TINY, "--epochs", 1, stdout=full) as process:
         stderr = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1
     assert stderr.count("\n") == 1
@@ -497,7 +529,9 @@ def test_a_complete_diagram_is_kept(edgechaos, tmp_path):
     assert out.read_bytes() == content
     code, stdout, stderr = edgechaos(*DIAGRAM, "--seed", 1, "--out", out)
     assert (code, stdout, stderr.count("\n")) == (2, "", 1)
-    assert stderr.startswith(f"edgechaos: {out} holds a diagram of other settings, ")
+    other = f"edgechaos: {out} holds a diagram of other settings, seed 0 and not 1: "
+    assert stderr == f"{other}choose another name or replace it with --force\n"
+    assert edgechaos(*DIAGRAM, "--seed", 1, "--out", out, "--dry-run") == (2, "", stderr)
     assert out.read_bytes() == content
     assert edgechaos(*DIAGRAM, "--seed", 1, "--out", out, "--force") == (0, f"{out}\n", "")
     assert load_diagram(out).config.seed == 1
@@ -505,16 +539,16 @@ def test_a_complete_diagram_is_kept(edgechaos, tmp_path):
 
 def test_a_damaged_diagram_is_replaced_only_by_force(edgechaos, tmp_path):
     out = tmp_path / "diagram.parquet"
-    out.write_text("precious")
+    out.write_text("precious", encoding="utf-8")
     code, stdout, stderr = edgechaos(*DIAGRAM, "--out", out)
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
     assert stderr.startswith(f"edgechaos: {out} is not a readable phase diagram ")
-    assert out.read_text() == "precious"
+    assert out.read_text(encoding="utf-8") == "precious"
     assert edgechaos(*DIAGRAM, "--out", out, "--force")[0] == 0
     assert load_diagram(out).complete
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name)
 def test_a_signal_while_simulating(tmp_path, sent):
     out = tmp_path / "diagram.parquet"
     long = [*DIAGRAM, "--rows", 200, "--columns", 50, "--draws", 100, "--out", out]
@@ -522,8 +556,9 @@ def test_a_signal_while_simulating(tmp_path, sent):
         wait_for(out.exists, process)
         process.send_signal(sent)
         stdout, stderr = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, stdout) == (130, "")
-    assert stderr.count("\n") <= 1  # no traceback
+    assert (process.returncode, stdout) == (128 + sent, "")
+    assert stderr.startswith(f"edgechaos: interrupted: {out} holds ")
+    assert stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == [out]
     kept = load_diagram(out, partial=True)
     assert 0 < len(kept.cells) < kept.config.size == 1_000_000
@@ -563,6 +598,61 @@ def test_an_interrupted_picture_says_that_nothing_is_kept(edgechaos, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_replacement_leaves_the_old_diagram(edgechaos, tmp_path, monkeypatch):
+    out = tmp_path / "diagram.parquet"
+    edgechaos(*DIAGRAM, "--out", out)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(diagram, "simulate", stop)
+    said = f"edgechaos: interrupted: no cells are done yet, {out} is as it was\n"
+    assert edgechaos(*DIAGRAM, "--seed", 1, "--out", out, "--force") == (130, "", said)
+    assert load_diagram(out).config.seed == 0
+
+
+@pytest.mark.parametrize("out", ["diagram.txt", "none/diagram.parquet"])
+def test_a_dry_run_looks_at_its_place(edgechaos, tmp_path, out):
+    code, stdout, stderr = edgechaos(*DIAGRAM, "--out", tmp_path / out, "--dry-run")
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("edgechaos: --out")
+
+
+# closed and broken outputs ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_files(tmp_path, closed):
+    """What is opened next would take their numbers, and what is printed would go into it."""
+    out = tmp_path / "run.parquet"
+    script = f'"$@" {closed}'
+    command = ["bash", "-c", script, "bash", COMMAND, *TINY, "--epochs", "1", "--out", out]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert load_run(out).outcome.epoch == 1
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_a_refusal_that_cannot_be_said_keeps_its_exit_code(closed):
+    command = ["bash", "-c", f'"$@" {closed}', "bash", COMMAND, "edge", "--ratio", "x"]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"")
+
+
+def test_an_answer_that_cannot_be_written_is_a_failure():
+    with Path("/dev/full").open("w", encoding="utf-8") as full, start("edge", "--ratio", 1, stdout=full) as process:
+        stderr = process.communicate(timeout=PATIENCE)[1]
+    assert (process.returncode, stderr) == (1, "edgechaos: [Errno 28] No space left on device\n")
+
+
+def test_a_place_at_home(edgechaos, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert edgechaos(*TINY, "--epochs", 1, "--out", "~/run.parquet")[0] == 0
+    assert load_run(tmp_path / "run.parquet").outcome.epoch == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.parquet"]
+
+
 def test_ctrl_c_anywhere_is_said_in_one_line(edgechaos, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
@@ -579,6 +669,6 @@ def test_huge_numbers_keep_to_their_columns(edgechaos):
 
 
 def test_the_command_starts_without_torch():
-    script = "import sys, edgechaos_core.cli; print('torch' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = "import sys, edgechaos_core.cli_app; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout == "False\n"

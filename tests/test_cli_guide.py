@@ -48,7 +48,7 @@ def test_nothing_heavy_is_imported():
         "import sys; from edgechaos_core.cli import app; app(['guide'], standalone_mode=False); "
         f"sys.exit(', '.join(name for name in {HEAVY} if name in sys.modules) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

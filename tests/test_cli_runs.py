@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -11,11 +13,12 @@ import pytest
 
 from edgechaos_core.catalogue import entries
 from edgechaos_core.runs import Run, load_run, save_run
+from edgechaos_core.signals import STOPPING
 from edgechaos_core.store import Store
 from edgechaos_core.sweep import SweepError
-from tests.test_cli import COMMAND, edgechaos  # noqa: F401 - a fixture
+from tests.test_cli import COMMAND, edgechaos, start  # noqa: F401 - a fixture
 from tests.test_runs import FINGERPRINT, run_of
-from tests.waiting import PATIENCE, wait_for
+from tests.waiting import PATIENCE
 
 GRID = "base: {samples: 300, batch_size: 64, width: 16, epochs: 2}\nvary: {l2: [0, 1e-3]}\n"
 SERIAL = ["--backend", "serial"]
@@ -24,7 +27,7 @@ SERIAL = ["--backend", "serial"]
 @pytest.fixture
 def grid(tmp_path, folders):
     path = tmp_path / "grid.yaml"
-    path.write_text(GRID)
+    path.write_text(GRID, encoding="utf-8")
     return path
 
 
@@ -92,19 +95,27 @@ def test_a_failed_sweep_says_so(edgechaos, grid, monkeypatch):  # noqa: F811
     assert edgechaos("sweep", grid) == (1, "", "edgechaos: 1 of 2 runs failed, e.g. that one: no luck\n")
 
 
-def test_ctrl_c_and_the_same_command_again(grid, folders):
-    grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n")
-    command = [COMMAND, "sweep", grid, "--checkpoint-seconds", "0.2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: list((folders[1] / "checkpoints").glob("*.safetensors")), process)
-    process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(
+    ("backend", "sent"),
+    [("processes", signal.SIGINT), ("processes", signal.SIGHUP), *(("serial", number) for number in STOPPING)],
+)
+def test_a_signal_and_the_same_command_again(grid, folders, backend, sent):
+    grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n", encoding="utf-8")
+    command = [COMMAND, "sweep", grid, "--backend", backend]  # no checkpoint but that of the signal for a minute
+    progress = os.environ | {"EDGECHAOS_PROGRESS": "1"}
+    process = start(*command[1:], env=progress, bufsize=1)
+    shown = ""
+    while not re.search(r"[1-9][0-9]*/3000", shown):  # epochs are done
+        shown += process.stderr.read(1) or pytest.fail(f"no progress: {shown}")
+    process.send_signal(sent)
     stdout, stderr = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, stdout) == (130, "")
-    assert stderr == "edgechaos: interrupted: the same command goes on from here\n"
+    assert (process.returncode, stdout) == (128 + sent, "")
+    assert stderr.endswith("\nedgechaos: interrupted: the same command goes on from here\n")
     (entry,) = entries(Store(folders[1]))
     assert entry.state == "interrupted"
-    done = max(entry.epoch, 1)
-    result = subprocess.run([*command, "--epochs", str(done)], capture_output=True, text=True, check=False)
+    done = entry.epoch
+    assert done >= 1
+    result = subprocess.run([*command, "--epochs", str(done)], capture_output=True, encoding="utf-8", check=False)
     assert (result.returncode, states(folders)) == (0, ["finished"])
 
 
@@ -135,7 +146,7 @@ def test_list(edgechaos, stored):  # noqa: F811
 
 
 def test_a_damaged_file_leaves_whole_numbers_whole(edgechaos, stored, folders):  # noqa: F811
-    (folders[1] / "0123456789abcdef.parquet").write_text("junk")
+    (folders[1] / "0123456789abcdef.parquet").write_text("junk", encoding="utf-8")
     code, stdout, _ = edgechaos("runs", "list")
     assert code == 0
     assert "samples 300," in stdout
@@ -168,12 +179,17 @@ def test_show_of_nothing(edgechaos, stored, key):  # noqa: F811
 def test_export(edgechaos, stored, tmp_path, style):  # noqa: F811
     out = tmp_path / f"table.{style}"
     assert edgechaos("runs", "export", "--format", style, "--out", out) == (0, f"{out}\n", "")
-    read = {"csv": pd.read_csv, "json": lambda path: pd.read_json(path, lines=True), "parquet": pd.read_parquet}
+    read = {
+        "csv": lambda path: pd.read_csv(path, float_precision="round_trip"),
+        "json": lambda path: pd.DataFrame(map(json.loads, path.read_text(encoding="utf-8").splitlines())),
+        "parquet": pd.read_parquet,
+    }
     table = read[style](out)
     assert len(table) == sum(len(run.history) for run in stored)
     for run in stored:
         own = table[table["seed"] == run.config.seed]
-        assert own["J_squared"].to_numpy() == pytest.approx(run.history["J_squared"].to_numpy(), abs=1e-14)
+        for name in run.history:  # to the last bit
+            assert own[name].tolist() == run.history[name].tolist()
     code, _, stderr = edgechaos("runs", "export", "--format", style, "--out", out)
     assert (code, stderr) == (2, f"edgechaos: --out: {out} exists: choose another name, or --force to replace it\n")
     assert edgechaos("runs", "export", "--format", style, "--out", out, "--force")[0] == 0
@@ -196,6 +212,45 @@ def test_bad_exports(edgechaos, stored, tmp_path):  # noqa: F811
         result = edgechaos("runs", "export", *arguments)
         assert (result[0], result[1], result[2].count("\n")) == (code, "", 1)
         assert word in result[2]
+
+
+@pytest.mark.parametrize("style", ["csv", "json"])
+def test_export_without_what_is_damaged(edgechaos, stored, folders, style):  # noqa: F811
+    path = folders[1] / f"{stored[1].config.key(FINGERPRINT)}.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, stdout, stderr = edgechaos("runs", "export", "--format", style)
+    assert code == 1
+    assert len(stdout.splitlines()) == (style == "csv") + len(stored[0].history) + len(stored[2].history)
+    assert stderr.startswith(f"edgechaos: {path} is not a readable run file ")
+    assert stderr.endswith(": left out\n")
+    assert stderr.count("\n") == 1
+    code, stdout, stderr = edgechaos("runs", "export", "--key", path.stem)
+    assert (code, stdout) == (1, "")
+    assert stderr.endswith("\nedgechaos: no other runs are stored: nothing was exported\n")
+
+
+def test_json_has_no_word_for_what_is_not_a_number(edgechaos, folders):  # noqa: F811
+    run = run_of()
+    run.history["test_loss"] = float("nan")
+    save_run(run, folders[1] / f"{run.config.key(FINGERPRINT)}.parquet")
+    _, stdout, _ = edgechaos("runs", "export", "--format", "json")
+    assert [json.loads(line, parse_constant=pytest.fail)["test_loss"] for line in stdout.splitlines()] == [None] * 6
+
+
+def test_nothing_is_not_all_well(edgechaos, folders):  # noqa: F811
+    code, stdout, stderr = edgechaos("runs", "verify")
+    assert (code, stdout) == (1, "")
+    assert stderr == f"edgechaos: there are no run files in {folders[0]}, {folders[1]}: nothing was verified\n"
+    nothing = "edgechaos: no runs are stored: nothing was exported\n"
+    assert edgechaos("runs", "export") == (1, "", nothing)
+
+
+def test_no_committed_runs_to_train_again_is_said(edgechaos, stored, folders):  # noqa: F811
+    for path in folders[0].iterdir():
+        path.unlink()
+    code, stdout, stderr = edgechaos("runs", "verify", "--sample", "2")
+    assert (code, stdout) == (0, "2 files read, 0 trained again, 0 problems\n")
+    assert stderr == f"edgechaos: there are no committed runs in {folders[0]}: none was trained again\n"
 
 
 def test_verify(edgechaos, grid, folders):  # noqa: F811
@@ -231,4 +286,4 @@ def test_an_interrupted_verification_gives_no_verdict(edgechaos, stored, monkeyp
     monkeypatch.setattr("edgechaos_core.verify.dataset_of", stop)
     code, stdout, stderr = edgechaos("runs", "verify", "--sample", "1")
     assert (code, stdout) == (130, "")
-    assert stderr == "edgechaos: interrupted: 0 of 1 runs were trained again, no verdict\n"
+    assert stderr == "edgechaos: interrupted: 0 files were read and 0 of 1 runs trained again, no verdict\n"

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgechaos_core import EdgechaosError
 from edgechaos_core import data as data_sets
-from edgechaos_core.data import NOISE_PROBE, REPOSITORY, DataError, canonical_name, load_dataset
+from edgechaos_core.data import NOISE_PROBE, DataError, canonical_name, load_dataset
+from edgechaos_core.places import REPOSITORY
 
 COMMITTED = REPOSITORY / "data" / "fashion-mnist"
 FILES = [
@@ -234,7 +236,7 @@ def test_fashion_mnist_under_the_name_of_mnist_is_refused():
 def test_what_is_not_shipped_is_downloaded_and_verified_likewise(name, tmp_path, monkeypatch):
     shipped, raw = REPOSITORY / "data" / name, tmp_path / {"mnist": "MNIST"}.get(name, "FashionMNIST") / "raw"
     expected = load_dataset(name).fingerprint
-    monkeypatch.setattr(data_sets, "REPOSITORY", tmp_path / "an installed package")
+    monkeypatch.setattr("edgechaos_core.places.DATA", tmp_path / "an installed package")
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path))
     raw.mkdir(parents=True)
     for file in FILES:
@@ -407,8 +409,10 @@ def test_no_network(tmp_path, monkeypatch):
 @pytest.mark.parametrize("variable", [True, False])
 def test_a_home_folder_of_nobody(monkeypatch, variable):
     monkeypatch.setenv("EDGECHAOS_DATA", "~nobody-of-that-name/data" if variable else "")
-    message = message_of(name="kmnist", root=None if variable else "~nobody-of-that-name/data")
-    assert message.startswith("the folder of data '~nobody-of-that-name/data' cannot be found: ")
+    complaint = "~nobody-of-that-name/data: there is no such home folder, give the path in full$"
+    expected = (EdgechaosError, f"^EDGECHAOS_DATA: {complaint}") if variable else (ValueError, f"^{complaint}")
+    with pytest.raises(expected[0], match=expected[1]):
+        load_dataset("kmnist", root=None if variable else "~nobody-of-that-name/data")
 
 
 def test_a_root_may_be_text_and_relative(tmp_path, monkeypatch, kmnist):

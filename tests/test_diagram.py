@@ -362,7 +362,7 @@ def test_a_damaged_file_is_refused(path):
 def test_files_that_are_not_diagrams(path, tmp_path):
     assert assert_refused(path) == f"{path} does not exist"
     assert_refused(tmp_path)
-    path.write_text("inverse_J,ratio\n1,0\n")
+    path.write_text("inverse_J,ratio\n1,0\n", encoding="utf-8")
     assert_refused(path)
     save_diagram(diagram_of(), path)
     table = pq.read_table(path)
@@ -435,7 +435,7 @@ def test_starting_anew(path, tiles_of_five):
     save_diagram(diagram_of(seed=1), path)  # of other settings, and complete
     result = simulate(config_of(SMALL), path=path, resume=False, **EXACT)
     assert_same(load_diagram(path), result)
-    path.write_text("damaged")
+    path.write_text("damaged", encoding="utf-8")
     assert_same(simulate(config_of(SMALL), path=path, resume=False, **EXACT), result)
 
 

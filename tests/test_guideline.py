@@ -152,8 +152,8 @@ def test_what_was_run_after_a_pilot_is_what_it_answers():
 def test_a_damaged_formula_is_named(tmp_path, monkeypatch, content):
     path = tmp_path / "guideline.json"
     if content is not None:
-        path.write_text(content)
-    monkeypatch.setattr("edgechaos_core.guideline.COMMITTED", path)
+        path.write_text(content, encoding="utf-8")
+    monkeypatch.setattr("edgechaos_core.guideline.GUIDELINE", path)
     with pytest.raises(ValueError, match=r"guideline\.json cannot be read \(.*\): restore it, or: make calibration"):
         committed_formula()
 

@@ -117,7 +117,7 @@ def made_by() -> dict:
 
 def test_provenance_names_processor_instruction_set_and_commit(made_by):
     assert made_by["processor"].strip()
-    if sys.platform == "linux" and "model name" in (text := Path("/proc/cpuinfo").read_text()):
+    if sys.platform == "linux" and "model name" in (text := Path("/proc/cpuinfo").read_text(encoding="utf-8")):
         assert f": {made_by['processor']}\n" in text
     assert made_by["instruction_set"].startswith(torch.backends.cpu.get_cpu_capability())
     assert made_by["code_version"].endswith(f"({commit_of(machine.REPOSITORY)})")

@@ -12,7 +12,7 @@ import pytest
 
 from edgechaos_core import chapters
 from edgechaos_core.book import ONE_BLAS_THREAD
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 from tests.nbval_tolerance import Close
 
 # Committed runs give the same digits everywhere. A few live epochs in the ordered phase differ between processors, in
@@ -43,7 +43,7 @@ def run_nbval(
     return subprocess.run(
         [*command, folder / "chapter.ipynb"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         cwd=REPOSITORY,
         env=os.environ | dict([ONE_BLAS_THREAD]) | TOLERANCE[profile] | dict(variables or {}),
@@ -98,9 +98,9 @@ def test_every_page_with_code_has_a_checked_cell_and_a_reference():
 )
 def test_a_changed_formula_turns_nbval_red(right, wrong, tmp_path):
     (tmp_path / "chapters").mkdir()
-    source = (REPOSITORY / "chapters/training_path.md").read_text()
+    source = (REPOSITORY / "chapters/training_path.md").read_text(encoding="utf-8")
     assert right in source
-    (tmp_path / "chapters/training_path.md").write_text(source.replace(right, wrong))
+    (tmp_path / "chapters/training_path.md").write_text(source.replace(right, wrong), encoding="utf-8")
     notebook = chapters.nbval_notebook("chapters/training_path", "standard", root=tmp_path)
     result = run_nbval(notebook, tmp_path, "standard")
     assert result.returncode == 1
@@ -109,10 +109,10 @@ def test_a_changed_formula_turns_nbval_red(right, wrong, tmp_path):
 
 def test_a_changed_number_turns_nbval_red(tmp_path):
     reference = chapters.reference_file("intro", "standard")
-    text = reference.read_text()
+    text = reference.read_text(encoding="utf-8")
     assert "0.00342 " in text
     shutil.copy(reference, tmp_path / "reference.json")
-    (tmp_path / "reference.json").write_text(text.replace("0.00342 ", "0.00343 "))
+    (tmp_path / "reference.json").write_text(text.replace("0.00342 ", "0.00343 "), encoding="utf-8")
     notebook = chapters.nbval_notebook("intro", "standard", reference=tmp_path / "reference.json")
     result = run_nbval(notebook, tmp_path, "standard")
     assert result.returncode == 1

@@ -1,9 +1,13 @@
 """Grids of runs: the paper's protocols as published, overrides, and a reader's own YAML."""
 
+import os
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
-from edgechaos_core.data import REPOSITORY
+from edgechaos_core.places import REPOSITORY
 from edgechaos_core.protocols import PROTOCOLS, RIVALS, parse_seeds, protocol, read_grid
 from edgechaos_core.scaling import scale_factor
 
@@ -96,13 +100,13 @@ vary:
 
 def test_a_grid_of_ones_own(tmp_path):
     path = tmp_path / "grid.yaml"
-    path.write_text(GRID)
+    path.write_text(GRID, encoding="utf-8")
     with pytest.raises(ValueError, match=r"grid\.yaml gives seeds itself"):
         protocol(str(path), seeds=(0, 1))
-    path.write_text(GRID.replace(", seed: 7", ""))
+    path.write_text(GRID.replace(", seed: 7", ""), encoding="utf-8")
     configs = protocol(str(path), seeds=(0, 1))
     assert [config.seed for config in configs] == [0, 1] * 4
-    path.write_text(GRID)
+    path.write_text(GRID, encoding="utf-8")
     configs = protocol(str(path))
     rows = [(config.learning_rate, config.batch_size, config.l2, config.seed) for config in configs]
     assert rows == [
@@ -127,7 +131,14 @@ BAD_GRIDS = [
     ("vary: {rate: [1]}", "unknown setting 'rate'"),
     ("base: {epochs: 0}", "epochs must be greater than or equal to 1, got 0"),
     ("vary: {l2: [0, -1]}", "l2 must be greater than or equal to 0, got -1"),
-    ("base: {epochs: 1, epochs: 2}", "'epochs' is given twice"),
+    ("base: {epochs: 1, epochs: 2}", 'found duplicate key "epochs"'),
+    ("vary: {l2: [0], l2: [1]}", 'found duplicate key "l2"'),
+    ("runs: [{seed: 1, seed: 2}]", 'found duplicate key "seed"'),
+    ("base: {epochs: 1:30}", "epochs must be a valid integer, got '1:30'"),
+    ("base: {gradients: yes}", "gradients must be a valid boolean, got 'yes'"),
+    ("base: {epochs: 2020-01-01}", "epochs must be a valid integer, got datetime.date(2020, 1, 1)"),
+    ("base: {epochs: 2020-99-01}", "is not valid YAML"),
+    ("base: " + "[" * 5_000, "is not valid YAML: nested too deeply"),
     ("base: {epochs: 1", "is not valid YAML"),
     ("base: !!python/object:os.system {}", "is not valid YAML"),
     ("vary: {seed: &s [" + "1, " * 999 + "1], l2: *s, momentum: *s}", "a grid has at most 1,000,000 runs"),
@@ -137,12 +148,44 @@ BAD_GRIDS = [
 @pytest.mark.parametrize(("text", "message"), BAD_GRIDS)
 def test_a_bad_grid_is_refused_in_one_line(tmp_path, text, message):
     path = tmp_path / "grid.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
         read_grid(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("base: {epochs: 010, samples: 0x100, seed: 1_000, l2: 1e-5}", encoding="utf-8")
+    assert read_grid(path) == [{"epochs": 10, "samples": 256, "seed": 1000, "l2": 1e-5}]
+
+
+def test_merge_keys_are_resolved(tmp_path):
+    path = tmp_path / "grid.yaml"
+    text = "base: &fast {epochs: 2, momentum: 0.9}\nruns: [{l2: 0}, {<<: *fast, epochs: 3}]"
+    path.write_text(text, encoding="utf-8")
+    assert read_grid(path) == [{"epochs": 2, "momentum": 0.9, "l2": 0}, {"epochs": 3, "momentum": 0.9}]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "with a byte-order mark"])
+def test_grids_are_utf_8_whatever_the_locale(tmp_path, mark):
+    path = tmp_path / "grid.yaml"
+    path.write_bytes(mark + "# \N{GREEK SMALL LETTER LAMDA}\nbase: {epochs: 2}".encode())
+    script = "import sys; from pathlib import Path; from edgechaos_core.protocols import read_grid; "
+    script += "print(read_grid(Path(sys.argv[1])))"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", script, path]
+    done = subprocess.run(command, env=os.environ | plain, capture_output=True, encoding="utf-8", check=False)
+    assert (done.stdout, done.stderr) == ("[{'epochs': 2}]\n", "")
+
+
+def test_a_grid_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_bytes("# \N{GREEK SMALL LETTER LAMDA}".encode("iso-8859-7"))
+    with pytest.raises(ValueError, match=r"grid\.yaml is not valid YAML: not UTF-8 \(byte 2\)"):
+        read_grid(path)
 
 
 def test_what_is_no_grid(tmp_path):

@@ -375,7 +375,7 @@ def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(path, monkey
 def test_files_that_are_not_runs(path, tmp_path):
     assert_refused(path)  # missing
     assert_refused(tmp_path)  # a folder
-    path.write_text("epoch,J_squared\n0,0.25\n")
+    path.write_text("epoch,J_squared\n0,0.25\n", encoding="utf-8")
     assert_refused(path)
     pq.write_table(pa.table({"epoch": [0, 1]}), path)
     assert_refused(path)
@@ -465,7 +465,7 @@ def test_a_write_that_the_system_cuts_short(path):
 
 
 def test_places_that_cannot_hold_a_file(tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     (tmp_path / "folder.parquet" / "inside").mkdir(parents=True)
     for path in (tmp_path / "file" / "run.parquet", tmp_path / "folder.parquet", tmp_path / f"{'x' * 300}.parquet"):
         with pytest.raises(TableError, match="cannot be written: "):

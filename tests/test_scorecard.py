@@ -1,5 +1,6 @@
 """Verdicts: the interval alone decides, and a wide one decides nothing."""
 
+import json
 import math
 
 import numpy as np
@@ -35,8 +36,8 @@ def test_a_bad_row_is_named(change, tmp_path, monkeypatch):
     part = {"quantity": "J", "published": 1.0, "inside": [0.9, 1.1], "why": "w", "setting": "s"} | change
     row = {"sentence": "s", "page": "p", "set": "before", "parts": [part]}
     path = tmp_path / "claims.yaml"
-    path.write_text(scorecard.yaml.safe_dump({"claims": {"C7": row}}), encoding="utf-8")
-    monkeypatch.setattr(scorecard, "CLAIMS_FILE", path)
+    path.write_text(json.dumps({"claims": {"C7": row}}), encoding="utf-8")
+    monkeypatch.setattr(scorecard, "CLAIMS", path)
     with pytest.raises(ValueError, match=r"claims\.yaml, C7: "):
         scorecard.read_claims()
 

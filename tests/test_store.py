@@ -457,5 +457,5 @@ def test_the_longer_of_two_files_is_shown(store):
 
 def test_a_damaged_note_of_a_failure_is_listed(store):
     stores.note_failure(store, run_of().config, FINGERPRINT, "no luck")
-    next((store.folder / "failed").iterdir()).write_text("{")
+    next((store.folder / "failed").iterdir()).write_text("{", encoding="utf-8")
     assert [entry.state for entry in entries(store)] == ["damaged"]

@@ -471,7 +471,7 @@ def workers_of(pid: int) -> list[int]:
     return [
         int(child)
         for child in subprocess.run(
-            ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+            ["pgrep", "-P", str(pid)], capture_output=True, encoding="utf-8", check=False
         ).stdout.split()
     ]
 

@@ -202,7 +202,7 @@ def damage_everywhere(regions: int) -> str:
 
 def many_processes(count: int, wanted: dict[RunConfig, Run]) -> str:
     """Several processes on one grid at once: every stack is trained once, by one of them."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("a+") as log:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("a+", encoding="utf-8") as log:
         store = Store(Path(folder))
 
         def one() -> None:
