@@ -13,6 +13,8 @@ import torch
 
 from edgechaos_core.data import REPOSITORY
 
+_OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+
 
 def parse_device(name: str) -> torch.device:
     """Return the torch device of that name; raise ValueError for an unknown one or one this machine lacks."""
@@ -58,7 +60,9 @@ def _code_version() -> str:
     """The package version and, in a git checkout, the commit (``-dirty`` with uncommitted changes)."""
     try:
         command: list[Any] = ["git", "-C", REPOSITORY, "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        # A repository that the environment names, as git's hooks do, would be described in place of this one.
+        own = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
+        commit = subprocess.run(command, capture_output=True, text=True, check=True, env=own).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = "no git checkout"
     return f"{version('edgechaos')} ({commit})"
