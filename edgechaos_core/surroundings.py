@@ -9,7 +9,17 @@ import os
 import sys
 from pathlib import Path
 
-_OTHERS = ("PYTHON", "IPYTHON", "IPYKERNEL", "JPY_", "JUPYTER", "MPL", "MATPLOTLIB", "LC_")  # what names begin with
+_OTHERS = (
+    "PYTHON",
+    "PYTEST",
+    "IPYTHON",
+    "IPYKERNEL",
+    "JPY_",
+    "JUPYTER",
+    "MPL",
+    "MATPLOTLIB",
+    "LC_",
+)  # what names begin with
 _NAMES = {"LANG", "LANGUAGE", "COLUMNS", "LINES", "DOCUTILSCONFIG", "FORCE_COLOR"}
 _FOLDERS = ("EDGECHAOS_STORE", "EDGECHAOS_DATA", "XDG_CACHE_HOME")  # relative to the current folder, if not absolute
 

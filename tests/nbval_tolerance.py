@@ -4,12 +4,16 @@ Whole numbers must be equal; others agree within the relative tolerance EDGECHAO
 twin of a table are not compared.
 """
 
+import functools
 import math
 import os
 import re
 
+import nbval.kernel
 import pytest
 from nbval.plugin import IPyNbCell
+
+from edgechaos_core.kernels import ShieldedKernelManager, kernel_room
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)")
 NOT_COMPARED = ("text/html", "image/svg+xml")
@@ -41,9 +45,12 @@ def _agree(one: str, other: str) -> bool:
     return math.isclose(float(one), float(other), rel_tol=float(os.environ["EDGECHAOS_NBVAL_RTOL"]))
 
 
-def pytest_configure() -> None:
-    """Make nbval compare with tolerance."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make nbval compare with tolerance, in a kernel as a chapter's is (nbval has no setting for it)."""
     IPyNbCell.sanitize = lambda _, text: Close(text) if isinstance(text, str) else text
+    room = kernel_room()
+    nbval.kernel.KernelManager = functools.partial(ShieldedKernelManager, room=room.__enter__())
+    config.add_cleanup(lambda: room.__exit__(None, None, None))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

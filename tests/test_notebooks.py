@@ -3,15 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from edgechaos_core import chapters
-from edgechaos_core.book import ONE_BLAS_THREAD
 from edgechaos_core.data import REPOSITORY
+from edgechaos_core.surroundings import PYTHON, environment
 from tests.nbval_tolerance import Close
 
 # Committed runs give the same digits everywhere. A few live epochs differ between processors in the order of sums:
@@ -28,7 +27,7 @@ CHECKED = [
 
 def run_nbval(notebook: nbformat.NotebookNode, folder: Path, rtol: float) -> subprocess.CompletedProcess[str]:
     nbformat.write(notebook, folder / "chapter.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
+    command = [*PYTHON, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
     command += ["-p", "tests.nbval_tolerance", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", "-q"]
     return subprocess.run(
         [*command, folder / "chapter.ipynb"],
@@ -36,7 +35,7 @@ def run_nbval(notebook: nbformat.NotebookNode, folder: Path, rtol: float) -> sub
         text=True,
         check=False,
         cwd=REPOSITORY,
-        env=os.environ | dict([ONE_BLAS_THREAD]) | {"EDGECHAOS_NBVAL_RTOL": str(rtol)},
+        env=environment(PYTHONPATH=str(REPOSITORY), EDGECHAOS_NBVAL_RTOL=str(rtol)),
     )
 
 
