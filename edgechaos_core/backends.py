@@ -13,7 +13,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -24,6 +23,7 @@ from typing import Any, Literal, get_args
 from edgechaos_core import EdgechaosError
 from edgechaos_core.places import variables
 from edgechaos_core.signals import asked_to_stop
+from edgechaos_core.surroundings import PYTHON, environment
 from edgechaos_core.work import Ended, Job, work
 
 BackendName = Literal["processes", "serial", "ray"]
@@ -183,11 +183,11 @@ class _Worker:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process; see close
         self.job: Job | None = None
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "edgechaos_core.worker"],
+            [*PYTHON, "-m", "edgechaos_core.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env=os.environ | variables() | {"OMP_NUM_THREADS": "1"},  # threads beyond those asked for would only wait
+            env=environment(OMP_NUM_THREADS="1"),  # threads beyond those asked for would only wait
             start_new_session=True,  # Ctrl-C on the terminal reaches the parent alone
         )
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: PT018 - for the type checker

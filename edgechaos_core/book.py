@@ -7,13 +7,11 @@ book. Builds lie in ``_build``: ``executed/BUILD`` the notebooks, ``site/BUILD``
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +28,14 @@ from edgechaos_core.chapters import (
     chapter_parameters,
     checked_profiles,
     documents,
+    find_document,
     freeze_outputs,
     read_notebook,
 )
+from edgechaos_core.kernels import ShieldedAsyncKernelManager, kernel_room
 from edgechaos_core.places import BUILD, REPOSITORY
 from edgechaos_core.progress import PROGRESS_VARIABLE, show_progress
-
-ONE_BLAS_THREAD = ("OPENBLAS_NUM_THREADS", "1")  # on a busy machine its threads wait for each other a hundredfold
+from edgechaos_core.surroundings import PYTHON, environment
 
 
 class BookError(EdgechaosError):
@@ -58,7 +57,7 @@ def build_book(
     """
     overrides = dict(overrides or {})
     pages = {page: read_notebook(page) for page in documents()}
-    document = _document_of(chapter) if chapter is not None else None
+    document = find_document(chapter) if chapter is not None else None
     if overrides and document is None:
         raise ValueError("parameters need a chapter: edgechaos book --chapter NAME -p NAME=VALUE")
     if overrides and document is not None and pages[document] is None:
@@ -71,11 +70,13 @@ def build_book(
         if notebook is not None
     }
     build = profile
-    if overrides:
-        build = f"{chapter}-{_digest(json.dumps([profile, overrides], sort_keys=True))[:8]}"
+    if overrides and document is not None:
+        own = {name: parameters[document][name] for name in overrides}
+        build = f"{chapter}-{_digest(json.dumps([profile, own], sort_keys=True))[:8]}"
     stage = BUILD / "executed" / build
     _stage_static(stage, pages)
-    for page, notebook in pages.items():
+    for page in sorted(parameters, key=lambda page: page != document):  # the one asked for may fail: it goes first
+        notebook = pages[page]
         if notebook is not None:
             executed = execute(page, notebook, parameters[page], stage)
             if freeze and profile in checked_profiles(notebook):
@@ -84,25 +85,24 @@ def build_book(
     return site / f"{document or documents()[0]}.html" if document else site / "index.html"
 
 
-def _document_of(chapter: str) -> str:
-    names = {Path(page).name: page for page in documents()}
-    if chapter not in names:
-        raise ValueError(f"unknown chapter {chapter!r}: choose from {', '.join(names)}")
-    return names[chapter]
-
-
 def _stage_static(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None:
-    """Lay the pages without code, the bibliography and the assets beside the executed notebooks."""
+    """Lay the pages without code, the bibliography and the assets beside the executed notebooks, and nothing else."""
+    kept = {stage / f"{page}.ipynb" for page, notebook in pages.items() if notebook is not None}
+    for leftover in stage.rglob("*"):
+        if leftover.is_file() and leftover not in kept:  # of a page or picture that is gone or has another name
+            leftover.unlink()
     stage.mkdir(parents=True, exist_ok=True)
     for page, notebook in pages.items():
         if notebook is None:
             (stage / page).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / f"{page}.md", stage / f"{page}.md")
-    for leftover in stage.rglob("*.ipynb"):
-        if str(leftover.relative_to(stage).with_suffix("")) not in pages:
-            leftover.unlink()
     shutil.copyfile(REPOSITORY / "references.bib", stage / "references.bib")
-    shutil.copytree(REPOSITORY / "assets", stage / "assets", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py"))
+    shutil.copytree(
+        REPOSITORY / "assets",
+        stage / "assets",
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("*.py", "__pycache__"),
+    )
     shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", stage / "assets")
 
 
@@ -120,12 +120,8 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".part.ipynb")
     relay = sys.stderr if show_progress() else None
-    with (
-        tempfile.TemporaryDirectory() as sockets,  # short: a socket's path has room for about 100 characters
-        _environment(PROGRESS_VARIABLE, "1" if relay else "0"),
-        _environment(*ONE_BLAS_THREAD),
-        _environment("JUPYTER_RUNTIME_DIR", sockets),
-    ):
+    with kernel_room() as room:
+        kernel = {"room": room, "variables": {PROGRESS_VARIABLE: "1" if relay else "0"}}
         try:
             papermill.execute_notebook(
                 notebook,
@@ -134,9 +130,8 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
                 kernel_name="python3",
                 progress_bar=False,
                 stderr_file=relay,
-                # TCP would be open to other users of the machine. Without a folder of their own, sockets lie in the
-                # working directory, where two books made at once take each other's.
-                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+                kernel_manager_class=ShieldedAsyncKernelManager,
+                config=Config(ShieldedKernelManager=kernel),
             )
         except papermill.PapermillExecutionError as error:
             failed = target.with_suffix(".failed.ipynb")
@@ -145,31 +140,19 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
             raise BookError(f"{page} failed in {where} (notebook so far: {failed})") from None
         except DeadKernelError:
             raise BookError(f"{page} failed: its kernel died, perhaps for want of memory") from None
-        executed = nbformat.read(scratch, as_version=4)
-        executed.metadata["edgechaos_digest"] = digest
-        nbformat.write(executed, scratch)
+    executed = nbformat.read(scratch, as_version=4)
+    executed.metadata["edgechaos_digest"] = digest
+    nbformat.write(executed, scratch)
     scratch.replace(target)
     return target
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _inputs_digest() -> str:
     """Digest of what a chapter's outputs depend on besides itself: the package, its pins and the committed data."""
     single = [REPOSITORY / "constraints.txt", REPOSITORY / "data/fashion-mnist/SHA256SUMS"]
     package = sorted((REPOSITORY / "edgechaos_core").glob("*.py"))
-    data = sorted(path for kind in ("parquet", "csv") for path in (REPOSITORY / "data").glob(f"*/*.{kind}"))
+    kinds = (".parquet", ".csv", ".json", ".yaml")
+    data = sorted(path for path in (REPOSITORY / "data").rglob("*") if path.suffix in kinds)
     return _digest(*(path.read_bytes() for path in [*package, *data, *single]))
 
 
@@ -181,19 +164,45 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def _build_site(stage: Path, build: str) -> Path:
-    """Run jupyter-book with warnings as errors; return the folder of the pages."""
+    """Run jupyter-book with warnings as errors, unless the site is of these very pages; return the folder of the pages.
+
+    All pages are built together: every page's side bar names all others, and sphinx builds no page anew whose own
+    source is as it was. The new site takes the place of the old one when it is whole.
+    """
     output = BUILD / "site" / build
+    pages, made_from = output / "_build" / "html", output / "made-from.txt"
+    sources = [path for path in sorted(stage.rglob("*")) if path.is_file()]
+    settings = [REPOSITORY / name for name in ("_toc.yml", "_config.yml", "constraints.txt")]
+    names = [str(path.relative_to(stage)) for path in sources]
+    digest = _digest(*names, *(path.read_bytes() for path in [*sources, *settings]))
+    if pages.is_dir() and made_from.is_file() and made_from.read_text() == digest:
+        return pages
     output.mkdir(parents=True, exist_ok=True)
-    command: list[str | Path] = [Path(sys.executable).with_name("jupyter-book"), "build", stage]
+    with kernel_room() as room, tempfile.TemporaryDirectory(dir=output, ignore_cleanup_errors=True) as fresh:
+        result = _run_jupyter_book(stage, Path(fresh), Path(room))
+        log = output / "build.log"
+        log.write_text(result.stdout + result.stderr, encoding="utf-8")
+        if result.returncode:
+            warnings = [line for line in result.stderr.splitlines() if "WARNING" in line or "ERROR" in line]
+            what = f"{len(warnings)} warnings, e.g. {warnings[0]}" if warnings else "an error"
+            raise BookError(f"jupyter-book ended with {what} (all: {log})")
+        made_from.unlink(missing_ok=True)
+        shutil.rmtree(output / "_build", ignore_errors=True)
+        (Path(fresh) / "_build").rename(output / "_build")
+    made_from.write_text(digest)
+    return pages
+
+
+def _run_jupyter_book(stage: Path, output: Path, room: Path) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [*PYTHON, "-c", "from jupyter_book.cli.main import main; main()", "build", stage]
     command += ["--config", REPOSITORY / "_config.yml", "--toc", REPOSITORY / "_toc.yml", "--path-output", output]
-    result = subprocess.run(
-        [*command, "-W", "--keep-going", "-n"], capture_output=True, encoding="utf-8", errors="replace", check=False
+    places = dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "MPLCONFIGDIR"), str(room))
+    return subprocess.run(
+        [*command, "-W", "--keep-going", "-n"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        cwd=room,
+        env=environment(**places),
     )
-    log = output / "build.log"
-    log.write_text(result.stdout + result.stderr, encoding="utf-8")
-    if result.returncode:
-        shutil.rmtree(output / "_build", ignore_errors=True)  # sphinx tells of a warning only once a page
-        warnings = [line for line in result.stderr.splitlines() if "WARNING" in line or "ERROR" in line]
-        what = f"{len(warnings)} warnings, e.g. {warnings[0]}" if warnings else "an error"
-        raise BookError(f"jupyter-book ended with {what} (all: {log})")
-    return output / "_build" / "html"

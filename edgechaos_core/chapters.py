@@ -9,20 +9,20 @@ from typing import Any
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+from pydantic import ValidationError
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.diagram import DiagramConfig
+from edgechaos_core.chapter_parameters import PARAMETERS, ChapterParameters
 from edgechaos_core.places import REFERENCES, REPOSITORY
-from edgechaos_core.runs import RunConfig
-from edgechaos_core.settings import Settings, parse_settings
+from edgechaos_core.settings import accepted
 from edgechaos_core.yaml_files import read_yaml
 
 PROFILES = ("quick", "standard", "paper")
-SETTINGS: dict[str, type[Settings]] = {"run": RunConfig, "diagram": DiagramConfig}  # what a chapter's parameters set
 CHECKED = "nbval-check-output"  # the tag of cells whose output is a regression reference
 # The same where runs are stored, which have the same digits everywhere. Trained live, the numbers of such a cell are
 # small differences (a few images of 10,000, say), or a choice between equals: how a processor rounds decides them.
 CHECKED_STORED = "nbval-check-stored"
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 Parameters = dict[str, Any]
 
@@ -31,6 +31,14 @@ def documents() -> list[str]:
     """Return the pages of the table of contents, ``_toc.yml``, root first."""
     toc = read_yaml(REPOSITORY / "_toc.yml")
     return [toc["root"], *(entry["file"] for part in toc.get("parts", [toc]) for entry in part["chapters"])]
+
+
+def find_document(chapter: str) -> str:
+    """Return the page of a chapter's name; raise ValueError naming the chapters for another."""
+    names = {Path(page).name: page for page in documents()}
+    if chapter not in names:
+        raise ValueError(f"unknown chapter {chapter!r}: choose from {', '.join(names)}")
+    return names[chapter]
 
 
 def read_notebook(document: str, root: Path = REPOSITORY) -> NotebookNode | None:
@@ -51,71 +59,92 @@ def default_parameters(notebook: NotebookNode) -> Parameters:
 
 
 def parse_parameters(arguments: Sequence[str]) -> Parameters:
-    """Parse ``name=value`` words, values as JSON or a bare word; raise ValueError for a word of another form."""
+    """Parse ``name=value`` words; raise ValueError for a word of another form, or a name given twice.
+
+    Values are numbers, true or false, none, or lists of them, as JSON or Python write them; anything else is text.
+    """
     parsed: Parameters = {}
     for argument in arguments:
         name, separator, text = argument.partition("=")
+        name = name.strip()
         if not separator or not name.isidentifier():
             raise ValueError(f"-p takes NAME=VALUE, got {argument!r}")
-        try:
-            parsed[name] = json.loads(text)
-        except json.JSONDecodeError:
-            if text.startswith(("[", "{")):
-                raise ValueError(f"-p {name}: {text!r} is not a number, a list like [0,1] or a word") from None
-            parsed[name] = text
+        if name in parsed:
+            raise ValueError(f"-p {name} is given twice")
+        parsed[name] = _parse_value(name, text.strip())
     return parsed
 
 
-def chapter_parameters(
-    document: str, profile: str, overrides: Mapping[str, Any], root: Path = REPOSITORY
-) -> Parameters:
-    """Return a chapter's parameters: its defaults, then its profile's, then ``overrides``.
+def _parse_value(name: str, text: str) -> object:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for parse in (json.loads, ast.literal_eval):  # literals of Python also have .05, 5., +1, 60_000 and one quote
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return list(value) if isinstance(value, tuple) else value
+    if text.startswith(("[", "{", "(")):
+        raise ValueError(f"-p {name}: {text!r} is not a number, a list like [0,1] or a word")
+    return text
 
-    Raises ValueError in one line for an unknown profile or name, a value of another type than the default, or one that
-    the chapter's settings do not accept: those that ``edgechaos: settings`` in its front matter names, run (the
-    default) or diagram. A list named as a plural of a setting is checked item by item.
+
+def chapter_parameters(document: str, profile: str, overrides: Mapping[str, Any]) -> Parameters:
+    """Return a page's parameters: its defaults, then its profile's, then ``overrides``, as `PARAMETERS` declares them.
+
+    Raises ValueError in one line for an unknown profile or name, or a value that is not accepted, naming what is.
     """
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
-    notebook = read_notebook(document, root)
+    notebook = read_notebook(document)
     if notebook is None:
         raise ValueError(f"{document} has no code to execute")
-    defaults = default_parameters(notebook)
-    for name, value in overrides.items():
-        if name not in defaults:
-            raise ValueError(f"{document} has no parameter {name!r}: choose from {', '.join(defaults)}")
-        if not _same_kind(value, defaults[name]):
-            raise ValueError(f"{name} must be {_kind(defaults[name])}, got {value!r}")
-        if isinstance(value, list) and len(set(value)) < len(value):
-            raise ValueError(f"{name} must not repeat a value, got {value!r}")
-    own = notebook.metadata.get("edgechaos", {})
-    parameters: Parameters = {**defaults, **own.get("profiles", {}).get(profile, {}), **overrides}
-    _check_settings(parameters, SETTINGS[own.get("settings", "run")])
-    return parameters
+    kind = declared_parameters(document)
+    for name in overrides:
+        if name not in kind.model_fields:
+            known = f"choose from {', '.join(kind.model_fields)}" if kind.model_fields else "it has none"
+            raise ValueError(f"{document} has no parameter {name!r}: {known}")
+    own = notebook.metadata.get("edgechaos", {}).get("profiles", {}).get(profile, {})
+    values = {**own, **{name: _whole(value) for name, value in overrides.items()}}
+    try:
+        return kind.model_validate(values).model_dump()
+    except ValidationError as error:
+        raise ValueError(_refusal(error, kind, values)) from None
 
 
-def _check_settings(parameters: Parameters, kind: type[Settings]) -> None:
-    settings = {name: value for name, value in parameters.items() if name in kind.model_fields}
-    parse_settings(kind, settings)
-    for name, values in parameters.items():
-        field = name.removesuffix("s")
-        if isinstance(values, list) and field in kind.model_fields:
-            for value in values:
-                parse_settings(kind, settings | {field: value})
+def declared_parameters(document: str) -> type[ChapterParameters]:
+    """Return the declaration of a page's parameters; that of a page without any has no fields."""
+    return PARAMETERS.get(Path(document).name, ChapterParameters)
 
 
-def _same_kind(value: object, default: object) -> bool:
-    if isinstance(default, list):
-        return isinstance(value, list) and bool(value) and all(_same_kind(item, default[0]) for item in value)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(default)
+def _whole(value: object) -> object:
+    """Return 1e3 as 1000, in lists too: a whole number is accepted however it is written."""
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _kind(default: object) -> str:
-    if isinstance(default, list):
-        return f"a list like {json.dumps(default)}"
-    return {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "text")
+def _refusal(error: ValidationError, kind: type[ChapterParameters], values: Mapping[str, Any]) -> str:
+    """Put in one line which parameters are not accepted, and what is."""
+    lines = []
+    for item in error.errors():
+        if item["loc"]:
+            name = str(item["loc"][0])
+            lines.append(f"{name} must be {accepted(kind, name)}, got {values[name]!r}")
+        else:  # values that do not go together
+            lines.append(item["msg"].removeprefix("Value error, "))
+    return "; ".join(dict.fromkeys(lines))
+
+
+def parameter_table(document: str) -> str:
+    """List a page's parameters, one a paragraph: its name and default, what it accepts, and what it means."""
+    kind = declared_parameters(document)
+    if not kind.model_fields:
+        raise ValueError(f"{document} has no parameters")
+    return "\n".join(
+        f"{name} = {json.dumps(field.default)}\n    {field.description}\n    {accepted(kind, name)}"
+        for name, field in kind.model_fields.items()
+    )
 
 
 def checked_profiles(notebook: NotebookNode) -> tuple[str, ...]:
@@ -164,7 +193,7 @@ def nbval_notebook(page: str, profile: str, *, root: Path = REPOSITORY, referenc
     if notebook is None:
         raise ValueError(f"{page} has no code to check")
     frozen = json.loads((reference or reference_file(page, profile)).read_text(encoding="utf-8"))
-    parameters = chapter_parameters(page, profile, {}, root)
+    parameters = chapter_parameters(page, profile, {})
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "parameters" in tags:

@@ -42,14 +42,22 @@ def book(
     ] = "standard",
     chapter: Annotated[str | None, typer.Option(help="execute this chapter with the parameters of -p")] = None,
     parameter: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="with --chapter")] = None,
+    help_parameters: Annotated[
+        bool, typer.Option("--help-parameters", help="list the parameters of --chapter, and what they accept")
+    ] = False,
     freeze: Annotated[
         bool, typer.Option(help="keep the checked outputs as the reference that nbval compares with")
     ] = False,
 ) -> None:
     """Execute the chapters that changed and build the book; print where the page is."""
     from edgechaos_core.book import build_book
-    from edgechaos_core.chapters import parse_parameters
+    from edgechaos_core.chapters import find_document, parameter_table, parse_parameters
 
+    if help_parameters:
+        if chapter is None:
+            raise ValueError("--help-parameters needs a chapter: edgechaos book --chapter NAME --help-parameters")
+        print(parameter_table(find_document(chapter)))
+        return
     overrides = parse_parameters(parameter or [])
     page = build_book(profile, chapter=chapter, overrides=overrides, freeze=freeze)
     print(page)

@@ -73,9 +73,8 @@ def hold_contest(
     ``slow_epochs`` more at a tenth of it. Of those, one way also goes on at the whole learning rate. Raises ValueError
     for so few ``slow_epochs`` that the end of training, over which results are averaged, has others in it.
     """
+    check_slow_epochs(epochs, slow_epochs)
     every = epochs + slow_epochs
-    if slow_epochs < max(round(SETTLED * (every + 1)), 1):
-        raise ValueError(f"slow_epochs must be at least a tenth of all epochs, got {slow_epochs} of {every}")
     setting = CONTEST | {"epochs": every, "milestone": epochs, "samples": samples + validation}
     chooser = parse_config({**setting, **_constant(epochs), "samples": samples, "validation": validation})
     searches = {f"search over {name}": search(chooser, space, trials=trials, get=get) for name, space in SPACES.items()}
@@ -104,6 +103,13 @@ def hold_contest(
     early = [stopped_early("no decay, stopped early", stopped), stopped_early(AGAIN, stopped, short["no decay"])]
     again = stopped_early(AGAIN, stopped, runs.pop(AGAIN), slow_epochs)
     return Contest(searches, stand(short, early), stand(runs, [again]))
+
+
+def check_slow_epochs(epochs: int, slow_epochs: int) -> None:
+    """Raise ValueError for so few ``slow_epochs`` that the end, over which results are averaged, has others in it."""
+    every = epochs + slow_epochs
+    if slow_epochs < max(round(SETTLED * (every + 1)), 1):
+        raise ValueError(f"slow_epochs must be at least a tenth of all epochs, got {slow_epochs} of {every}")
 
 
 def _constant(epochs: int) -> dict[str, int]:

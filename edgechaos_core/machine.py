@@ -102,7 +102,7 @@ def commit_of(folder: Path) -> str:
     command: list[str | Path] = ["git", "-c", f"safe.directory={folder}", "-C", folder]  # whoever owns it, it is run
     command += ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=environment, timeout=60)
     except FileNotFoundError:
         return "commit unknown: git is not installed"
     except (OSError, subprocess.TimeoutExpired) as error:

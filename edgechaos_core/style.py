@@ -29,7 +29,13 @@ AXES = {"ratio": "mean over spread of the weights, $J_0 / J$", "inverse_J": "inv
 
 
 def use_style() -> None:
-    """Set the house style for this process: seaborn ticks, transparent, vector output in notebooks."""
+    """Set the house style for this process: seaborn ticks, transparent, vector output in notebooks.
+
+    Settings of the user's matplotlibrc are put back to matplotlib's own, and letters are of the font that comes with
+    it: seaborn prefers Arial, which some machines have.
+    """
+    mpl.rcdefaults()
     transparent = {f"{part}.facecolor": "none" for part in ("figure", "axes", "savefig")}
-    sns.set_theme(context="notebook", style="ticks", palette="colorblind", rc={**transparent, "legend.frameon": False})
+    own = {**transparent, "legend.frameon": False, "font.sans-serif": ["DejaVu Sans"]}
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind", rc=own)
     mpl.rcParams["svg.hashsalt"] = "edgechaos"  # the same figure gives the same file

@@ -1,7 +1,7 @@
 """A worker process: jobs come in as lines of JSON, what becomes of them goes out likewise.
 
-Started by backends.py as ``python -m edgechaos_core.worker``. It stops with a checkpoint when its input ends, which it
-also does if the process that started it dies, or on SIGTERM or SIGHUP.
+Started by backends.py with ``-m edgechaos_core.worker``. It stops with a checkpoint when its input ends, which it also
+does if the process that started it dies, or on SIGTERM or SIGHUP.
 """
 
 import json

@@ -5,12 +5,16 @@ EDGECHAOS_NBVAL_UNITS units of the last digit printed: the least change moves th
 across a half. Pictures and the HTML twin of a table are not compared.
 """
 
+import functools
 import os
 import re
 from decimal import Decimal
 
+import nbval.kernel
 import pytest
 from nbval.plugin import IPyNbCell
+
+from edgechaos_core.kernels import ShieldedKernelManager, kernel_room
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)")
 NOT_COMPARED = ("text/html", "image/svg+xml")
@@ -45,9 +49,12 @@ def _agree(one: str, other: str) -> bool:
     return abs(a - b) <= allowed + int(os.environ["EDGECHAOS_NBVAL_UNITS"]) * unit
 
 
-def pytest_configure() -> None:
-    """Make nbval compare with tolerance."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make nbval compare with tolerance, in a kernel as a chapter's is (nbval has no setting for it)."""
     IPyNbCell.sanitize = lambda _, text: Close(text) if isinstance(text, str) else text
+    room = kernel_room()
+    nbval.kernel.KernelManager = functools.partial(ShieldedKernelManager, room=room.__enter__())
+    config.add_cleanup(lambda: room.__exit__(None, None, None))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 
 from edgechaos_core import chapters
-from edgechaos_core.book import ONE_BLAS_THREAD
 from edgechaos_core.places import REPOSITORY
+from edgechaos_core.surroundings import PYTHON, environment
 from tests.nbval_tolerance import Close
 
 # Committed runs give the same digits everywhere. A few live epochs in the ordered phase differ between processors, in
@@ -38,7 +38,7 @@ def run_nbval(
     notebook: nbformat.NotebookNode, folder: Path, profile: str, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     nbformat.write(notebook, folder / "chapter.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
+    command = [*PYTHON, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
     command += ["-p", "tests.nbval_tolerance", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", "-q"]
     return subprocess.run(
         [*command, folder / "chapter.ipynb"],
@@ -46,7 +46,7 @@ def run_nbval(
         encoding="utf-8",
         check=False,
         cwd=REPOSITORY,
-        env=os.environ | dict([ONE_BLAS_THREAD]) | TOLERANCE[profile] | dict(variables or {}),
+        env=environment(PYTHONPATH=str(REPOSITORY), **TOLERANCE[profile], **(variables or {})),
     )
 
 
@@ -75,7 +75,7 @@ print(torch.backends.cpu.get_cpu_capability(), torch.tanh(x @ W).sum().item().he
 def test_the_other_rounding_is_another(other_rounding):
     printed = [
         subprocess.run(
-            [sys.executable, "-c", ROUNDED], env=os.environ | own, capture_output=True, text=True, check=True
+            [sys.executable, "-c", ROUNDED], env=os.environ | own, capture_output=True, encoding="utf-8", check=True
         ).stdout.split()
         for own in ({}, other_rounding)
     ]
