@@ -224,7 +224,8 @@ def _print_table(rows: Sequence[dict[str, Any]], style: str) -> None:
         common = {name: values[0] for name in known if len(values := table[name].dropna().unique()) == 1}
         if common:
             print("all: " + ", ".join(f"{name} {value}" for name, value in common.items()))
-        table = table.drop(columns=list(common))
+        unset = [name for name in table if name in RunConfig.model_fields and table[name].isna().all()]
+        table = table.drop(columns=[*common, *unset])
     for name in table:
         shown = "{:g}".format if name in RunConfig.model_fields else number
         table[name] = table[name].map(lambda value, shown=shown: shown(value) if isinstance(value, float) else value)

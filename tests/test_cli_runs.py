@@ -180,7 +180,7 @@ def test_export(edgechaos, stored, tmp_path, style):  # noqa: F811
     out = tmp_path / f"table.{style}"
     assert edgechaos("runs", "export", "--format", style, "--out", out) == (0, f"{out}\n", "")
     read = {
-        "csv": lambda path: pd.read_csv(path, float_precision="round_trip"),
+        "csv": pd.read_csv,
         "json": lambda path: pd.DataFrame(map(json.loads, path.read_text(encoding="utf-8").splitlines())),
         "parquet": pd.read_parquet,
     }
@@ -245,9 +245,8 @@ def test_nothing_is_not_all_well(edgechaos, folders):  # noqa: F811
     assert edgechaos("runs", "export") == (1, "", nothing)
 
 
-def test_no_committed_runs_to_train_again_is_said(edgechaos, stored, folders):  # noqa: F811
-    for path in folders[0].iterdir():
-        path.unlink()
+def test_no_committed_runs_to_train_again_is_said(edgechaos, grid, folders):  # noqa: F811
+    edgechaos("sweep", grid, *SERIAL)
     code, stdout, stderr = edgechaos("runs", "verify", "--sample", "2")
     assert (code, stdout) == (0, "2 files read, 0 trained again, 0 problems\n")
     assert stderr == f"edgechaos: there are no committed runs in {folders[0]}: none was trained again\n"
