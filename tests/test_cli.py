@@ -91,15 +91,15 @@ def test_table(edgechaos):
 def test_every_setting_reaches_the_run(edgechaos, tmp_path, more):
     settings = {"learning_rate": 0.002, "batch_size": 50, "momentum": 0.5, "l2": 0.01, "epochs": 1, "seed": 7}
     settings |= {"samples": 200, "validation": 100, "dataset": "fashion-mnist", "width": 8, "depth": 2}
-    settings |= {"activation": "relu", "label_noise": 0.2, "milestone": 3, **more}
+    settings |= {"activation": "relu", "label_noise": 0.2, "milestone": 3, "initial_J": 1.5, **more}
     options = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
     settings |= {"gradients": True}
-    options += ["--gradients"]
+    options += ["--gradients", "--no-trained-map"]
     out = tmp_path / "run.parquet"
     code, stdout, _ = edgechaos("train", *options, "--full-train-loss", "--format", "json", "--out", out)
     assert code == 0
     assert load_run(out).config == parse_config(settings)
-    assert {*settings, "optimizer", "hold"} == set(type(load_run(out).config).model_fields)
+    assert {*settings, "optimizer", "hold", "trained_map"} == set(type(load_run(out).config).model_fields)
     added = {"J_squared_2", "J0_2", "train_loss_full", "validation_loss", "validation_accuracy"}
     added |= {f"{part}_{what}" for part in ("shuffled", "restored", "kept") for what in ("loss", "accuracy")}
     added |= {"lambda"} if "hold" in more else set()

@@ -45,7 +45,7 @@ def test_another_target_has_no_epochs(edgechaos):  # noqa: F811
 def test_nothing_heavy_is_imported():
     """It answers in a second, which importing any of these would take."""
     script = (
-        "import sys; from edgechaos_core.cli import app; app(['guide'], standalone_mode=False); "
+        "import sys; from edgechaos_core.cli_app import app; app(['guide'], standalone_mode=False); "
         f"sys.exit(', '.join(name for name in {HEAVY} if name in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)

@@ -178,7 +178,7 @@ def test_a_missing_file(copied, name):
 def test_a_missing_file_of_the_repository(tmp_path, monkeypatch):
     folder = tmp_path / "my clone" / "data" / "mnist"
     folder.mkdir(parents=True)
-    monkeypatch.setattr(data_sets, "REPOSITORY", tmp_path / "my clone")
+    monkeypatch.setattr("edgechaos_core.places.DATA", tmp_path / "my clone" / "data")
     assert f": restore it with `git -C '{folder}' checkout -- .` or clone" in message_of(name="mnist")
 
 

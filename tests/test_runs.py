@@ -1,12 +1,12 @@
 """Settings, content keys and run files: what is refused, what is never silently different, what survives a crash."""
 
 import errno
+import io
 import json
 import multiprocessing
 import os
 import resource
 import signal
-import tempfile
 import time
 from pathlib import Path
 
@@ -74,6 +74,10 @@ BAD_SETTINGS = [
     ({"hold": 1, "optimizer": "adam"}, "hold needs the optimizer sgd, got adam"),
     ({"milestone": -1}, "milestone must be greater than or equal to 0, got -1"),
     ({"label_noise": 1.5}, "label_noise must be less than or equal to 1, got 1.5"),
+    ({"initial_J": 0}, "initial_J must be greater than 0, got 0"),
+    ({"initial_J": 101}, "initial_J must be less than or equal to 100, got 101"),
+    ({"trained_map": 1}, "trained_map must be a valid boolean, got 1"),
+    ({"trained_map": True, "width": 100}, "trained_map needs tanh and a square first layer, width 784, got tanh and"),
     ({"beta": 2}, "unknown setting 'beta': choose from dataset, samples, validation, width, depth, "),
 ]
 
@@ -131,10 +135,14 @@ FIELDS = {
     "hold": st.floats(0, 1e30),
     "label_noise": st.floats(0, 1),
     "milestone": st.integers(0, 1_000_000),
+    "initial_J": st.none() | st.sampled_from([0.5, 1.0]) | st.floats(0, 100, exclude_min=True),
+    "trained_map": st.booleans(),
 }
 
 
 def possible(settings) -> bool:
+    if settings.get("trained_map") and (settings.get("width", 784) != 784 or settings.get("activation") == "relu"):
+        return False
     return not settings.get("hold") or settings.get("optimizer", "sgd") == "sgd"
 
 
@@ -348,16 +356,23 @@ def test_a_summary_has_each_run_with_its_share_of_its_stacks_time():
     assert (table["l2"].tolist(), table["learning_rate"].tolist()) == ([0.1, 0.0], [0.01, 0.02])
 
 
+def new_files(monkeypatch, make) -> None:
+    """Let ``make`` open what is opened to be a new file."""
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **options: make(path) if mode == "xb" else opened(path, mode, **options)
+    )
+
+
 def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(path, monkeypatch):
     """In any other order a power cut may leave an empty file under the name of a whole one, or no file."""
     calls = []
-    fsync, replace, make = os.fsync, os.replace, tempfile.NamedTemporaryFile
+    fsync, replace = os.fsync, os.replace
 
-    def made(*arguments, **options):
-        file = make(*arguments, **options)
-        write = file.write
-        file.write = lambda content: calls.append("write") or write(content)
-        return file
+    class Written(io.FileIO):
+        def write(self, content):
+            calls.append("write")
+            return super().write(content)
 
     def synced(descriptor):
         target = Path(f"/proc/self/fd/{descriptor}").resolve()
@@ -365,7 +380,7 @@ def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(path, monkey
         assert target.is_dir() or target.read_bytes()  # not while the content is still in a buffer
         fsync(descriptor)
 
-    monkeypatch.setattr("tempfile.NamedTemporaryFile", made)
+    new_files(monkeypatch, lambda name: Written(name, "xb"))
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", lambda *names: calls.append("rename") or replace(*names))
     save_run(run_of(), path)
@@ -422,8 +437,8 @@ def assert_save_fails(path, reason: str) -> None:
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        ("tempfile.NamedTemporaryFile", errno.EACCES),  # a read-only folder, which would not stop root
-        ("tempfile.NamedTemporaryFile", errno.EROFS),
+        ("open", errno.EACCES),  # a read-only folder, which would not stop root
+        ("open", errno.EROFS),
         ("write", errno.ENOSPC),
         ("os.fsync", errno.ENOSPC),
         ("os.fsync", errno.EIO),
@@ -436,15 +451,11 @@ def test_a_failing_disk(path, monkeypatch, call, code):
     def fail(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    make = tempfile.NamedTemporaryFile
+    class Unwritable(io.FileIO):
+        write = fail
 
-    def file_that_cannot_be_written(*arguments, **options):
-        file = make(*arguments, **options)
-        file.write = fail
-        return file
-
-    if call == "write":
-        monkeypatch.setattr("tempfile.NamedTemporaryFile", file_that_cannot_be_written)
+    if call in ("open", "write"):
+        new_files(monkeypatch, fail if call == "open" else lambda name: Unwritable(name, "xb"))
     else:
         monkeypatch.setattr(call, fail)
     assert_save_fails(path, os.strerror(code))
