@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -247,6 +249,16 @@ def test_committed_runs_were_steered_by_this_law(run):
 
 def test_there_are_committed_runs_that_were_steered():
     assert len(HELD) >= 15
+
+
+def test_the_controller_needs_torch_and_numpy_alone():
+    script = (
+        "import sys; import torch, numpy; before = {name.partition('.')[0] for name in sys.modules}; "
+        "import edgechaos_core.controller; after = {name.partition('.')[0] for name in sys.modules}; "
+        "sys.exit(', '.join(after - before - set(sys.stdlib_module_names) - {'edgechaos_core'}) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # real training ------------------------------------------------------------------------------------------------------
