@@ -183,7 +183,9 @@ def test_a_period_without_steps_or_with_learning_rate_0_changes_nothing():
     weight = weight_of()
     optimizer = SGD([weight], lr=0.1, weight_decay=0.02)
     controller = EdgeDecay(optimizer, weight)
-    assert controller.step() == 0.02
+    with pytest.warns(UserWarning, match="^EdgeDecay: the optimizer has made no step since the last period"):
+        assert controller.step() == 0.02
+    assert controller.step() == 0.02  # told once
     optimizer.param_groups[0]["lr"] = 0.0
     plant(optimizer, weight, 0.0)
     assert controller.step() == 0.02
@@ -204,7 +206,8 @@ def test_a_frozen_weight_is_left_alone():
     controller = EdgeDecay(optimizer, weight)
     other.grad = torch.ones_like(other)
     optimizer.step()  # the weight has no gradient: neither it nor its decay moves
-    assert controller.step() == 0.02
+    with pytest.warns(UserWarning, match="^EdgeDecay: the weight had no gradient in any step of the optimizer"):
+        assert controller.step() == 0.02
 
 
 def test_dead_inputs_do_not_blind_the_controller_with_adam(small):
