@@ -60,5 +60,5 @@ def guide(
         print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
-        cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"
+        cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps_factor']:.2g} x the steps"
         print(f"as good: eta {eta:g}, alpha {alpha:.4g}, B {size:g}: {cost}")

@@ -137,9 +137,9 @@ class Guidance:
     ``weight_decay_sgd_decoupled`` that of an SGD whose decay is decoupled from momentum, ``w <- (1 - eta wd) w``, and
     shrinks the weights as much a step (AdamW's gradients make other steps: for it there is `EdgeDecay`).
     ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None for a target that is not as near to 1, of
-    which it is known. ``sooner`` are changed settings, each with its ``speedup`` in epochs and the factor in mini-batch
-    ``steps``, none where samples or width are untested. ``pilot`` tells of the pilot runs of which the last confirmed
-    lambda (then there is no interval, and nothing is untested).
+    which it is known. ``sooner`` are changed settings, each with its ``speedup`` in epochs and its ``steps_factor``,
+    that in mini-batch steps, none where samples or width are untested. ``pilot`` tells of the pilot runs of which the
+    last confirmed lambda (then there is no interval, and nothing is untested).
     ``caution`` tells where no constant decay may do.
     """
 
@@ -229,8 +229,8 @@ def _sooner(network: Network) -> list[dict[str, float]]:
     if size >= 32 and eta <= SMALL_RATE and faster > alpha:
         gain = eta / (1 - faster) / rate
         found.append({"learning_rate": eta, "momentum": faster, "batch_size": size})
-        found[-1] |= {"speedup": gain, "steps": 1 / gain}
+        found[-1] |= {"speedup": gain, "steps_factor": 1 / gain}
     if size >= 32 and eta <= SMALL_RATE and 4 * rate <= 2 * RATE_LIMIT and 4 * size <= LARGEST_BATCH:
         found.append({"learning_rate": 4 * eta, "momentum": alpha, "batch_size": 4 * size})
-        found[-1] |= {"speedup": 1.0, "steps": 0.25}
+        found[-1] |= {"speedup": 1.0, "steps_factor": 0.25}
     return found

@@ -318,9 +318,9 @@ def test_pilot_runs_that_would_never_end_are_refused():
 def test_sooner():
     faster, larger = guide(parse_settings(Network, FIG6), formula()).sooner
     assert faster == pytest.approx(
-        {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps": 0.5}
+        {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps_factor": 0.5}
     )
-    assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps": 0.25}
+    assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps_factor": 0.25}
     slow = guide(parse_settings(Network, FIG6 | {"learning_rate": 1e-5}), formula()).sooner[0]
     assert (slow["momentum"], slow["speedup"]) == pytest.approx((0.95, 10))
     for beyond in (
