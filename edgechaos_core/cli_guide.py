@@ -56,10 +56,10 @@ def guide(
         print(advice.caution)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
-    print(f"decoupled, as strong (of SGD)   {advice.weight_decay_adamw:.3g}")
+    print(f"weight_decay of decoupled SGD   {advice.weight_decay_sgd_decoupled:.3g}")
     if advice.epochs_to_edge is not None:
         print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
-        cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps']:.2g} x the steps"
+        cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps_factor']:.2g} x the steps"
         print(f"as good: eta {eta:g}, alpha {alpha:.4g}, B {size:g}: {cost}")

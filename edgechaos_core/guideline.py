@@ -133,11 +133,12 @@ class Guidance:
     ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval, for another seed of such
     a network, None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of
     the fit, or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
-    ``weight_decay_adamw`` a decoupled decay that shrinks the weights as much a step of SGD (AdamW's gradients make
-    other steps: for it there is `EdgeDecay`). ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None
-    for a target that is not as near to 1, of which it is known. ``sooner`` are changed settings, each with its
-    ``speedup`` in epochs and the factor in mini-batch ``steps``, none where samples or width are untested. ``pilot``
-    tells of the pilot runs of which the last confirmed lambda (then there is no interval, and nothing is untested).
+    ``weight_decay_sgd_decoupled`` that of an SGD whose decay is decoupled from momentum, ``w <- (1 - eta wd) w``, and
+    shrinks the weights as much a step (AdamW's gradients make other steps: for it there is `EdgeDecay`).
+    ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None for a target that is not as near to 1, of
+    which it is known. ``sooner`` are changed settings, each with its ``speedup`` in epochs and its ``steps_factor``,
+    that in mini-batch steps, none where samples or width are untested. ``pilot`` tells of the pilot runs of which the
+    last confirmed lambda (then there is no interval, and nothing is untested).
     ``caution`` tells where no constant decay may do.
     """
 
@@ -145,7 +146,7 @@ class Guidance:
     l2: float
     l2_interval: tuple[float, float] | None
     weight_decay_sgd: float
-    weight_decay_adamw: float
+    weight_decay_sgd_decoupled: float
     epochs_to_edge: float | None
     sooner: tuple[dict[str, float], ...]
     untested: tuple[str, ...]
@@ -178,7 +179,7 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
         l2=l2,
         l2_interval=None if untested else (interval[0], interval[1]),
         weight_decay_sgd=decay,
-        weight_decay_adamw=decay / (1 - network.momentum),
+        weight_decay_sgd_decoupled=decay / (1 - network.momentum),
         epochs_to_edge=epochs if abs(target - 1) <= NEAR else None,
         sooner=() if {"samples", "width"} & {*untested} else tuple(_sooner(network)),
         untested=untested,
@@ -205,7 +206,7 @@ def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: f
         l2=l2,
         l2_interval=None,
         weight_decay_sgd=decay,
-        weight_decay_adamw=decay / (1 - network.momentum),
+        weight_decay_sgd_decoupled=decay / (1 - network.momentum),
         epochs_to_edge=epochs_to_edge,
         sooner=advice.sooner if all(getattr(network, name) == value for name, value in KNOWN.items()) else (),
         untested=(),
@@ -227,8 +228,8 @@ def _sooner(network: Network) -> list[dict[str, float]]:
     if size >= 32 and eta <= SMALL_RATE and faster > alpha:
         gain = eta / (1 - faster) / rate
         found.append({"learning_rate": eta, "momentum": faster, "batch_size": size})
-        found[-1] |= {"speedup": gain, "steps": 1 / gain}
+        found[-1] |= {"speedup": gain, "steps_factor": 1 / gain}
     if size >= 32 and eta <= SMALL_RATE and 4 * rate <= 2 * RATE_LIMIT and 4 * size <= LARGEST_BATCH:
         found.append({"learning_rate": 4 * eta, "momentum": alpha, "batch_size": 4 * size})
-        found[-1] |= {"speedup": 1.0, "steps": 0.25}
+        found[-1] |= {"speedup": 1.0, "steps_factor": 0.25}
     return found

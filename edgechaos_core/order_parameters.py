@@ -11,10 +11,12 @@ from torch import Tensor
 def order_parameters(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return (J, J0) of weights ``[..., in, out]``, each ``[...]`` and float64; std is the population's (divisor n).
 
+    Of complex weights, ``J^2 = N <|W - <W>|^2>``, real and imaginary parts together, and J0 is complex128.
     Raises ValueError for a tensor with fewer than two dimensions.
     """
     if weight.ndim < 2:
         raise ValueError(f"order parameters need a matrix [..., in, out], got shape {tuple(weight.shape)}")
+    wide = torch.complex128 if weight.is_complex() else torch.float64
     fan_in = weight.shape[-2]
-    std, mean = torch.std_mean(weight.double(), dim=(-2, -1), correction=0)
+    std, mean = torch.std_mean(weight.to(wide), dim=(-2, -1), correction=0)
     return std * fan_in**0.5, mean * fan_in

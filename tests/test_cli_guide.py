@@ -18,7 +18,9 @@ def test_json_is_one_object_that_agrees_with_the_words(edgechaos):  # noqa: F811
     code, stdout, stderr = edgechaos("guide", "--json")
     assert (code, stderr) == (0, "")
     advice = json.loads(stdout)
-    assert {"l2", "l2_interval", "weight_decay_sgd", "weight_decay_adamw", "epochs_to_edge", "sooner"} <= set(advice)
+    assert {"l2", "l2_interval", "weight_decay_sgd", "weight_decay_sgd_decoupled", "epochs_to_edge", "sooner"} <= set(
+        advice
+    )
     assert 7e-5 < advice["l2"] < 1e-4  # the committed runs of Fig. 6
     assert advice["l2_interval"][0] < advice["l2"] < advice["l2_interval"][1]
     assert advice["weight_decay_sgd"] == pytest.approx(2 * advice["l2"])
@@ -27,6 +29,15 @@ def test_json_is_one_object_that_agrees_with_the_words(edgechaos):  # noqa: F811
     assert f"{advice['l2']:.3g}" in words
     assert f"after about {advice['epochs_to_edge']:.0f} epochs" in words
     assert "rough guess" not in words
+
+
+def test_no_name_promises_the_decay_of_adamw(edgechaos):  # noqa: F811
+    """The decoupled decay is that of an SGD: a step takes off as much of the weights as SGD's penalty does."""
+    advice = json.loads(edgechaos("guide", "--momentum", "0.75", "--json")[1])
+    assert advice["weight_decay_sgd_decoupled"] == pytest.approx(advice["weight_decay_sgd"] / (1 - 0.75))
+    assert not [name for name in advice if "adam" in name]
+    words = edgechaos("guide", "--momentum", "0.75")[1]
+    assert f"weight_decay of decoupled SGD   {advice['weight_decay_sgd_decoupled']:.3g}\n" in words
 
 
 def test_a_wider_network_needs_less_decay(edgechaos):  # noqa: F811

@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,7 +174,9 @@ def test_a_period_without_steps_or_with_learning_rate_0_changes_nothing():
     weight = weight_of()
     optimizer = SGD([weight], lr=0.1, weight_decay=0.02)
     controller = EdgeDecay(optimizer, weight)
-    assert controller.step() == 0.02
+    with pytest.warns(UserWarning, match="^EdgeDecay: the optimizer has made no step since the last period"):
+        assert controller.step() == 0.02
+    assert controller.step() == 0.02  # told once
     optimizer.param_groups[0]["lr"] = 0.0
     plant(optimizer, weight, 0.0)
     assert controller.step() == 0.02
@@ -193,7 +197,8 @@ def test_a_frozen_weight_is_left_alone():
     controller = EdgeDecay(optimizer, weight)
     other.grad = torch.ones_like(other)
     optimizer.step()  # the weight has no gradient: neither it nor its decay moves
-    assert controller.step() == 0.02
+    with pytest.warns(UserWarning, match="^EdgeDecay: the weight had no gradient in any step of the optimizer"):
+        assert controller.step() == 0.02
 
 
 def test_dead_inputs_do_not_blind_the_controller_with_adam(small):
@@ -239,6 +244,16 @@ def test_committed_runs_were_steered_by_this_law(run):
 
 def test_there_are_committed_runs_that_were_steered():
     assert len(HELD) >= 15
+
+
+def test_the_controller_needs_torch_and_numpy_alone():
+    script = (
+        "import sys; import torch, numpy; before = {name.partition('.')[0] for name in sys.modules}; "
+        "import edgechaos_core.controller; after = {name.partition('.')[0] for name in sys.modules}; "
+        "sys.exit(', '.join(after - before - set(sys.stdlib_module_names) - {'edgechaos_core'}) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # real training ------------------------------------------------------------------------------------------------------

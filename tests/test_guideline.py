@@ -199,7 +199,7 @@ def test_three_conventions():
     advice = guide(parse_settings(Network, FIG6), formula())
     assert advice.l2 == pytest.approx(7e-5)
     assert advice.weight_decay_sgd == pytest.approx(1.4e-4)
-    assert advice.weight_decay_adamw == pytest.approx(2.8e-4)  # a step shrinks w by eta 2 lambda / (1 - alpha)
+    assert advice.weight_decay_sgd_decoupled == pytest.approx(2.8e-4)  # a step shrinks w by eta 2 lambda / (1 - alpha)
     half = 2 * np.hypot(0.01, 0.01)
     assert advice.l2_interval == pytest.approx((7e-5 * np.exp(-half), 7e-5 * np.exp(half)))
     assert advice.epochs_to_edge == pytest.approx(13_500 / (60_000 * 0.00125))
@@ -232,7 +232,7 @@ def test_a_pilot_run_corrects_the_decay_as_far_as_the_formula_goes(J_squared, fa
     network = parse_settings(Network, FIG6 | {"width": 100})
     assert corrected(9e-5, J_squared, network, formula(), 1.0) == pytest.approx(9e-5 * factor)
     found = after_pilot(guide(network, formula()), network, 8e-5, 12, "a story")
-    assert (found.l2, found.weight_decay_sgd, found.weight_decay_adamw) == pytest.approx((8e-5, 1.6e-4, 3.2e-4))
+    assert (found.l2, found.weight_decay_sgd, found.weight_decay_sgd_decoupled) == pytest.approx((8e-5, 1.6e-4, 3.2e-4))
     assert (found.l2_interval, found.untested, found.pilot, found.epochs_to_edge) == (None, (), "a story", 12)
 
 
@@ -339,9 +339,9 @@ def test_pilot_runs_that_would_never_end_are_refused():
 def test_sooner():
     faster, larger = guide(parse_settings(Network, FIG6), formula()).sooner
     assert faster == pytest.approx(
-        {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps": 0.5}
+        {"learning_rate": 0.02, "momentum": 0.75, "batch_size": 32, "speedup": 2, "steps_factor": 0.5}
     )
-    assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps": 0.25}
+    assert larger == {"learning_rate": 0.08, "momentum": 0.5, "batch_size": 128, "speedup": 1.0, "steps_factor": 0.25}
     quick = guide(parse_settings(Network, FIG6 | {"momentum": 0.6}), formula()).sooner
     assert [own["batch_size"] for own in quick] == [32]  # four times its step is beyond what B = 128 was seen to bear
     slow = guide(parse_settings(Network, FIG6 | {"learning_rate": 1e-5}), formula()).sooner[0]
