@@ -175,7 +175,7 @@ def _build_site(stage: Path, build: str) -> Path:
     settings = [REPOSITORY / name for name in ("_toc.yml", "_config.yml", "constraints.txt")]
     names = [str(path.relative_to(stage)) for path in sources]
     digest = _digest(*names, *(path.read_bytes() for path in [*sources, *settings]))
-    if pages.is_dir() and made_from.is_file() and made_from.read_text() == digest:
+    if pages.is_dir() and made_from.is_file() and made_from.read_text(encoding="utf-8") == digest:
         return pages
     output.mkdir(parents=True, exist_ok=True)
     with kernel_room() as room, tempfile.TemporaryDirectory(dir=output, ignore_cleanup_errors=True) as fresh:
@@ -189,7 +189,7 @@ def _build_site(stage: Path, build: str) -> Path:
         made_from.unlink(missing_ok=True)
         shutil.rmtree(output / "_build", ignore_errors=True)
         (Path(fresh) / "_build").rename(output / "_build")
-    made_from.write_text(digest)
+    made_from.write_text(digest, encoding="utf-8")
     return pages
 
 

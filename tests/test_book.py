@@ -282,7 +282,7 @@ def small_book(tmp_path, monkeypatch):
     (repository / "references.bib").touch()
     (repository / "constraints.txt").touch()
     (repository / "_config.yml").write_text(
-        "title: small\nexecute: {execute_notebooks: 'off'}\nonly_build_toc_files: true\n"
+        "title: small\nexecute: {execute_notebooks: 'off'}\nonly_build_toc_files: true\n", encoding="utf-8"
     )
     monkeypatch.setattr(book, "REPOSITORY", repository)
     monkeypatch.setattr(book, "BUILD", tmp_path / "build")
@@ -290,9 +290,9 @@ def small_book(tmp_path, monkeypatch):
     def build(**pages: str) -> Path:
         root, *others = pages
         listed = "".join(f"\n  - file: {name}" for name in others)
-        (repository / "_toc.yml").write_text(f"format: jb-book\nroot: {root}\nchapters:{listed}\n")
+        (repository / "_toc.yml").write_text(f"format: jb-book\nroot: {root}\nchapters:{listed}\n", encoding="utf-8")
         for name, text in pages.items():
-            (repository / f"{name}.md").write_text(text)
+            (repository / f"{name}.md").write_text(text, encoding="utf-8")
         book._stage_static(stage, dict.fromkeys(pages))
         return book._build_site(stage, "small")
 
@@ -301,29 +301,29 @@ def small_book(tmp_path, monkeypatch):
 
 def test_a_page_that_is_renamed_leaves_nothing_behind(small_book, tmp_path, monkeypatch):
     """Nor does a module in the current folder, which PYTHONPATH often names by mistake, take part in the build."""
-    (tmp_path / "docutils.py").write_text("1 / 0")
+    (tmp_path / "docutils.py").write_text("1 / 0", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", ":")
     pages = small_book(intro="# Intro", old="# Old page", other="# Other")
     built = (pages / "intro.html").stat().st_mtime_ns
-    assert "Old page" in (pages / "other.html").read_text()
+    assert "Old page" in (pages / "other.html").read_text(encoding="utf-8")
     assert small_book(intro="# Intro", old="# Old page", other="# Other") == pages
     assert (pages / "intro.html").stat().st_mtime_ns == built  # nothing has changed
     small_book(intro="# Intro", new="# New page", other="# Other")
     assert (pages / "new.html").exists()
     assert not [path for path in [*pages.rglob("old*"), *(tmp_path / "stage").rglob("old*")] if path.is_file()]
     for name in ("intro", "other"):
-        assert "New page" in (pages / f"{name}.html").read_text()
-        assert "Old page" not in (pages / f"{name}.html").read_text()
+        assert "New page" in (pages / f"{name}.html").read_text(encoding="utf-8")
+        assert "Old page" not in (pages / f"{name}.html").read_text(encoding="utf-8")
 
 
 def test_a_build_that_fails_leaves_the_last_site_that_was_whole(small_book, tmp_path, monkeypatch):
     pages = tmp_path / "build/site/small/_build/html"
     pages.mkdir(parents=True)
-    (pages / "intro.html").write_text("as it was")
+    (pages / "intro.html").write_text("as it was", encoding="utf-8")
     ended = subprocess.CompletedProcess([], 1, "", "intro.md:3: WARNING: unknown document: nowhere")
     monkeypatch.setattr(book, "_run_jupyter_book", lambda *_: ended)
     with pytest.raises(book.BookError, match=r"1 warnings, e\.g\. intro\.md:3: WARNING: unknown document: nowhere"):
         small_book(intro="# Intro", other="# Other")
-    assert (pages / "intro.html").read_text() == "as it was"
-    assert "nowhere" in (tmp_path / "build/site/small/build.log").read_text()
+    assert (pages / "intro.html").read_text(encoding="utf-8") == "as it was"
+    assert "nowhere" in (tmp_path / "build/site/small/build.log").read_text(encoding="utf-8")

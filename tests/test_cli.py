@@ -211,9 +211,9 @@ def test_the_installed_command_refuses_as_well():
 def test_data_out_of_reach(edgechaos, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path / "file" / "data"))
-    code, stdout, stderr = edgechaos(*TINY, "--dataset", "mnist")
+    code, stdout, stderr = edgechaos(*TINY, "--dataset", "kmnist")
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
-    assert stderr.startswith("edgechaos: mnist could not be downloaded or read in ")
+    assert stderr.startswith("edgechaos: kmnist could not be downloaded or read in ")
 
 
 @pytest.mark.parametrize(

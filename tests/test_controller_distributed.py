@@ -53,7 +53,7 @@ def rank(number: int, folder: str) -> None:
 @pytest.mark.skipif(not distributed.is_available(), reason="this build of torch has no torch.distributed")
 def test_all_processes_set_the_decay_that_one_alone_would(tmp_path):
     multiprocessing.spawn(rank, (str(tmp_path),), nprocs=2)
-    first, second = (json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2))
+    first, second = (json.loads((tmp_path / f"{number}.json").read_text(encoding="utf-8")) for number in range(2))
     assert first == second
     for kind in KINDS:
         assert first[kind] == pytest.approx(decays(kind, layer()), rel=SAME)

@@ -28,7 +28,7 @@ def checkout(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     git(folder, "init", "-q")
-    (folder / "code.py").write_text("1\n")
+    (folder / "code.py").write_text("1\n", encoding="utf-8")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "First")
     return folder
@@ -42,13 +42,13 @@ def test_a_checkout_names_its_commit_and_changes_that_are_not_committed(checkout
     assert commit_of(checkout) == head(checkout)
     git(checkout, "tag", "-am", "A tag is no commit", "v1")
     assert commit_of(checkout) == head(checkout)
-    (checkout / "code.py").write_text("2\n")
+    (checkout / "code.py").write_text("2\n", encoding="utf-8")
     assert commit_of(checkout) == f"{head(checkout)}-dirty"
 
 
 def test_a_worktree_names_its_own_commit(checkout, tmp_path):
     git(checkout, "worktree", "add", "-qb", "other", tmp_path / "tree")
-    (tmp_path / "tree" / "code.py").write_text("3\n")
+    (tmp_path / "tree" / "code.py").write_text("3\n", encoding="utf-8")
     git(tmp_path / "tree", "commit", "-qam", "Second")
     assert commit_of(tmp_path / "tree") == head(tmp_path / "tree") != head(checkout)
 
@@ -103,10 +103,10 @@ def test_git_that_is_not_installed_is_said(checkout, tmp_path, monkeypatch):
 
 
 def test_any_other_failure_is_told_in_gits_own_words(checkout, tmp_path):
-    (checkout / ".git" / "config").write_text("[core\n")
+    (checkout / ".git" / "config").write_text("[core\n", encoding="utf-8")
     assert commit_of(checkout).startswith("commit unknown: bad config line 1 in file ")
     (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / ".git").write_text(f"gitdir: {tmp_path}/gone\n")
+    (tmp_path / "tree" / ".git").write_text(f"gitdir: {tmp_path}/gone\n", encoding="utf-8")
     assert commit_of(tmp_path / "tree") == f"commit unknown: not a git repository: {tmp_path}/gone"
 
 

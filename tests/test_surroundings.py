@@ -91,7 +91,7 @@ def test_another_git_repository_in_the_environment_is_not_taken_for_this_one(tmp
 
 def modules(here, monkeypatch):
     for name in ("pandas", "random", "hashlib"):
-        (here / f"{name}.py").write_text(TRAP)
+        (here / f"{name}.py").write_text(TRAP, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep)
 
 
@@ -99,28 +99,30 @@ def kernelspec(here, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(here))
     (here / "kernels/python3").mkdir(parents=True)
     mine = {"argv": ["touch", os.environ["EDGECHAOS_TRAP"]], "display_name": "mine", "language": "python"}
-    (here / "kernels/python3/kernel.json").write_text(json.dumps(mine))
+    (here / "kernels/python3/kernel.json").write_text(json.dumps(mine), encoding="utf-8")
 
 
 def start_up(here, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(here / "ipython"))
     startup = here / "ipython/profile_default/startup"
     startup.mkdir(parents=True)
-    (startup / "first.py").write_text(TRAP + "left = 1\nimport pandas\npandas.options.display.precision = 1\n")
+    (startup / "first.py").write_text(
+        TRAP + "left = 1\nimport pandas\npandas.options.display.precision = 1\n", encoding="utf-8"
+    )
 
 
 def ipython_config(here, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(here / "ipython"))
     (here / "ipython/profile_default").mkdir(parents=True)
     lines = "c.InteractiveShellApp.exec_lines = ['left = 1']\nc.InteractiveShell.ast_node_interactivity = 'all'\n"
-    (here / "ipython/profile_default/ipython_config.py").write_text(TRAP + lines)
+    (here / "ipython/profile_default/ipython_config.py").write_text(TRAP + lines, encoding="utf-8")
 
 
 def machine_config(here, monkeypatch):
     """What an administrator has put beside IPython; the folder is the environment's own, so only its name is set."""
     (here / "etc/startup").mkdir(parents=True)
-    (here / "etc/startup/first.py").write_text(TRAP)
-    (here / "etc/ipython_config.py").write_text(TRAP)
+    (here / "etc/startup/first.py").write_text(TRAP, encoding="utf-8")
+    (here / "etc/ipython_config.py").write_text(TRAP, encoding="utf-8")
     launch = kernels._LAUNCH.replace(
         "application.SYSTEM", f"application.SYSTEM_CONFIG_DIRS.append({str(here / 'etc')!r})\napplication.SYSTEM", 1
     )
@@ -128,21 +130,21 @@ def machine_config(here, monkeypatch):
 
 
 def python_startup(here, monkeypatch):
-    (here / "mine.py").write_text(TRAP + "left = 1\n")
+    (here / "mine.py").write_text(TRAP + "left = 1\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONSTARTUP", str(here / "mine.py"))
 
 
 def matplotlibrc_here(here, monkeypatch):
-    (here / "matplotlibrc").write_text("axes.grid: True\nlines.linewidth: 5\n")
+    (here / "matplotlibrc").write_text("axes.grid: True\nlines.linewidth: 5\n", encoding="utf-8")
 
 
 def matplotlibrc_named(here, monkeypatch):
-    (here / "mine").write_text("axes.grid: True\nlines.linewidth: 5\n")
+    (here / "mine").write_text("axes.grid: True\nlines.linewidth: 5\n", encoding="utf-8")
     monkeypatch.setenv("MATPLOTLIBRC", str(here / "mine"))
 
 
 def matplotlibrc_at_home(here, monkeypatch):
-    (here / "matplotlibrc").write_text("axes.grid: True\nlines.linewidth: 5\n")
+    (here / "matplotlibrc").write_text("axes.grid: True\nlines.linewidth: 5\n", encoding="utf-8")
     monkeypatch.setenv("MPLCONFIGDIR", str(here))
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")

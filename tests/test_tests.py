@@ -83,7 +83,7 @@ def empty_handed(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("test_*.py")), ids=lambda path: path.name)
 def test_no_test_passes_on_nothing(path):
-    assert empty_handed(path.read_text()) == []
+    assert empty_handed(path.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ def reference_history(config, data: Dataset) -> list[dict[str, float]]:
             scheduler.step()
         if controller is not None:
             row["lambda"] = controller.weight_decay / weight_decay_from_l2(1.0)
-            controller.step()
+            if epoch:
+                controller.step()
         rows.append(row)
     return rows
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from edgechaos_core import verify
-from edgechaos_core.data import REPOSITORY, load_dataset
+from edgechaos_core.data import load_dataset
+from edgechaos_core.places import REPOSITORY
 from edgechaos_core.runs import Run, load_run, parse_config, save_run
 from edgechaos_core.store import COMMITTED_RUNS, Store
 from edgechaos_core.trainer import train

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from edgechaos_core import reservations, tables, work
+from edgechaos_core import reservations, work
 from edgechaos_core import sweep as sweeps
 from edgechaos_core.catalogue import entries
 from edgechaos_core.checkpoints import load_checkpoint
@@ -38,6 +38,7 @@ from tests.waiting import PATIENCE
 FORK = multiprocessing.get_context("fork")
 SETTINGS = {"samples": 300, "batch_size": 64, "epochs": 4}
 CONFIGS = [parse_config(SETTINGS | {"width": width, "seed": seed}) for width in (16, 24) for seed in (0, 1)]
+TOLD, NEVER_CAME = 3, 4  # exit codes: the fault was told in a line, the n-th operation never came
 EAGER = How(backend="serial", checkpoint_seconds=0.0)  # a checkpoint after every mini-batch
 
 
@@ -118,8 +119,9 @@ def faults_at_every_operation(
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
             code = in_child(partial(_sweep_with_fault, store, number, fail))
+            assert code in (0, TOLD, NEVER_CAME) if fail else code in (-signal.SIGKILL, NEVER_CAME)
             check(store, wanted, complete=False)
-            if code == 3:  # the n-th operation never came
+            if code == NEVER_CAME:
                 check(store, {config: wanted[config] for config in half}, complete=True)
                 bar.close()
                 return f"{kind} at each of {places} writes, syncs and renames, {survived} survived without another try"
@@ -131,7 +133,7 @@ def faults_at_every_operation(
 
 
 def _sweep_with_fault(store: Store, number: int, fail: Callable[[], object] | None) -> None:
-    """Sweep half the configs, one stack, with a fault at the n-th operation; exit code 3 if it never came."""
+    """Sweep half the configs, one stack, with a fault at the n-th operation; the exit code says how it went."""
     counted = 0
 
     def faulty(operation: Callable[..., object]) -> Callable[..., object]:
@@ -144,21 +146,22 @@ def _sweep_with_fault(store: Store, number: int, fail: Callable[[], object] | No
 
         return call
 
-    make = tempfile.NamedTemporaryFile
+    opened = Path.open
 
-    def file(*arguments: object, **options: object) -> object:
-        made = make(*arguments, **options)
-        made.write = faulty(made.write)
+    def file(path: Path, mode: str = "r", **options: object) -> object:
+        made = opened(path, mode, **options)
+        if "x" in mode:  # a new file, as `write_whole` makes
+            made.write = faulty(made.write)
         return made
 
-    tables.tempfile.NamedTemporaryFile = file
+    Path.open = file
     os.fsync = faulty(os.fsync)
     Path.replace = faulty(Path.replace)
     try:
         sweep(CONFIGS[:2], store, EAGER)
     except (TableError, sweeps.SweepError):
-        sys.exit(1)
-    sys.exit(0 if counted >= number else 3)
+        sys.exit(TOLD)
+    sys.exit(0 if counted >= number else NEVER_CAME)
 
 
 def no_space() -> None:
