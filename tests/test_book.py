@@ -152,7 +152,9 @@ def test_bad_parameters_are_refused_in_one_line(chapter, words, message):
 def test_good_parameters_take_the_place_of_defaults(chapter, words, values):
     page = chapters.find_document(chapter)
     taken = chapters.chapter_parameters(page, "standard", chapters.parse_parameters(words))
-    for name, default in chapters.default_parameters(chapters.read_notebook(page)).items():
+    defaults = chapters.default_parameters(chapters.read_notebook(page))
+    assert defaults.keys() >= values.keys()
+    for name, default in defaults.items():
         assert taken[name] == values.get(name, default)
         assert type(taken[name]) is type(values.get(name, default))
 

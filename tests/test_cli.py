@@ -213,7 +213,7 @@ def test_data_out_of_reach(edgechaos, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGECHAOS_DATA", str(tmp_path / "file" / "data"))
     code, stdout, stderr = edgechaos(*TINY, "--dataset", "kmnist")
     assert (code, stdout, stderr.count("\n")) == (1, "", 1)
-    assert stderr.startswith("edgechaos: kmnist could not be downloaded or read in ")
+    assert stderr.startswith("edgechaos: kmnist could not be downloaded to ")
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_the_controller_needs_torch_and_numpy_alone():
         "import edgechaos_core.controller; after = {name.partition('.')[0] for name in sys.modules}; "
         "sys.exit(', '.join(after - before - set(sys.stdlib_module_names) - {'edgechaos_core'}) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

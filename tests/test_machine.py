@@ -16,7 +16,7 @@ from edgechaos_core.machine import commit_of
 def git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
     return subprocess.run(
-        ["git", "-C", folder, *identity, *words], check=True, capture_output=True, text=True
+        ["git", "-C", folder, *identity, *words], check=True, capture_output=True, encoding="utf-8"
     ).stdout.strip()
 
 
@@ -56,7 +56,7 @@ def test_a_worktree_names_its_own_commit(checkout, tmp_path):
 def test_a_checkout_of_another_user_names_its_commit(checkout, monkeypatch):
     expected = head(checkout)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to test that
-    refused = subprocess.run(["git", "-C", checkout, "status"], capture_output=True, text=True, check=False)
+    refused = subprocess.run(["git", "-C", checkout, "status"], capture_output=True, encoding="utf-8", check=False)
     assert "dubious ownership" in refused.stderr
     run = subprocess.run  # GIT_ variables are not passed on, this one has to be
     monkeypatch.setattr(
@@ -126,6 +126,10 @@ def test_provenance_names_processor_instruction_set_and_commit(made_by):
 def test_an_instruction_set_that_is_asked_for_is_named(other_rounding):
     program = "from edgechaos_core.machine import instruction_set; print(instruction_set())"
     done = subprocess.run(
-        [sys.executable, "-c", program], env=os.environ | other_rounding, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=os.environ | other_rounding,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert done.stdout == "DEFAULT, MKL_CBWR=COMPATIBLE\n"

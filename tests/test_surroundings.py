@@ -13,7 +13,7 @@ from edgechaos_core.runs import parse_config
 from edgechaos_core.surroundings import environment
 from edgechaos_core.sweep import How, obtain
 from tests.test_book import notebook_of
-from tests.test_notebooks import TOLERANCE, run_nbval
+from tests.test_notebooks import run_nbval
 
 TRAP = "import os, pathlib; pathlib.Path(os.environ['EDGECHAOS_TRAP']).touch()\n"
 SHOWN = """
@@ -204,6 +204,6 @@ def test_nbval_checks_in_the_same_kernel(surroundings, tmp_path, monkeypatch):
     notebook = notebook_of(f"# NBVAL_CHECK_OUTPUT\n{source}")
     notebook.cells[-1].execution_count = 1
     notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text="ipc\n")]
-    result = run_nbval(notebook, tmp_path, TOLERANCE["standard"])
+    result = run_nbval(notebook, tmp_path, "standard")
     assert result.returncode == 0, result.stdout
     assert not trap.exists()

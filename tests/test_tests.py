@@ -5,6 +5,7 @@ text shows not to be empty: otherwise the test asserts how much there is, or tak
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def assertions(node: ast.AST, names: dict[str, ast.expr], *, safe: bool = True) 
             return [safe and sure(over, names)]
         case ast.Assert():
             return [safe]
-        case ast.With(items=items) if any("raises" in ast.unparse(item.context_expr) for item in items):
+        case ast.With(items=items) if any(re.search("raises|warns", ast.unparse(item.context_expr)) for item in items):
             found = [safe]
         case ast.Expr(value=ast.Call(func=called)) if "assert" in ast.unparse(called):
             return [safe]
