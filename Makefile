@@ -40,16 +40,16 @@ lint: setup ## ruff (format and lint) and mypy
 	@$(BIN)/mypy --no-error-summary
 
 browser: setup
-	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.book.browser
 
 torture: setup ## kill, starve and damage sweeps: 200 kills, every write, full disks, a Ray cluster losing a node
-	@$(BIN)/python -m tests.torture
+	@$(BIN)/python -m tests.faults.torture
 
 bench: setup ## measure trainer, phase diagram and store against their bounds and against the plain ways
-	@$(BIN)/python -m tests.bench_trainer
-	@$(BIN)/python -m tests.bench_probes
-	@$(BIN)/python -m tests.bench_store
-	@$(BIN)/python -m tests.bench_payoff
+	@$(BIN)/python -m tests.bench.trainer
+	@$(BIN)/python -m tests.bench.probes
+	@$(BIN)/python -m tests.bench.store
+	@$(BIN)/python -m tests.bench.payoff
 
 freeze: setup ## keep the chapters' outputs as the reference that nbval compares with
 	@$(BIN)/edgechaos book --profile quick --freeze
@@ -74,7 +74,7 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 		$(call CUT,1.5,0.175,0.375,20); $(call CUT,1.75,0.08,0.24,20)
 
 calibration: setup ## fit the guideline's formula to the committed runs again
-	@$(BIN)/python -m edgechaos_core.calibration
+	@$(BIN)/python -m edgechaos_core.guideline.calibration
 
 picture: setup ## draw the README's picture from the committed runs
 	@$(BIN)/python assets/picture.py

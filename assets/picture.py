@@ -4,9 +4,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from edgechaos_core import figures, style
-from edgechaos_core.runs import parse_config
-from edgechaos_core.sweep import obtain
+from edgechaos_core.book import figures, style
+from edgechaos_core.store.runs import parse_config
+from edgechaos_core.sweeps.sweep import obtain
 
 SETTING = {"learning_rate": 0.02, "momentum": 0.5, "epochs": 501}
 

@@ -13,7 +13,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 import pytest
 import torch
 
-from edgechaos_core.data import Dataset, Split, load_dataset
+from edgechaos_core.images.datasets import Dataset, Split, load_dataset
 
 # Sums in another order and other vector instructions: what another processor does. Read when a process starts.
 OTHER_ROUNDING = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default"}
@@ -62,7 +62,7 @@ def small(fashion: Dataset) -> Callable[..., Dataset]:
 def folders(tmp_path, monkeypatch):
     """Empty (committed, cached) folders of runs, in place of the real ones."""
     committed = tmp_path / "committed"
-    monkeypatch.setattr("edgechaos_core.store.COMMITTED_RUNS", committed)
+    monkeypatch.setattr("edgechaos_core.store.store.COMMITTED_RUNS", committed)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("EDGECHAOS_STORE", raising=False)
     return committed, tmp_path / "cache" / "edgechaos" / "runs"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from edgechaos_core.network import Stack
+from edgechaos_core.training.network import Stack
 
 OPTIMIZERS = {
     "sgd": lambda groups, lr, momentum: torch.optim.SGD(groups, lr=lr, momentum=momentum),

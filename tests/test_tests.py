@@ -82,7 +82,7 @@ def empty_handed(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("test_*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("test_*.py")), ids=lambda path: path.stem)
 def test_no_test_passes_on_nothing(path):
     assert empty_handed(path.read_text(encoding="utf-8")) == []
 

@@ -1,0 +1,1 @@
+"""The commands: thin doors to everything else, each with one line for what goes wrong."""

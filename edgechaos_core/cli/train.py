@@ -1,0 +1,153 @@
+"""The command ``edgechaos train``: one network, a line an epoch."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edgechaos_core import Interrupted
+from edgechaos_core.cli.out import check_out, json_line, tell
+
+DIVERGED = 3
+
+
+def train(
+    learning_rate: Annotated[float | None, typer.Option(help="eta [default: 0.01 for sgd, 0.001 for adam(w)]")] = None,
+    batch_size: Annotated[int, typer.Option(help="B, mini-batch size")] = 32,
+    momentum: Annotated[float | None, typer.Option(help="alpha, or beta_1 of adam(w) [default: 0, 0.9]")] = None,
+    l2: Annotated[float, typer.Option(help="lambda of lambda ||w||^2; PyTorch's weight_decay is 2 l2")] = 0.0,
+    epochs: Annotated[int, typer.Option(help="passes over the training set")] = 10,
+    seed: Annotated[int, typer.Option(help="decides initial weights and shuffles")] = 0,
+    samples: Annotated[int | None, typer.Option(help="train on the first S images [default: all]")] = None,
+    validation: Annotated[int, typer.Option(help="hold out the last training images, say 10000")] = 0,
+    dataset: Annotated[
+        str, typer.Option(help="fashion-mnist, mnist, kmnist, emnist[-SPLIT] or mnist-5k")
+    ] = "fashion-mnist",
+    width: Annotated[int, typer.Option(help="neurons in a hidden layer")] = 784,
+    depth: Annotated[int, typer.Option(help="hidden layers")] = 1,
+    activation: Annotated[str, typer.Option(help="tanh or relu")] = "tanh",
+    optimizer: Annotated[str, typer.Option(help="sgd, adam or adamw")] = "sgd",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads; more than one rarely pays")] = 1,
+    full_train_loss: Annotated[bool, typer.Option(help="also measure the loss over the whole training set")] = False,
+    hold: Annotated[
+        float, typer.Option(help="J^2 of the first layer that decay is steered to, say 1; l2 is its start")
+    ] = 0.0,
+    label_noise: Annotated[float, typer.Option(help="share of training labels that are shuffled")] = 0.0,
+    milestone: Annotated[int, typer.Option(help="epoch after which the learning rate is a tenth; 0: none")] = 0,
+    gradients: Annotated[bool, typer.Option(help="also measure what makes J^2 grow: drift and noise")] = False,
+    initial_J: Annotated[
+        float | None,
+        typer.Option(
+            "--initial-J", help="J of every hidden layer at the start [default: 0.5 for tanh, Glorot for relu]"
+        ),
+    ] = None,
+    trained_map: Annotated[
+        bool, typer.Option(help="also measure chaos and spectrum of the trained first layer")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="keep the run in this file")] = None,
+    force: Annotated[bool, typer.Option(help="replace FILE.parquet if it exists")] = False,
+    format: Annotated[Literal["table", "json"], typer.Option(help="what to print, one line an epoch")] = "table",
+) -> int:
+    """Train one network and print its order parameters, loss and accuracy after every epoch (epoch 0: before)."""
+    from edgechaos_core.store.runs import parse_config
+
+    config = parse_config(
+        {
+            "dataset": dataset,
+            "samples": samples,
+            "validation": validation,
+            "width": width,
+            "depth": depth,
+            "activation": activation,
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "momentum": momentum,
+            "l2": l2,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "seed": seed,
+            "gradients": gradients,
+            "hold": hold,
+            "label_noise": label_noise,
+            "milestone": milestone,
+            "initial_J": initial_J,
+            "trained_map": trained_map,
+        }
+    )
+    if out is not None:
+        out = check_out(out, force=force, suffixes=(".parquet",))
+
+    from tqdm import tqdm
+
+    from edgechaos_core.store.runs import Row, save_run
+    from edgechaos_core.sweeps.plan import source
+    from edgechaos_core.sweeps.work import dataset_of
+    from edgechaos_core.system.machine import parse_device
+    from edgechaos_core.system.progress import show_progress
+    from edgechaos_core.training.trainer import train as train_stack
+
+    parse_device(device)
+    data = dataset_of(*source(config))
+    printer = _Printer(format, must_finish=out is not None)
+    with tqdm(total=config.epochs, unit="epoch", disable=not show_progress(), leave=False) as bar:
+
+        def on_epoch(epoch: int, rows: list[Row | None]) -> None:
+            bar.update(min(epoch, 1))
+            if rows[0] is not None:
+                printer.print(rows[0])
+
+        run = train_stack(
+            [config], data, device=device, threads=threads, full_train_loss=full_train_loss, on_epoch=on_epoch
+        )[0]
+    if out is not None and len(run.history):
+        save_run(run, out)
+    kept = f"{out} holds" if out is not None else "printed"
+    if run.outcome.state == "diverged":
+        last = f", last finite J^2 = {run.history['J_squared'].iloc[-1]:.6g}" if len(run.history) else ""
+        tell(f"diverged: {run.outcome.detail}{last}; {kept} the epochs before")
+        return DIVERGED
+    if run.outcome.state == "interrupted":
+        done = f"after epoch {run.outcome.epoch}; {kept} the epochs done" if len(run.history) else "before epoch 0"
+        raise Interrupted(f"interrupted {done}")
+    return 0
+
+
+class _Printer:
+    """Print one row an epoch; a reader that goes away (``| head``) ends training unless a file waits for it."""
+
+    def __init__(self, style: str, *, must_finish: bool) -> None:
+        self.style, self.must_finish = style, must_finish
+        self.header_printed = self.closed = False
+
+    def print(self, row: dict[str, float]) -> None:
+        from tqdm import tqdm
+
+        if self.closed:
+            return
+        try:
+            for line in self._lines(row):
+                tqdm.write(line, file=sys.stdout)
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the latter: its terminal has gone
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.closed = True
+            if not self.must_finish:
+                raise KeyboardInterrupt from None
+
+    def _lines(self, row: dict[str, float]) -> list[str]:
+        from edgechaos_core.store.runs import in_short
+        from edgechaos_core.system.progress import number
+
+        if self.style == "json":
+            return [json_line(row)]
+        row = in_short(row)
+        cells = [f"{row['epoch']:5d}"] + [f"{number(row[name]):>{max(len(name), 9)}}" for name in list(row)[1:]]
+        lines = [] if self.header_printed else ["epoch  " + "  ".join(f"{name:>9}" for name in list(row)[1:])]
+        self.header_printed = True
+        return [*lines, "  ".join(cells)]

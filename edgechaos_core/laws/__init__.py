@@ -1,0 +1,1 @@
+"""What finished runs say, as numbers with intervals: slopes, passages, rescaled time, where decay lands them."""

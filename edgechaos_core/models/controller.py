@@ -1,0 +1,241 @@
+"""`EdgeDecay`: hold a layer of anybody's network at the edge of chaos by setting its weight decay while it trains.
+
+Its law, and why it is stable: decay_law.py. What the fan-in of a layer is: fan_in.py.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+
+from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold, whole
+from edgechaos_core.theory.decay_law import DecayLaw
+
+LEAST_SCALE = 0.01  # of Adam's sqrt(v), relative to its median
+_STATE = ("J_squared", "rates", "steps")
+_CONTROLLED = "_edgechaos_controlled"  # on the optimizer: its controllers
+_WARNINGS = {
+    "closed": "the controller is closed: make a new one to steer on",
+    "frozen": "the weight is frozen (requires_grad is False): its decay stays as it is until it is trained",
+    "no step": "the optimizer has made no step since the last period: call step() after training, on the controller of "
+    "the optimizer that trains (copies of model, optimizer and controller belong together if made in one call)",
+    "no gradient": "the weight had no gradient in any step of the optimizer since the last period: it is frozen, not "
+    "used, or no longer the parameter that its layer trains (then make a new EdgeDecay with the layer)",
+    "skipped": "GradScaler skipped every step of the optimizer since the last period: its gradients are not finite",
+    "overwritten": "the group's weight_decay is {:g}, not the {:g} that EdgeDecay set: take it out of the other "
+    "schedule of weight decay, or close() this controller",
+    "lost": "the weight is {}, in which a decay of {:.2g}, {:.2g} of the weight a step, is lost in rounding: give the "
+    "optimizer float32 weights, and compute in low precision by torch.autocast",
+}
+
+
+class EdgeDecay:
+    """Set the weight decay of a parameter's group so that J^2 of that parameter settles at ``target``.
+
+    Call `step` once an epoch, after the learning-rate scheduler's; more often where an epoch takes J^2 a good part of
+    its way to the target, or where the scheduler steps more often, but never below ten optimizer steps, nor a few times
+    the ``1 / (1 - momentum)`` that momentum delays decay by. ``layer`` is a module or its weight, and ``J^2 = fan_in
+    var(weight)`` with the fan-in as fan_in.py knows it, or as given by ``fan_in``; a bare weight that no known layer
+    holds is taken as ``[out, in, ...]``. ``rate`` in (0, 1) is the part of the way to the target that a
+    period covers; ``smoothing`` in (0, 1] the weight of the last period in the running estimate of growth. Other
+    parameters of the group get the same decay: give the weight a group of its own to leave them alone. Decay is never
+    negative; it takes no more than a tenth off the weight in a step, and no more than half off ln J^2 in a period, as
+    far as growth stays what it was. A layer in order, that growth like the last period's will not bring within a tenth
+    of the target, gets none; a frozen one is left alone until it is trained.
+
+    For `torch.optim` SGD, Adam and AdamW with their own conventions of decay; the effective rate of SGD is
+    ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of
+    decoupled decay ``lr``. A weight spread over processes (DTensor) is gathered: call `step` in all of them. Copied or
+    pickled together with model and optimizer, the copy steers the copies. Raises ValueError for another optimizer, a
+    weight that it does not have or that is constant, a layer whose fan-in is not known, a group that has a controller
+    already, or numbers out of range.
+
+    Warns (UserWarning, once each) when the weight is frozen; when a period had no step of the optimizer, none with a
+    gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay; and
+    when the weight's own precision (bfloat16, float16) is too coarse for the decay, which then counts as none.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        layer: nn.Module | Tensor,
+        *,
+        target: float = 1.0,
+        rate: float = 0.3,
+        smoothing: float = 0.5,
+        fan_in: float | None = None,
+    ) -> None:
+        if not isinstance(optimizer, (torch.optim.SGD, Adam, AdamW)):
+            raise ValueError(f"EdgeDecay works with SGD, Adam and AdamW of torch.optim, got {type(optimizer).__name__}")
+        self.law = DecayLaw(target, rate, smoothing)
+        held = weight_to_hold(layer, fan_in)
+        self.optimizer, self.weight, self.fan_in = optimizer, held.tensor, held.fan_in
+        if self._find() is None:
+            raise ValueError("the weight is not one of the optimizer's parameters")
+        self._rates, self._steps = 0.0, 0  # sum of effective rates, and number of steps, since the last period
+        self._set: float | None = None  # the decay that the last period set; None where loading may change it
+        self._idle = "no step"  # why there are no steps
+        self._warned: set[str] = set()
+        self._closed = False
+        self._J_squared = self._measure()
+        self._attach()
+        if not self.weight.requires_grad:
+            self._warn("frozen")
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """The parameter group whose decay is set; ValueError where the optimizer no longer has the weight."""
+        group = self._find()
+        if group is None:
+            raise ValueError(
+                "the weight is no longer one of the optimizer's parameters: close() this controller, and make a new "
+                "one for the parameter that took its place"
+            )
+        return group
+
+    @property
+    def J_squared(self) -> float:  # noqa: N802 - the field's name for it
+        """J^2 of the weight when the last period ended."""
+        return self._J_squared
+
+    @property
+    def weight_decay(self) -> float:
+        """The decay in force, in the optimizer's own convention."""
+        return float(self.group["weight_decay"])
+
+    def step(self) -> float:
+        """End a period: measure, set the group's ``weight_decay`` for the next period, and return it.
+
+        A period without an optimizer step changes nothing, and warns. Raises ValueError where the weight is no longer
+        finite or no longer the optimizer's.
+        """
+        before, steps, decay = self._J_squared, self._steps, self.weight_decay
+        if self._set is not None and decay != self._set:
+            self._warn("overwritten", decay, self._set)
+        if not steps:
+            self._warn("closed" if self._closed else self._idle)
+            self._idle = "no step"
+            return decay
+        relative = self._relative()
+        exposure, coming = 2 * self._rates * relative, 2 * steps * self._rate() * relative  # coming: at the rate of now
+        J_squared, shrink = self._measure(), decay * exposure / 2 / steps
+        if self._is_lost(shrink):
+            self._warn("lost", self.weight.dtype, decay, shrink)
+            decay = 0.0  # what the weights have seen of it
+        self._J_squared, self._rates, self._steps, self._idle = J_squared, 0.0, 0, "no step"
+        self.group["weight_decay"] = self._set = self.law.next(before, J_squared, decay, exposure, coming, steps)
+        return self._set
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the controller knows, numbers alone; the decay in force is in the optimizer's state_dict."""
+        own = {name: getattr(self, f"_{name}") for name in _STATE}
+        return vars(self.law) | own
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`, target and rates included; load the optimizer's as well.
+
+        Raises ValueError for another set of names, or numbers that no controller has.
+        """
+        own = self.state_dict()
+        if set(state) != set(own):
+            raise ValueError(f"the state of EdgeDecay has {', '.join(own)}, got {', '.join(map(str, state))}")
+        for name, value in state.items():
+            number = isinstance(value, (int, float)) and math.isfinite(value)
+            if not number and not (name == "growth" and value is None):
+                raise ValueError(f"{name} in the state of EdgeDecay must be a finite number, got {value!r}")
+        for name in _STATE:
+            if state[name] < 0:
+                raise ValueError(f"{name} in the state of EdgeDecay must not be negative, got {state[name]!r}")
+        self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
+        for name in _STATE:
+            setattr(self, f"_{name}", state[name])
+        self._set = None
+
+    def close(self) -> None:
+        """Let go of the optimizer, once: its decay stays as it is."""
+        if not self._closed:
+            self._hook.remove()
+            self.optimizer.__dict__[_CONTROLLED].remove(self)
+        self._closed = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the hook: copies and pickles of an optimizer have none."""
+        return {name: value for name, value in vars(self).items() if name != "_hook"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if not self._closed:
+            self._attach()
+
+    def _attach(self) -> None:
+        group = self._find()
+        controllers: list[EdgeDecay] = self.optimizer.__dict__.setdefault(_CONTROLLED, [])
+        if group is not None and any(other._find() is group for other in controllers):
+            raise ValueError(
+                "the weight's parameter group has a controller already: close() it first, or give each layer a group "
+                "of its own, as one decay cannot steer two"
+            )
+        controllers.append(self)
+        self._hook = self.optimizer.register_step_post_hook(lambda *_: self._count())
+
+    def _find(self) -> dict[str, Any] | None:
+        """The weight's group, looked for each time: groups come and go, and load_state_dict makes new ones."""
+        groups = self.optimizer.param_groups
+        return next((group for group in groups if any(own is self.weight for own in group["params"])), None)
+
+    def _warn(self, cause: str, *values: object) -> None:
+        if cause not in self._warned:
+            self._warned.add(cause)
+            warnings.warn(f"EdgeDecay: {_WARNINGS[cause].format(*values)}", stacklevel=3)
+
+    def _count(self) -> None:
+        skipped = getattr(self.optimizer, "found_inf", None)  # GradScaler leaves it to fused optimizers to skip a step
+        if skipped is not None and float(skipped) > 0:
+            self._idle = "skipped"
+        elif self.weight.grad is None or self._find() is None:  # the optimizer leaves it alone
+            self._idle = "no gradient" if self.weight.requires_grad else "frozen"
+        else:
+            self._steps += 1
+            self._rates += self._rate()
+
+    def _rate(self) -> float:
+        """The effective rate of a step, up to `_relative`."""
+        group = self.group
+        momentum = group.get("momentum", 0.0)
+        damping = 1 - group.get("dampening", 0.0) if momentum else 1.0
+        return float(group["lr"]) * float(damping) / (1 - float(momentum))
+
+    def _relative(self) -> float:
+        """How much more strongly decay acts than its rate says: 1, but for Adam's penalty, divided by sqrt(v)."""
+        group, state = self.group, self.optimizer.state.get(self.weight, {})
+        if "betas" not in group or group.get("decoupled_weight_decay") or "exp_avg_sq" not in state:
+            return 1.0
+        second = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
+        correction = 1 - group["betas"][1] ** float(state["step"])
+        squares = _entries(self.weight).double().square()
+        scale = (_entries(second).double() / correction).sqrt() + group["eps"]
+        scale.clamp_(min=LEAST_SCALE * float(scale.median()))  # weights of dead inputs: Adam bounds their step
+        return float((squares / scale).sum() / squares.sum())
+
+    def _is_lost(self, shrink: float) -> bool:
+        """Whether rounding undoes most of what decay takes off a weight of low precision in a step."""
+        if not shrink > 0 or torch.finfo(self.weight.dtype).eps <= torch.finfo(torch.float32).eps:
+            return False
+        weight = _entries(self.weight)
+        before, after = (float(each.double().square().sum()) for each in (weight, weight * (1 - shrink)))
+        return before - after < shrink * before  # half of what it should be
+
+    def _measure(self) -> float:
+        J, _ = LayerWeight("the weight", self.weight, self.fan_in).order_parameters()
+        if not (math.isfinite(J) and J > 0):
+            raise ValueError(f"J of the weight is {J}: it must be finite and positive; has training diverged?")
+        return J * J
+
+
+def _entries(tensor: Tensor) -> Tensor:
+    """All numbers of a weight or of the optimizer's state, as real ones."""
+    values = whole(tensor)
+    return torch.view_as_real(values) if values.is_complex() else values

@@ -1,0 +1,243 @@
+"""Where the jobs of a sweep run: in this process, in worker processes, or on a Ray cluster.
+
+A backend takes jobs from the left of a deque until it is empty and nothing is under way, and tells through two
+callbacks how far each has come and how it ended; the latter may put further jobs into the deque. When it is left by
+Ctrl-C (or another signal of signals.py), every job under way has written a checkpoint, and a second one does not wait
+for that; on Ray tasks are cancelled where they are, and their last checkpoint stands.
+"""
+
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Literal, get_args
+
+from edgechaos_core import EdgechaosError
+from edgechaos_core.sweeps.work import Ended, Job, work
+from edgechaos_core.system.isolation import PYTHON, environment
+from edgechaos_core.system.places import variables
+from edgechaos_core.system.signals import asked_to_stop
+
+BackendName = Literal["processes", "serial", "ray"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
+_PATIENCE = 60.0  # seconds that a worker has to write its checkpoint when told to stop
+
+OnAdvance = Callable[[Job, int], object]
+OnEnd = Callable[[Job, Ended], object]
+
+_log = logging.getLogger("edgechaos")
+
+
+def serial(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd) -> None:
+    """Work on one job after another in this process."""
+    with asked_to_stop() as stop:
+        while pending:
+            job = pending.popleft()
+            ended = work(job, on_advance=lambda steps, job=job: on_advance(job, steps), stop=stop)  # type: ignore[misc]
+            on_end(job, ended)
+            if stop():
+                raise KeyboardInterrupt
+
+
+def processes(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, workers: int) -> None:
+    """Work on up to ``workers`` jobs at a time, each in a process of its own."""
+    idle: list[_Worker] = []
+    active: list[_Worker] = []
+
+    def hear(worker: _Worker, message: dict[str, Any]) -> None:
+        job = worker.job
+        if "log" in message:
+            _log.warning("%s", message["log"])
+        elif "advance" in message and job is not None:
+            on_advance(job, message["advance"])
+        elif job is not None:
+            worker.job = None
+            active.remove(worker)
+            if message["ended"] != "died":
+                idle.append(worker)
+            on_end(job, Ended(message["ended"], message["detail"], tuple(message["members"])))
+        elif worker in idle:  # it died with nothing to do
+            idle.remove(worker)
+
+    with selectors.DefaultSelector() as selector:
+        try:
+            while pending or active:
+                while pending and len(active) < workers:
+                    worker = idle.pop() if idle else _Worker(selector)
+                    active.append(worker)
+                    worker.begin(pending.popleft())
+                for ready, _ in selector.select():
+                    for message in ready.data.messages():
+                        hear(ready.data, message)
+        finally:
+            _stop([*active, *idle])
+
+
+def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, address: str | None) -> None:
+    """Work on the jobs as Ray tasks, one a job, on the cluster at ``address`` (None: one of this machine's own).
+
+    Tasks whose node or process died are tried again by Ray, three times. The store must be on a file system that all
+    nodes share. Raises ValueError where Ray is not installed, EdgechaosError where the cluster cannot be reached.
+    """
+    try:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    except ImportError:
+        raise ValueError("backend 'ray' needs Ray: pip install 'edgechaos[ray]', or choose another backend") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            _knock(address)
+            os.environ |= variables()  # Ray's processes have a working folder of their own
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EdgechaosError(f"no Ray cluster at {address!r} ({_first_line(error)})") from error
+
+    @ray.remote(num_cpus=0)
+    class Progress:
+        """Counts the epochs done of every job."""
+
+        def __init__(self) -> None:
+            self.done: dict[int, int] = {}
+
+        def add(self, number: int, steps: int) -> None:
+            self.done[number] = self.done.get(number, 0) + steps
+
+        def take(self) -> dict[int, int]:
+            done, self.done = self.done, {}
+            return done
+
+    @ray.remote(max_retries=3)
+    def task(text: str, number: int, progress: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an actor's handle
+        ended = work(Job.from_json(text), on_advance=lambda steps: progress.add.remote(number, steps))
+        return ended.state, ended.detail, ended.members
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    progress = Progress.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    jobs: dict[int, Job] = {}
+    active: dict[Any, int] = {}
+    try:
+        while pending or active:
+            while pending:
+                job = pending.popleft()
+                number = len(jobs)
+                jobs[number] = job
+                needs = {"num_cpus": job.threads, "num_gpus": int(job.device.startswith("cuda"))}
+                _check_resources(ray.nodes(), needs)  # type: ignore[no-untyped-call]
+                active[task.options(**needs).remote(job.to_json(), number, progress)] = number
+            ready, _ = ray.wait(list(active), timeout=0.5)
+            for number, steps in ray.get(progress.take.remote()).items():
+                on_advance(jobs[number], steps)
+            for reference in ready:
+                job = jobs[active.pop(reference)]
+                on_end(job, _ended(ray, reference))
+    finally:
+        for reference in active:
+            ray.cancel(reference)
+        if ours:
+            ray.shutdown()
+
+
+def _check_resources(nodes: list[dict[str, Any]], needs: dict[str, int]) -> None:
+    """Raise EdgechaosError if no node has what a task needs: Ray would wait for one to join, without a word."""
+    have = [node["Resources"] for node in nodes if node["Alive"]]
+    if not any(one.get("CPU", 0) >= needs["num_cpus"] and one.get("GPU", 0) >= needs["num_gpus"] for one in have):
+        wanted = f"{needs['num_cpus']} CPUs and {needs['num_gpus']} GPUs"
+        raise EdgechaosError(f"no node of the Ray cluster has {wanted}, which a stack needs: other threads or device?")
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError unless something listens at HOST:PORT: Ray itself would wait for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _ended(ray: Any, reference: Any) -> Ended:  # noqa: ANN401 - Ray's module and reference
+    try:
+        return Ended(*ray.get(reference))
+    except ray.exceptions.OutOfMemoryError as error:
+        return Ended("out of memory", _first_line(error))
+    except ray.exceptions.RayError as error:
+        return Ended("died", f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+class _Worker:
+    """A worker process, the job it has, and what it says."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self.selector, self.rest = selector, b""
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process; see close
+        self.job: Job | None = None
+        self.process = subprocess.Popen(
+            [*PYTHON, "-m", "edgechaos_core.sweeps.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=environment(OMP_NUM_THREADS="1"),  # threads beyond those asked for would only wait
+            start_new_session=True,  # Ctrl-C on the terminal reaches the parent alone
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None  # noqa: PT018 - for the type checker
+        self.input, self.output = self.process.stdin, self.process.stdout
+        selector.register(self.output, selectors.EVENT_READ, self)
+
+    def begin(self, job: Job) -> None:
+        """Hand over a job; if the process has died, the end of its output tells."""
+        self.job = job
+        with suppress(BrokenPipeError):
+            self.input.write(f"{job.to_json()}\n".encode())
+            self.input.flush()
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield what the process has said by now; the last message of one that died is its end."""
+        content = os.read(self.output.fileno(), 1 << 16)
+        *lines, self.rest = (self.rest + content).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+        if not content:
+            code = self.process.wait()
+            self.errors.seek(0)
+            said = self.errors.read().decode(errors="replace").strip().splitlines()
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            self.close()
+            detail = f"its worker died, {how}" + (f": {said[-1]}" if said else "")
+            yield {"ended": "died", "detail": detail, "members": []}
+
+    def close(self) -> None:
+        """Let go of the process's files; the end of its input tells it to stop."""
+        self.selector.unregister(self.output)
+        for file in (self.input, self.output, self.errors):
+            with suppress(BrokenPipeError):
+                file.close()
+
+
+def _stop(workers: list[_Worker]) -> None:
+    """End worker processes, each with a checkpoint of what it is at; at once if interrupted while they write it."""
+    try:
+        for worker in workers:
+            with suppress(BrokenPipeError):
+                worker.input.close()
+        for worker in workers:
+            # Its output is read to the end, as a full pipe would keep it from ending.
+            threading.Thread(target=worker.output.read, daemon=True).start()
+            worker.process.wait(timeout=_PATIENCE)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        _log.warning("stopped without waiting for checkpoints: the last ones stand")
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.wait()
+            worker.close()

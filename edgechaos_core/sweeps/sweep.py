@@ -1,0 +1,251 @@
+"""From a grid of configs to their runs: what is stored is loaded, what is missing is trained and stored.
+
+A sweep plans stacks (plan.py), hands them to a backend (backends.py) and looks at the store until every run is there or
+has failed; whatever ends it in between, the same sweep goes on from the checkpoints.
+"""
+
+import logging
+import os
+import tempfile
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from edgechaos_core import EdgechaosError
+from edgechaos_core.store.reservations import tidy
+from edgechaos_core.store.runs import Run, RunConfig
+from edgechaos_core.store.store import Store, check_writable, committed_store, find_run, open_store
+from edgechaos_core.store.tables import TableError
+from edgechaos_core.sweeps.backends import BACKENDS, BackendName, processes, ray_tasks, serial
+from edgechaos_core.sweeps.plan import Plan, Source, make_plan, source
+from edgechaos_core.sweeps.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file
+from edgechaos_core.system.machine import cpu_threads, parse_device
+from edgechaos_core.system.progress import notes_above_bar, show_progress
+
+_ATTEMPTS = 3  # at a job whose process died
+_ON_A_GPU = 64  # members of a stack on a GPU of unknown size
+_BUSY_SECONDS = 1.0  # between looks at runs that another process trains
+
+_log = logging.getLogger("edgechaos")
+
+
+class SweepError(EdgechaosError):
+    """Some runs of a sweep failed; the message tells the first. The others are stored."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a sweep trains: ``backend`` None is serial on a GPU and worker processes, one a core, on a CPU.
+
+    ``stack_members`` None sizes stacks to the device; ``checkpoint_seconds`` is what a killed process loses at most;
+    ``address`` is that of a Ray cluster (None: one of this machine's own).
+    """
+
+    backend: BackendName | None = None
+    device: str = "cpu"
+    threads: int = 1
+    workers: int | None = None
+    stack_members: int | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend is not None and self.backend not in BACKENDS:
+            raise ValueError(f"unknown backend {self.backend!r}: choose from {', '.join(BACKENDS)}")
+        if self.address is not None and self.backend != "ray":
+            raise ValueError("address is that of a Ray cluster: it needs the backend 'ray'")
+        for name in ("threads", "workers", "stack_members"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
+        if self.backend == "ray" and self.workers is not None:
+            raise ValueError(
+                "workers are for the backend 'processes': Ray trains as many stacks as its nodes have room"
+            )
+        if self.backend != "ray":  # the nodes of a cluster have devices and cores of their own
+            parse_device(self.device)
+            with cpu_threads(self.threads):
+                pass
+
+    @property
+    def chosen_backend(self) -> BackendName:
+        """The backend in force."""
+        return self.backend or ("serial" if self.device.startswith("cuda") else "processes")
+
+    @property
+    def chosen_workers(self) -> int:
+        """The number of stacks trained at a time."""
+        return 1 if self.chosen_backend == "serial" else self.workers or max(all_cores() // self.threads, 1)
+
+
+def obtain(
+    configs: Sequence[RunConfig], *, retrain: bool = False, stored_only: bool = False, how: How | None = None
+) -> list[Run]:
+    """Return one run per config, in order.
+
+    Stored runs are loaded (a longer run serves a shorter request); the rest are trained behind a progress bar and kept
+    in the user's store. ``retrain`` trains everything anew and keeps nothing; ``stored_only`` trains nothing and raises
+    TableError naming the first run that is missing. Ctrl-C while training ends with KeyboardInterrupt, and the next
+    call goes on from there. Raises SweepError where a run fails, and what `load_dataset` raises.
+    """
+    if retrain:
+        with tempfile.TemporaryDirectory() as scratch:
+            return sweep(configs, Store(Path(scratch)), how or How())
+    store = open_store()
+    if not stored_only:
+        return sweep(configs, store, how or How())
+    return _all_found(configs, store, fingerprints(configs))
+
+
+def committed(configs: Sequence[RunConfig]) -> list[Run]:
+    """Return one run per config, in order, of the repository's own; raises TableError for one it has not."""
+    return _all_found(configs, committed_store(), fingerprints(configs))
+
+
+def available(configs: Sequence[RunConfig]) -> list[Run]:
+    """Return the runs of a grid that are stored, in order; train nothing. Raises what `load_dataset` raises."""
+    store, prints = open_store(), fingerprints(configs)
+    found = [find_run(store, config, prints[source(config)]) for config in configs]
+    return [run for run in found if run is not None]
+
+
+def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: bool = True) -> list[Run]:
+    """Train what a store lacks of a grid, store it, and return one run per config, in order; errors as for `obtain`.
+
+    Files whose metadata say that they answer a config are believed at first; ``trusting`` False reads them all before.
+    """
+    prints = fingerprints(configs)
+    failures: dict[str, tuple[RunConfig, str]] = {}
+
+    def key(config: RunConfig) -> str:
+        return config.key(prints[source(config)])
+
+    plan = plan_sweep(configs, store, prints, how, trusting=trusting)
+    if plan.stacks:
+        check_writable(store)
+    with notes_above_bar(_log), _bar(plan) as bar:
+        while plan.stacks:
+            busy, done = _run(plan, store, prints, how, bar, failures)
+            left = [config for config in configs if key(config) not in failures]
+            plan = plan_sweep(left, store, prints, how, trusting=trusting)
+            lost = [config for stack in plan.stacks for config in stack.configs if key(config) in done]
+            if lost and not trusting:
+                where = f"{lost[0]!r} was trained but is not in {store.folder}"
+                raise SweepError(f"{where}: on a cluster, do all nodes share that folder?")
+            trusting = trusting and not lost  # read whole from now on
+            bar.update(max((bar.total or 0) - plan.epochs - bar.n, 0))  # others may have trained some
+            if busy and plan.stacks:
+                time.sleep(_BUSY_SECONDS)
+    if bar.total:
+        tidy(store)
+    if failures:
+        config, reason = next(iter(failures.values()))
+        raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {config!r}: {reason}")
+    found = {config: find_run(store, config, prints[source(config)]) for config in dict.fromkeys(configs)}
+    unread = [config for config, run in found.items() if run is None]
+    if unread and not trusting:
+        raise SweepError(f"{unread[0]!r} was trained but cannot be read back from {store.folder}")
+    if unread:  # its file is damaged behind its metadata: read them all
+        return sweep(configs, store, how, trusting=False)
+    return [run for config in configs if (run := found[config]) is not None]
+
+
+def _all_found(configs: Sequence[RunConfig], store: Store, prints: dict[Source, str]) -> list[Run]:
+    runs = [find_run(store, config, prints[source(config)]) for config in configs]
+    for config, run in zip(configs, runs, strict=True):
+        if run is None:
+            raise TableError(
+                f"no stored run for {config!r}: look in {', '.join(map(str, store.layers or [store.folder]))}"
+            )
+    return [run for run in runs if run is not None]
+
+
+def fingerprints(configs: Sequence[RunConfig]) -> dict[Source, str]:
+    """Return the data fingerprint of each source of data that configs name; raises what `load_dataset` raises."""
+    return {origin: dataset_of(*origin).fingerprint for origin in dict.fromkeys(map(source, configs))}
+
+
+def all_cores() -> int:
+    """Return the number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def plan_sweep(
+    configs: Sequence[RunConfig], store: Store, prints: dict[Source, str], how: How, *, trusting: bool = True
+) -> Plan:
+    """Plan what `sweep` would train."""
+    if how.chosen_backend == "ray":  # the memory of its nodes is not known here: what does not fit is split
+        members = how.stack_members or (_ON_A_GPU if how.device.startswith("cuda") else None)
+        return make_plan(configs, store, prints, stack_members=members, trusting=trusting)
+    size = how.stack_members
+    return make_plan(configs, store, prints, device=how.device, stack_members=size, trusting=trusting)
+
+
+def _bar(plan: Plan) -> "tqdm[Any]":
+    title = f"training {plan.runs - plan.stored:,} network{'s' if plan.runs - plan.stored > 1 else ''}"
+    return tqdm(total=plan.epochs, unit="epoch", desc=title, disable=not (plan.stacks and show_progress()))
+
+
+def _run(
+    plan: Plan,
+    store: Store,
+    prints: dict[Source, str],
+    how: How,
+    bar: "tqdm[Any]",
+    failures: dict[str, tuple[RunConfig, str]],
+) -> tuple[bool, set[str]]:
+    """Run a plan's stacks once, splitting those that do not fit in memory, and note failures by key.
+
+    Tell whether another process has some of them, and the keys of those reported done.
+    """
+    pending = deque(
+        Job(stack.configs, store, how.device, how.threads, how.checkpoint_seconds, stack.checkpoint)
+        for stack in plan.stacks
+    )
+    begun = {stack.configs: len(stack.configs) * stack.epoch for stack in plan.stacks}
+    busy, done = False, set[str]()
+
+    def keys(configs: Sequence[RunConfig]) -> list[str]:
+        return [config.key(prints[source(config)]) for config in configs]
+
+    def on_advance(job: Job, steps: int) -> None:
+        known = min(begun.get(job.configs, 0), steps)
+        begun[job.configs] = begun.get(job.configs, 0) - known
+        bar.update(steps - known)
+
+    def on_end(job: Job, ended: Ended) -> None:
+        nonlocal busy
+        busy |= ended.state == "busy"
+        if ended.state == "done":
+            done.update(keys(job.configs))
+        if ended.state in ("out of memory", "died") and len(job.configs) > 1:
+            _log.warning("a stack of %d (%s): split in two", len(job.configs), ended.detail)
+            own, middle = stack_file(store, job.configs, prints[source(job.configs[0])]), len(job.configs) // 2
+            checkpoint = own if own.exists() else job.checkpoint
+            halves = (job.configs[middle:], job.configs[:middle])
+            pending.extendleft(replace(job, configs=half, checkpoint=checkpoint) for half in halves)
+        elif ended.state == "died" and job.attempt < _ATTEMPTS:
+            _log.warning("%s: tried again", ended.detail)
+            pending.appendleft(replace(job, attempt=job.attempt + 1))
+        elif ended.state in ("out of memory", "died"):
+            failed(job, EdgechaosError(ended.detail))
+            failures.update(zip(keys(job.configs), ((config, ended.detail) for config in job.configs)))
+        elif ended.state == "failed":
+            lost = [job.configs[member] for member in ended.members]
+            failures.update(zip(keys(lost), ((config, ended.detail) for config in lost)))
+
+    match how.chosen_backend:
+        case "serial":
+            serial(pending, on_advance, on_end)
+        case "processes":
+            processes(pending, on_advance, on_end, workers=min(how.chosen_workers, len(pending)))
+        case "ray":
+            ray_tasks(pending, on_advance, on_end, address=how.address)
+    return busy, done

@@ -1,0 +1,303 @@
+"""Train one stack of networks and measure it after every epoch.
+
+Members share shapes, batch size, optimizer and data; each has its own learning rate, momentum, decay and seed. Initial
+weights and shuffles depend on the member's seed alone. Nothing waits for the device inside an epoch. Training can be
+left at any mini-batch, as a checkpoint, and goes on from there bit by bit as if it had never stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from edgechaos_core.conventions import weight_decay_from_l2
+from edgechaos_core.images.datasets import Dataset
+from edgechaos_core.store.checkpoints import Checkpoint
+from edgechaos_core.store.runs import Outcome, Row, Run, RunConfig
+from edgechaos_core.system.machine import cpu_threads, parse_device, provenance
+from edgechaos_core.theory.decay_law import DecayLaw
+from edgechaos_core.training.measure import EVALUATION_BATCH, evaluate, gather, growth_columns, order_columns, resident
+from edgechaos_core.training.network import Workspace, forward, gradient_factors, initialise, log_likelihood
+from edgechaos_core.training.optimizers import make_optimizer, member_setting
+from edgechaos_core.training.trained_map import map_columns
+
+OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
+LOWERED = 0.1  # what a milestone leaves of the learning rate
+
+OnEpoch = Callable[[int, list[Row | None]], None]
+
+
+def train(
+    configs: Sequence[RunConfig],
+    dataset: Dataset,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    dtype: torch.dtype = torch.float32,
+    full_train_loss: bool = False,
+    on_epoch: OnEpoch | None = None,
+    start: Checkpoint | None = None,
+    due: Callable[[], bool] = lambda: False,
+    on_checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+) -> list[Run]:
+    """Train one stack, a member per config, and return their runs in order.
+
+    ``on_epoch(epoch, rows)`` is called after each epoch, 0 (before training) included, with one row a member (None for
+    a member that has diverged). ``train_loss`` is the running mean over the epoch's mini-batches, each before its
+    update (at epoch 0: over the whole training set); ``full_train_loss`` adds ``train_loss_full``, over the whole set
+    after each epoch. A member whose loss or weights are no longer finite has *diverged*: its rows end before that
+    epoch and its neighbours go on. Ctrl-C ends training with the epochs done so far, outcome *interrupted*.
+
+    ``due`` is asked after every mini-batch and epoch whether to hand a checkpoint to ``on_checkpoint``, which may raise
+    KeyboardInterrupt to stop there; a last one follows the last epoch. ``start`` is where to go on from: a checkpoint
+    of the same settings, epochs aside. On the same device and stack, and with the same threads, training that was
+    stopped is bitwise that which was not.
+
+    Raises ValueError for configs that cannot share a stack, a config that does not fit the data set, a checkpoint of
+    other settings, or a bad device.
+    """
+    shared = _shared_settings(configs, dataset)
+    place = parse_device(device)
+    with torch.inference_mode(), cpu_threads(threads):
+        made_by = provenance(place, threads=threads, dtype=dtype)
+        made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
+        training = _Training(configs, dataset, made_by)
+        try:
+            training.begin(place, dtype, full_train_loss, start)
+            training.run(on_epoch, due, on_checkpoint)
+        except KeyboardInterrupt:
+            for member, rows in enumerate(training.histories):
+                training.outcomes[member] = training.outcomes[member] or Outcome("interrupted", len(rows) - 1)
+    made_by = training.provenance()
+    return [
+        Run(config, _history(rows, shared.epochs), _outcome(outcome, shared.epochs), made_by)
+        for config, rows, outcome in zip(configs, training.histories, training.outcomes, strict=True)
+    ]
+
+
+def shuffles(seeds: Sequence[int], epoch: int, samples: int) -> Tensor:
+    """Return the order of the training samples in one epoch, int64 ``[M, samples]``: a function of (seed, epoch)."""
+    orders = [np.random.default_rng([seed, 1, epoch]).permutation(samples) for seed in seeds]
+    return torch.from_numpy(np.stack(orders))
+
+
+class _Training:
+    """A stack, its data and its place in training: ``batch`` mini-batches of epoch ``epoch`` are done."""
+
+    def __init__(self, configs: Sequence[RunConfig], dataset: Dataset, made_by: dict[str, Any]) -> None:
+        self.configs, self.config, self.dataset = configs, configs[0], dataset
+        self.seeds, self.samples = [config.seed for config in configs], len(dataset.train)
+        self.made_by, self.clock = made_by, time.perf_counter()
+        self.epoch = self.batch = 0
+        self.histories: list[list[Row]] = [[] for _ in configs]
+        self.outcomes: list[Outcome | None] = [None for _ in configs]
+        self.laws = [DecayLaw(config.hold) for config in configs if config.hold]
+        self.l2 = [config.l2 for config in configs]  # lambda in force
+
+    def begin(self, device: torch.device, dtype: torch.dtype, full_train_loss: bool, start: Checkpoint | None) -> None:
+        """Lay out everything on the device, and take the place of a checkpoint if there is one to go on from."""
+        configs, config, dataset = self.configs, self.config, self.dataset
+        self.device, self.full_train_loss = device, full_train_loss
+        self.training = resident(dataset.train, device, dtype)
+        self.held_out = {"test": resident(dataset.test, device, dtype)}
+        if dataset.validation:
+            self.held_out["validation"] = resident(dataset.validation, device, dtype)
+        self.held_out |= {name: resident(split, device, dtype) for name, split in dataset.noise.items()}
+        self.stack = initialise(
+            self.seeds,
+            inputs=self.training.images.shape[1],
+            width=config.width,
+            depth=config.depth,
+            classes=dataset.classes,
+            activation=config.activation,
+            initial_J=config.initial_J,
+            device=device,
+            dtype=dtype,
+        )
+        self.optimizer = make_optimizer(
+            config.optimizer,
+            self.stack,
+            learning_rate=[member.learning_rate for member in configs],
+            momentum=[member.momentum for member in configs],
+            weight_decay=[weight_decay_from_l2(member.l2) for member in configs],
+        )
+        self.log_p = torch.zeros(len(configs), self.samples, device=device, dtype=dtype)
+        sizes = {config.batch_size, self.samples % config.batch_size or config.batch_size}
+        self.workspaces = {size: Workspace(self.stack, size) for size in sizes}
+        self.evaluation = Workspace(self.stack, EVALUATION_BATCH)
+        if start is not None:
+            self._restore(start)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the rest of training depends on, ``[M, ...]`` each."""
+        weights = {f"weight.{i}": weight for i, weight in enumerate(self.stack.parameters)}
+        return weights | self.optimizer.state | ({"log_p": self.log_p} if self.batch else {})
+
+    def _restore(self, start: Checkpoint) -> None:
+        """Raise ValueError for a checkpoint of other settings, data or precision."""
+        own, other = (
+            [config.model_dump(exclude={"epochs"}) for config in part] for part in (self.configs, start.configs)
+        )
+        if own != other or self.dataset.fingerprint != start.fingerprint:
+            raise ValueError("the checkpoint is of other settings or data than the runs to go on with")
+        self.epoch, self.batch = start.epoch, start.batch
+        self.optimizer.steps = max(self.epoch - 1, 0) * -(-self.samples // self.config.batch_size) + self.batch
+        self.histories, self.outcomes = [list(rows) for rows in start.histories], list(start.outcomes)
+        if self._left_of_rate(self.epoch) < 1 and (self.batch or not self._at_milestone):
+            self.optimizer.scale_learning_rate(LOWERED)
+        for name, tensor in self.tensors.items():
+            saved = start.tensors.get(name)
+            if saved is None or (saved.shape, saved.dtype) != (tensor.shape, tensor.dtype):
+                raise ValueError(f"the checkpoint's {name} is not that of the runs to go on with")
+            tensor.copy_(saved)
+        for epoch in range(1, self.epoch if self.laws else 0):
+            self._steer(epoch)
+        earlier = dict(start.made_by)
+        self.made_by["earlier"] = [*earlier.pop("earlier", []), earlier]
+
+    def snapshot(self) -> Checkpoint:
+        """Return a checkpoint of this moment, on the CPU; it shares nothing with the training that goes on."""
+        tensors = {name: tensor.to("cpu", copy=True) for name, tensor in self.tensors.items()}
+        place = (tuple(self.configs), self.dataset.fingerprint, self.epoch, self.batch)
+        histories, outcomes = [list(rows) for rows in self.histories], list(self.outcomes)
+        return Checkpoint(*place, histories, outcomes, tensors, self._this_part())
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what made the runs, ``wall_seconds`` being those of all parts of training together."""
+        made_by = self._this_part()
+        made_by["wall_seconds"] += sum(part["wall_seconds"] for part in made_by.get("earlier", []))
+        return made_by | {"wall_seconds": round(made_by["wall_seconds"], 3)}
+
+    def _this_part(self) -> dict[str, Any]:
+        return self.made_by | {"wall_seconds": round(time.perf_counter() - self.clock, 3)}
+
+    def run(
+        self, on_epoch: OnEpoch | None, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]
+    ) -> None:
+        """Train to the last epoch, or until every member has diverged."""
+        while self.epoch <= self.config.epochs and not all(self.outcomes):
+            self._finish_epoch(due, on_checkpoint)
+            rows = self._measure()
+            for member, row in enumerate(rows):
+                if self.outcomes[member] is not None:
+                    rows[member] = None
+                elif row is None:
+                    self.outcomes[member] = self._diverged(member)
+                else:
+                    row.update({"lambda": self.l2[member]} if self.laws else {})
+                    self.histories[member].append(row)
+            if self.laws and self.epoch:
+                self._steer(self.epoch)
+            epoch, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
+            if on_epoch is not None:
+                on_epoch(epoch, rows)
+            if due() or self.epoch > self.config.epochs or all(self.outcomes):
+                on_checkpoint(self.snapshot())
+
+    def _steer(self, epoch: int) -> None:
+        """Set the decay of the epoch after ``epoch`` from the histories, which are all that the laws depend on."""
+        steps = -(-self.samples // self.config.batch_size)
+        for member, (config, law, rows) in enumerate(zip(self.configs, self.laws, self.histories, strict=True)):
+            ends = [row["J_squared"] for row in rows[epoch - 1 : epoch + 1]]
+            if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
+                full = 2 * steps * config.learning_rate / (1 - config.momentum)
+                exposure, coming = full * self._left_of_rate(epoch), full * self._left_of_rate(epoch + 1)
+                decay = weight_decay_from_l2(self.l2[member])
+                self.l2[member] = law.next(ends[0], ends[1], decay, exposure, coming, steps) / weight_decay_from_l2(1.0)
+        decays = [weight_decay_from_l2(l2) for l2 in self.l2]
+        self.optimizer.set_weight_decay(member_setting(decays, self.stack.bias))
+
+    def _left_of_rate(self, epoch: int) -> float:
+        """Return the part of the learning rate that an epoch is trained with."""
+        return LOWERED if 0 < self.config.milestone < epoch else 1.0
+
+    @property
+    def _at_milestone(self) -> bool:
+        """Whether the epoch is the first with a lower learning rate."""
+        return self._left_of_rate(self.epoch) < self._left_of_rate(self.epoch - 1)
+
+    def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
+        if self.epoch == 0:
+            return
+        if self._at_milestone and not self.batch:
+            self.optimizer.scale_learning_rate(LOWERED)
+        size = self.config.batch_size
+        order = shuffles(self.seeds, self.epoch, self.samples).to(self.device)
+        for start in range(self.batch * size, self.samples, size):
+            batch = order[:, start : start + size]
+            workspace = self.workspaces[batch.shape[1]]
+            gather(self.training, batch, workspace)
+            forward(self.stack, workspace)
+            log_likelihood(workspace, out=self.log_p[:, start : start + size])
+            self.optimizer.step(gradient_factors(self.stack, workspace))
+            self.batch += 1
+            if start + size < self.samples and due():
+                on_checkpoint(self.snapshot())
+
+    def _measure(self) -> list[Row | None]:
+        """Return one row a member for the epoch just done, None where it is not finite."""
+        over_training = self.epoch == 0 or self.full_train_loss
+        full = evaluate(self.stack, self.training, self.evaluation)[0] if over_training else None
+        train_loss = -self.log_p.double().mean(1) if self.epoch else full
+        columns = order_columns(self.stack) | ({} if train_loss is None else {"train_loss": train_loss})
+        if self.full_train_loss and full is not None:
+            columns["train_loss_full"] = full
+        if self.config.gradients:
+            columns |= growth_columns(self.stack, self.training, self.evaluation)
+        if self.config.trained_map:
+            columns |= map_columns(self.stack, self.seeds, self.epoch)
+        for name, split in self.held_out.items():
+            columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.evaluation)
+        return [
+            {"epoch": self.epoch, **dict(zip(columns, row, strict=True))} if all(map(math.isfinite, row)) else None
+            for row in _fetched(torch.stack(list(columns.values()), dim=1))
+        ]
+
+    def _diverged(self, member: int) -> Outcome:
+        rows = self.histories[member]
+        last = rows[-1]["J_squared"] if rows else None
+        return Outcome("diverged", self.epoch - 1, f"NaN or Inf in epoch {self.epoch}", last)
+
+
+def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfig:
+    if not configs:
+        raise ValueError("train needs at least one config")
+    first = configs[0].model_dump(exclude=OWN_SETTINGS)
+    for config in configs[1:]:
+        other = config.model_dump(exclude=OWN_SETTINGS)
+        differing = [name for name in first if first[name] != other[name]]
+        if differing:
+            own = ", ".join(sorted(OWN_SETTINGS))
+            raise ValueError(f"members of one stack must share {', '.join(differing)}; they may differ in {own}")
+    wanted = (configs[0].dataset, configs[0].samples, configs[0].validation, configs[0].label_noise)
+    held_out = len(dataset.validation) if dataset.validation else 0
+    given = (dataset.name, len(dataset.train), held_out, dataset.label_noise)
+    if wanted != given:
+        names = "(dataset, samples, validation, label_noise)"
+        raise ValueError(f"config and data set differ in {names}: {wanted} against {given}")
+    return configs[0]
+
+
+def _fetched(measured: Tensor) -> list[list[float]]:
+    """What was measured, one row a member: the one place where training waits for the device, once an epoch.
+
+    A function of its own, so that a test without a GPU can stand in for it and for nothing else.
+    """
+    rows: list[list[float]] = measured.tolist()
+    return rows
+
+
+def _outcome(outcome: Outcome | None, epochs: int) -> Outcome:
+    """How a run of that many epochs ended: a checkpoint may have come further, and diverged beyond them."""
+    return Outcome("finished", epochs) if outcome is None or outcome.epoch >= epochs else outcome
+
+
+def _history(rows: list[Row], epochs: int) -> pd.DataFrame:
+    frame = pd.DataFrame(rows[: epochs + 1])
+    return frame.astype({"epoch": "int64"}) if rows else frame

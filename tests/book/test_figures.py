@@ -1,0 +1,239 @@
+"""Figures draw the numbers they are given, in real coordinates."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from edgechaos_core.book import figures, style
+from edgechaos_core.book import map_figures as maps
+from edgechaos_core.laws.scaling import PUBLISHED_WINDOW, growth
+from edgechaos_core.probes.diagram import Diagram, DiagramConfig
+from edgechaos_core.store.runs import Outcome, Run, parse_config
+from edgechaos_core.store.tables import TableError
+
+
+@pytest.fixture
+def runs() -> list[Run]:
+    def run(seed: int) -> Run:
+        epoch = np.arange(101)
+        columns = {"epoch": epoch, "J_squared": 0.25 + 0.01 * epoch, "J0": 0.1 + 0.001 * epoch + 0.01 * seed}
+        columns |= {"test_loss": (epoch - 60 - seed) ** 2 / 1e4 + 0.3, "test_accuracy": 0.8 + epoch / 1e3}
+        return Run(parse_config({"epochs": 100, "seed": seed}), pd.DataFrame(columns), Outcome("finished", 100))
+
+    return [run(0), run(4)]
+
+
+def test_path_runs_from_order_to_chaos_and_is_starred_at_the_least_loss(runs):
+    ax = figures.plot_phase_path(runs[:1], Figure().subplots())
+    path, star, start, edge = ax.get_lines()
+    assert path.get_ydata()[0] == pytest.approx(2)
+    assert path.get_xdata()[0] == pytest.approx(0.1 / 0.5)
+    assert path.get_ydata()[-1] == pytest.approx(1 / 1.25**0.5)
+    assert star.get_ydata()[0] == pytest.approx(1 / 0.85**0.5)  # J^2 = 0.25 + 0.01 x 60
+    assert start.get_ydata()[0] == pytest.approx(2)
+    assert (edge.get_ydata() == 1).all()
+    assert (edge.get_xdata().min(), edge.get_xdata().max()) == (-1, 1)
+
+
+def test_path_is_labelled_in_words_and_drawn_for_every_seed(runs):
+    ax = figures.plot_phase_path(runs, Figure().subplots())
+    assert [text.get_text() for text in ax.texts] == ["order", "chaos", "edge, $J = 1$", "start", "least test loss"]
+    assert len(ax.get_lines()) == 3 * len(runs) + 1
+
+
+def test_epoch_panel_shows_every_seed(runs):
+    ax = figures.plot_by_epoch(runs, "J0", Figure().subplots())
+    lines = [line.get_ydata() for line in ax.get_lines() if len(line.get_ydata())]
+    assert ax.get_legend_handles_labels()[1] == ["$J_0$"]
+    np.testing.assert_allclose(lines, [0.1 + 0.01 * seed + 0.001 * np.arange(101) for seed in (0, 4)])
+
+
+def test_optimum_is_the_mean_epoch_of_least_test_loss(runs):
+    ax = figures.plot_optimum(runs, Figure().subplots())
+    assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(62)
+
+
+def test_growth_panel_shows_the_window_and_its_line(runs):
+    line = growth(runs[0].history)
+    ax = figures.plot_growth(runs[:1], line, PUBLISHED_WINDOW, Figure().subplots())
+    marks, fitted = ax.get_lines()
+    assert marks.get_xdata().max() == 48
+    assert np.diff(fitted.get_ydata())[0] == pytest.approx(0.01 * 48)
+
+
+def test_settings_are_labelled_slow_to_fast_in_either_time(runs):
+    fast = Run(parse_config({"epochs": 100, "momentum": 0.75}), runs[0].history, runs[0].outcome)
+    ax = figures.plot_settings([fast, runs[0]], "J_squared", Figure().subplots(), rescaled=True)
+    slow_line, fast_line, edge = ax.get_lines()
+    assert slow_line.get_label() == r"$\eta$ = 0.01, $\alpha$ = 0, $B$ = 32"
+    assert slow_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
+    assert fast_line.get_xdata()[-1] == pytest.approx(4 * 100 * 0.01 / 32)
+    assert edge.get_ydata()[0] == 1
+    epochs = figures.plot_settings([fast], "test_loss", Figure().subplots()).get_lines()[0]
+    assert epochs.get_xdata()[-1] == 100
+
+
+def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
+    def collapsed(end):
+        J_squared = np.linspace(0.3, end, 5)
+        return pd.DataFrame({"J_squared": J_squared, "distance": 0.01 * J_squared, "spread": 0.02})
+
+    ax = figures.plot_collapse({"a": collapsed(1.0), "b": collapsed(2.0)}, Figure().subplots())
+    assert ax.get_lines()[1].get_ydata()[-1] == pytest.approx(2.0)
+    extent = ax.collections[0].get_paths()[0].get_extents()
+    assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
+
+
+def test_decays_share_a_colour_and_a_label(runs):
+    decayed = [Run(parse_config({"epochs": 100, "l2": l2}), runs[0].history, runs[0].outcome) for l2 in (1e-4, 0, 1e-4)]
+    ax = figures.plot_decays(decayed, "J_squared", Figure().subplots())
+    strong, none, again, edge = ax.get_lines()
+    assert strong.get_color() == again.get_color() != none.get_color()
+    assert ax.get_legend_handles_labels()[1] == [r"$\lambda$ = 0.0001", r"$\lambda$ = 0"]
+    assert edge.get_ydata()[0] == 1
+    dot = figures.plot_ends(decayed, Figure().subplots()).get_lines()[0]
+    assert dot.get_xdata()[0] == pytest.approx(0.25 + 0.01 * 95.5)  # the mean of epochs 91 to 100
+    assert dot.get_ydata()[0] == pytest.approx(0.8955)
+
+
+def test_payoff_has_a_colour_a_batch_size():
+    index = pd.MultiIndex.from_tuples([(0.1, 0.0, 8), (0.2, 0.0, 8), (0.1, 0.0, 64)], names=["eta", "alpha", "B"])
+    table = pd.DataFrame({"speed": [1.0, 2.0, 1.0], "epochs": [50, 25, 50]}, index=index)
+    ax = figures.plot_payoff(table, Figure().subplots(), "epochs", "epochs to the best")
+    small, large = ax.get_lines()
+    assert (small.get_label(), large.get_label()) == ("$B$ = 8", "$B$ = 64")
+    np.testing.assert_allclose(small.get_xydata(), [(1, 50), (2, 25)])
+
+
+def test_style_is_transparent():
+    with mpl.rc_context():
+        style.use_style()
+        assert mpl.rcParams["figure.facecolor"] == mpl.rcParams["axes.facecolor"] == "none"
+
+
+@pytest.fixture
+def diagram() -> Diagram:
+    config = DiagramConfig(neurons=100, rows=4, columns=3, draws=2)
+    cells = config.cells
+    return Diagram(
+        config, cells.assign(distance=10 * cells["draw"] + cells["ratio"], lyapunov_exponent=-cells["ratio"])
+    )
+
+
+def test_map_shows_the_mean_over_draws_in_real_coordinates(diagram):
+    ax = maps.plot_diagram(diagram, "distance", Figure().subplots())
+    mesh = ax.collections[0]
+    expected = np.tile((5 + np.array([-1, 0.5, 2])) / 10, (4, 1))  # per square root of N
+    np.testing.assert_allclose(mesh.get_array(), expected)
+    assert ax.get_ylim() == pytest.approx((0.25, 2.25))
+
+
+def test_exponents_are_coloured_about_zero(diagram):
+    mesh = maps.plot_diagram(diagram, "lyapunov_exponent", Figure().subplots()).collections[0]
+    assert mesh.norm.vmin == -mesh.norm.vmax
+
+
+def test_edge_is_drawn_where_theory_has_it():
+    line = maps.plot_edge(Figure().subplots()).get_lines()[0]
+    assert dict(zip(line.get_xdata().round(6), line.get_ydata()))[1.5] == pytest.approx(0.27503, abs=1e-5)
+    whole = maps.plot_edge(Figure().subplots(), ratios=(-2, 2)).get_lines()[0].get_ydata()
+    assert whole == pytest.approx(whole[::-1])
+    assert whole[0] < 0.1
+    dashed, dotted = maps.plot_edge(Figure().subplots(), "relu").get_lines()
+    assert np.isnan(dashed.get_ydata()[-1])
+    assert dotted.get_ydata()[50] == pytest.approx(0.5**0.5)
+
+
+def test_cut_shows_mean_interval_and_theory():
+    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5, draws=3)
+    cells = config.cells
+    cut = Diagram(config, cells.assign(distance=10 + 10 * cells["draw"], lyapunov_exponent=0.0))
+    ax = maps.plot_cut(cut, "distance", Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 2)
+    low, high = ax.collections[0].get_paths()[0].get_extents().intervaly
+    assert (low + high) / 2 == pytest.approx(2)
+    assert high - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # Student's t of 2 degrees of freedom, sd 1
+    maps.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax)
+    curve = ax.get_lines()[1]
+    assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
+
+
+def test_edges_against_size_are_joined_by_ratio():
+    cuts = []
+    for N in (1000, 100):
+        config = DiagramConfig(neurons=N, rows=10, columns=1, ratio_from=1.1, ratio_to=1.1, draws=2, inverse_j_to=1.0)
+        chaotic = config.cells["inverse_J"] < (0.35 if N == 100 else 0.65)
+        cuts.append(Diagram(config, config.cells.assign(distance=100.0 * chaotic, lyapunov_exponent=chaotic - 0.5)))
+    ax = maps.plot_edge_against_size(cuts, "lyapunov_exponent", Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(100, 0.35), (1000, 0.65)])
+
+
+def test_interactive_map_is_self_contained(diagram):
+    html = maps.interactive_diagram(diagram)
+    assert "plotly-graph-div" in html
+    assert "http" not in html.replace("http://www.w3.org", "")
+
+
+def test_picture_is_whole_or_absent(tmp_path, monkeypatch):
+    config = DiagramConfig(neurons=100, rows=4, columns=3, ratio_to=0.0)  # where the edge is 1 and costs no time
+    diagram = Diagram(config, config.cells.assign(distance=1.0, lyapunov_exponent=-1.0))
+    maps.save_diagram_picture(diagram, tmp_path / "map.png")
+    assert (tmp_path / "map.png").read_bytes()[:4] == b"\x89PNG"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TableError, match=r"other\.png cannot be written: No space left"):
+        maps.save_diagram_picture(diagram, tmp_path / "other.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
+
+
+def test_scaling_figures(runs):
+    ax = figures.plot_rescaled(runs, 11.0, Figure().subplots())
+    time, J_squared = ax.get_lines()[0].get_data()
+    assert time[1] == pytest.approx(0.01 / 32)
+    assert J_squared.max() <= 1.5
+    np.testing.assert_allclose(ax.get_lines()[2].get_xydata(), [(0, 0.25), (1 / 11, 1.25)])  # the law's own line
+    ax = figures.plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
+    assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
+
+
+def test_constants_of_growth_share_a_colour_a_strength(runs):
+    ax = figures.plot_constants(runs, 11.0, Figure().subplots())
+    assert len(ax.get_lines()) == len(runs) + 1
+    assert ax.get_lines()[-1].get_ydata() == [11.0, 11.0]
+
+
+def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
+    ends = pd.DataFrame({"setting": ["a", "a", "b"], "way": ["formula", "controller", "formula"], "J²": [0.9, 1, 1.2]})
+    ax = figures.plot_landing_places(ends, Figure().subplots(), {"formula": (0.1, 0.2), "controller": (0.03, 0.1)})
+    formula, controller = ax.get_lines()[:2]
+    assert formula.get_xdata().tolist() == [0.9, 1.2]
+    assert controller.get_xdata().tolist() == [1.0]
+    assert formula.get_ydata()[0] > controller.get_ydata()[0] > formula.get_ydata()[1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_search_rings_its_best_trial():
+    ax = figures.plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
+    assert ax.get_lines()[0].get_xdata() == [1e-3]
+    assert len(ax.collections[0].get_offsets()) == 3
+
+
+def test_noise_is_drawn_where_it_is_measured(runs):
+    noisy = [Run(run.config, run.history.assign(shuffled_accuracy=0.3), run.outcome) for run in runs]
+    ax = figures.plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
+    assert len(ax.get_lines()) == len(noisy)
+    assert [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")] == ["none, 20%"]
+
+
+def test_standings_keep_a_way_on_its_line():
+    ax = figures.plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
+    bars = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
+    assert bars["before"].get_xdata().tolist() == [1.5, 3]
+    assert bars["before"].get_ydata().tolist() == [2, 1]
+    assert bars["after"].get_ydata().tolist() == [1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
