@@ -34,10 +34,11 @@ book: setup ## build the book (PROFILE=standard, quick or paper)
 test: setup browser lint ## lint, types, unit tests, nbval, a quick book, the browser
 	@PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --durations 10
 
-lint: setup ## ruff (format and lint) and mypy
+lint: setup ## ruff (format and lint), mypy, and the order of the rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@said=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
 
 browser: setup
 	@$(BIN)/python -m tests.book.browser

@@ -7,11 +7,9 @@ from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
-import plotly.graph_objects
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from plotly.subplots import make_subplots
 
 from edgechaos_core.book.style import AXES, COLORS, LABELS
 from edgechaos_core.laws.scaling import over_seeds
@@ -113,6 +111,9 @@ def plot_edge_against_size(cuts: Sequence[Diagram], column: Literal["lyapunov_ex
 
 def interactive_diagram(diagram: Diagram) -> str:
     """Return both maps as a page element (plotly), with the values of a cell under the pointer; needs plotly.min.js."""
+    import plotly.graph_objects  # which the book has and the command line need not
+    from plotly.subplots import make_subplots
+
     panels = make_subplots(
         2, 1, vertical_spacing=0.12, subplot_titles=("asymptotic distance / √N", "largest Lyapunov exponent")
     )

@@ -53,8 +53,18 @@ def book(
     ] = False,
 ) -> None:
     """Execute the chapters that changed and build the book; print where the page is."""
-    from edgechaos_core.book.build import build_book
-    from edgechaos_core.book.chapters import find_document, parameter_table, parse_parameters
+    from edgechaos_core import EdgechaosError
+    from edgechaos_core.system.places import in_checkout
+
+    if not in_checkout():
+        raise EdgechaosError(
+            "the book's sources are in the repository, not in the installed package: clone it and run `make book` there"
+        )
+    try:
+        from edgechaos_core.book.build import build_book
+        from edgechaos_core.book.chapters import find_document, parameter_table, parse_parameters
+    except ModuleNotFoundError as error:
+        raise EdgechaosError(f"the book needs {error.name}: pip install -e '.[book]'") from None
 
     if help_parameters:
         if chapter is None:

@@ -49,8 +49,10 @@ def search(
             raise ValueError(f"{name} needs bounds 0 < low < high, got {low} and {high}")
         for bound in (low, high):
             parse_config(base.model_dump() | {name: bound})
-    import optuna
-
+    try:
+        import optuna
+    except ImportError:
+        raise ValueError("a search needs Optuna: pip install 'edgechaos[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     runs = []

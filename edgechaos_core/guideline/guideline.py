@@ -160,6 +160,11 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     Raises ValueError for what the formula does not speak of: another activation than tanh, another optimizer than sgd,
     more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), or a target beyond the
     J^2 of the runs it is fitted to.
+
+    >>> network = Network(learning_rate=0.02, momentum=0.5, batch_size=32)
+    >>> advice = guide(network, committed_formula())
+    >>> f"{advice.l2:.1e}"  # lambda of a penalty lambda ||w||^2
+    '8.0e-05'
     """
     for name, value in KNOWN.items():
         if getattr(network, name) != value:

@@ -92,6 +92,10 @@ def load_dataset(
     overrides where the files lie: the folder of the four .gz files of Fashion-MNIST and MNIST (default: the
     repository's ``data``), for others torchvision's root (default: ``EDGECHAOS_DATA`` or the user's cache). Raises
     ValueError for an unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
+
+    >>> data = load_dataset("fashion-mnist", samples=1_000, validation=10_000)
+    >>> len(data.train), len(data.validation), len(data.test), data.classes
+    (1000, 10000, 10000, 10)
     """
     name = canonical_name(name)
     train, test = _images(name, None if root is None else places.expanded(Path(root)).absolute())

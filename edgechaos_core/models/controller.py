@@ -56,6 +56,16 @@ class EdgeDecay:
     Warns (UserWarning, once each) when the weight is frozen; when a period had no step of the optimizer, none with a
     gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay; and
     when the weight's own precision (bfloat16, float16) is too coarse for the decay, which then counts as none.
+
+    >>> from torch import optim
+    >>> model = nn.Sequential(nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 2))
+    >>> optimizer = optim.AdamW([{"params": model[0].parameters()}, {"params": model[2].parameters()}], lr=1e-2)
+    >>> edge = EdgeDecay(optimizer, model[0], target=1.0)
+    >>> for _ in range(20):  # an epoch
+    ...     loss = model(torch.ones(8, 20)).square().mean()
+    ...     optimizer.zero_grad(); loss.backward(); optimizer.step()
+    >>> edge.step()  # still in order: no decay
+    0.0
     """
 
     def __init__(

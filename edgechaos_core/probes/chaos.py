@@ -107,7 +107,12 @@ def draw_maps(
 def draw_starts(
     starts: int, neurons: int, *, seed: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor, Tensor]:
-    """Draw starts and perturbations for one given matrix, ``[starts, N]`` each, from the seed alone."""
+    """Draw starts and perturbations for one given matrix, ``[starts, N]`` each, from the seed alone.
+
+    >>> x, perturbation = draw_starts(3, 784, seed=0)
+    >>> x.shape, float(perturbation.std()) < 2e-4
+    (torch.Size([3, 784]), True)
+    """
     x, perturbation = np.random.default_rng([seed, 3]).standard_normal((2, starts, neurons))
     return torch.from_numpy(x).to(device, dtype), torch.from_numpy(PERTURBATION * perturbation).to(device, dtype)
 
@@ -199,6 +204,13 @@ def lyapunov_exponents(
     its norm, more by QR (Benettin et al. 1980); an exponent is the mean logarithm of the growth over ``measure``
     iterations, after ``align`` more. ``-inf`` where a tangent vector dies out, ``nan`` where the state is not finite.
     Raises ValueError for an unknown activation or bad counts.
+
+    >>> W = 2 * torch.from_numpy(np.random.default_rng(0).standard_normal((400, 400))) / 20  # J = 2
+    >>> x, _ = draw_starts(1, 400, seed=0, dtype=torch.float64)
+    >>> for _ in range(100):
+    ...     x = torch.tanh(x @ W.T)
+    >>> bool(lyapunov_exponents(MatrixMap(W), x) > 0)  # chaos
+    True
     """
     _check(maps, x, activation)
     cells, N = x.shape

@@ -67,7 +67,11 @@ def committed_store() -> Store:
 
 
 def open_store() -> Store:
-    """Return the store: committed runs below, above them where ``EDGECHAOS_STORE`` says or the user's cache."""
+    """Return the store: committed runs below, above them where ``EDGECHAOS_STORE`` says or the user's cache.
+
+    >>> len(list(open_store().layers[-1].glob("*.parquet"))) > 270  # the committed runs
+    True
+    """
     return Store(store_folder(), (COMMITTED_RUNS,))
 
 

@@ -25,6 +25,12 @@ EPOCH_SECONDS = DATA / "epoch-seconds.csv"
 REFERENCES = REPOSITORY / "tests" / "frozen"
 BUILD = REPOSITORY / "_build"
 
+
+def in_checkout() -> bool:
+    """Tell whether the package is that of a checkout, with the book's sources beside it, and not an installed wheel."""
+    return (REPOSITORY / "_toc.yml").is_file() and DATA.parent == REPOSITORY
+
+
 STORE_VARIABLE = "EDGECHAOS_STORE"
 DATA_VARIABLE = "EDGECHAOS_DATA"
 

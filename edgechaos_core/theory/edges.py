@@ -26,6 +26,11 @@ def edge_of_chaos(ratio: float | Decimal, activation: AnyActivation = "tanh") ->
     sixteen digits of a float are too few to state the ratio by: a Decimal is taken as it is. Of a `Smooth` without
     ``bend`` the edge is known there to about ``1e-16 / sqrt(|ratio| - 1)``. Raises ValueError for ``|ratio| > 4`` and
     as `fixed_point` does.
+
+    >>> edge_of_chaos(0.0)  # at J = 1
+    1.0
+    >>> round(1 / edge_of_chaos(1.25), 3)  # J at the edge where J0 = 1.25 J
+    2.134
     """
     phi = _checked_ratio(ratio, activation)
     if phi is None:

@@ -60,6 +60,13 @@ def train(
 
     Raises ValueError for configs that cannot share a stack, a config that does not fit the data set, a checkpoint of
     other settings, or a bad device.
+
+    >>> from edgechaos_core import load_dataset, parse_config
+    >>> settings = {"batch_size": 32, "samples": 1_000, "width": 100, "epochs": 2}
+    >>> both = [parse_config(settings | {"learning_rate": eta}) for eta in (0.01, 0.04)]
+    >>> slow, fast = train(both, load_dataset(samples=1_000))  # in one stack
+    >>> bool(0.25 < slow.history["J_squared"].iloc[-1] < fast.history["J_squared"].iloc[-1])
+    True
     """
     shared = _shared_settings(configs, dataset)
     place = parse_device(device)
