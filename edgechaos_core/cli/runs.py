@@ -48,7 +48,7 @@ def sweep(
     from edgechaos_core.experiments.protocols import parse_seeds, protocol
     from edgechaos_core.store.store import open_store
     from edgechaos_core.sweeps import plan as planning
-    from edgechaos_core.sweeps.sweep import How, known_fingerprints, plan_sweep
+    from edgechaos_core.sweeps.sweep import How, plan_sweep, wanted_to_plan
     from edgechaos_core.sweeps.sweep import sweep as run_sweep
 
     configs = protocol(grid, seeds=None if seeds is None else parse_seeds(seeds), epochs=epochs, samples=samples)
@@ -63,7 +63,7 @@ def sweep(
     )
     store = open_store()
     if dry_run:
-        plan = plan_sweep(configs, store, known_fingerprints(configs), how)
+        plan = plan_sweep(wanted_to_plan(configs), store, how)
         print(planning.estimate(plan, device=device, threads=threads, workers=how.chosen_workers))
         return
     try:

@@ -47,10 +47,10 @@ def entries(store: Store) -> list[Entry]:
         except TableError as error:
             found[path.stem] = Entry(path.stem, "damaged", -1, path, False, None, str(error))
             continue
-        for config, history in zip(checkpoint.configs, checkpoint.histories, strict=True):
-            key, epoch = config.key(checkpoint.fingerprint), len(history) - 1
-            run = Run(config, pd.DataFrame(), Outcome("interrupted", epoch), checkpoint.made_by)
-            found.setdefault(key, Entry(key, "interrupted", epoch, path, False, run))
+        for member, history in zip(checkpoint.members, checkpoint.histories, strict=True):
+            epoch = len(history) - 1
+            run = Run(member.config, pd.DataFrame(), Outcome("interrupted", epoch), checkpoint.made_by)
+            found.setdefault(member.key, Entry(member.key, "interrupted", epoch, path, False, run))
     for path in sorted((store.folder / "failed").glob("*.json")):
         try:
             with named_errors(path, "note of a failure"):

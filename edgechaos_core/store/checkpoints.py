@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from edgechaos_core.store.runs import Outcome, Row, RunConfig, parse_config
+from edgechaos_core.store.runs import Outcome, Row, RunConfig, Wanted, parse_config
 from edgechaos_core.store.tables import named_errors, write_whole
 
 _STATE = "state"  # the tensor that holds all but the tensors, as JSON
@@ -39,6 +39,11 @@ class Checkpoint:
     outcomes: list[Outcome | None]
     tensors: dict[str, Tensor]
     made_by: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def members(self) -> list[Wanted]:
+        """The runs that it is the beginning of, by the identities that it was written under."""
+        return [Wanted(config, self.fingerprint) for config in self.configs]
 
     def take(self, members: Sequence[int], configs: Sequence[RunConfig]) -> "Checkpoint":
         """Return these members alone, under ``configs``, which may ask for more epochs."""

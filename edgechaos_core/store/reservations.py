@@ -82,9 +82,9 @@ def tidy(store: Store) -> None:
                 checkpoint = peek_checkpoint(path)
             except TableError:
                 continue  # set aside when it is needed
-            keys = {config.key(checkpoint.fingerprint) for config in checkpoint.configs}
-            wanted = [c.model_copy(update={"epochs": max(checkpoint.epoch - 1, 1)}) for c in checkpoint.configs]
-            stored = all(find_run(store, c, checkpoint.fingerprint, mend=False) for c in wanted)
+            keys = {member.key for member in checkpoint.members}
+            reached = [member.lasting(max(checkpoint.epoch - 1, 1)) for member in checkpoint.members]
+            stored = all(find_run(store, member, mend=False) for member in reached)
             if stored and held.isdisjoint(keys):
                 kept.append((path.stat().st_mtime, path.stat().st_size, path))
         excess = sum(size for _, size, _ in kept) - KEPT_BYTES

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,6 +136,25 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     ValueError: epochs must be greater than or equal to 1, got -1
     """
     return parse_settings(RunConfig, values)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that is asked for: its settings, the fingerprint of its data, and the ``key`` that both make.
+
+    Made once, where a grid comes in (sweep.py), and carried from there to the store: nobody works out a key again.
+    """
+
+    config: RunConfig
+    fingerprint: str
+    key: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.config.key(self.fingerprint))
+
+    def lasting(self, epochs: int) -> "Wanted":
+        """Return the same run over so many epochs: its key does not tell them."""
+        return replace(self, config=self.config.model_copy(update={"epochs": epochs}))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from edgechaos_core.store.runs import Run, RunConfig, cut_run, load_run, run_bytes
+from edgechaos_core.store.runs import Run, Wanted, cut_run, load_run, run_bytes
 from edgechaos_core.store.tables import TableError, write_whole
 from edgechaos_core.system.places import COMMITTED_RUNS, STORE_VARIABLE, store_folder
 
@@ -83,14 +83,14 @@ def check_writable(store: Store) -> None:
         probe.unlink()
 
 
-def find_run(store: Store, config: RunConfig, fingerprint: str, *, mend: bool = True) -> Run | None:
+def find_run(store: Store, wanted: Wanted, *, mend: bool = True) -> Run | None:
     """Return the stored run with these settings and at least as many epochs, cut to them; None where there is none.
 
     A run that diverged serves any length. A damaged file counts as missing: if ``mend``, the user's own is set aside,
     a committed one is named in a warning with how to restore it.
     """
     for folder in (*store.layers, store.folder):
-        path = folder / f"{config.key(fingerprint)}.parquet"
+        path = folder / f"{wanted.key}.parquet"
         try:
             run = load_run(path) if path.exists() else None
         except TableError:
@@ -102,20 +102,19 @@ def find_run(store: Store, config: RunConfig, fingerprint: str, *, mend: bool = 
             except TableError as error:
                 _log.warning("%s: its run is done again", error)
                 continue
-        if run is not None and (run.outcome.state == "diverged" or run.outcome.epoch >= config.epochs):
-            return cut_run(run, config)
+        if run is not None and (run.outcome.state == "diverged" or run.outcome.epoch >= wanted.config.epochs):
+            return cut_run(run, wanted.config)
     return None
 
 
-def put_run(store: Store, run: Run, fingerprint: str) -> Path:
-    """Store a finished or diverged run and return its file; what it adds nothing to is left as it is.
+def put_run(store: Store, run: Run, key: str) -> Path:
+    """Store a finished or diverged run under its key and return its file; what it adds nothing to is left as it is.
 
     Raises ConflictError, both being kept, if it contradicts what is stored under its key, and TableError where the
     store cannot be written.
     """
     if run.outcome.state == "interrupted":
         raise ValueError("an interrupted run is a checkpoint, not a result")
-    key = run.config.key(fingerprint)
     path = store.folder / f"{key}.parquet"
     with store.locked():
         for stored in (layer / path.name for layer in (*store.layers, store.folder)):
@@ -164,12 +163,11 @@ def disagreement(one: Run, other: Run, *, tolerance: float = LONG_TRAINING) -> s
     return None
 
 
-def note_failure(store: Store, config: RunConfig, fingerprint: str, reason: str) -> None:
+def note_failure(store: Store, wanted: Wanted, reason: str) -> None:
     """Keep why a run failed, to be told by a listing until it is done."""
-    key = config.key(fingerprint)
-    note = {"config": config.model_dump(), "reason": reason}
+    note = {"config": wanted.config.model_dump(), "reason": reason}
     with store.locked():
-        write_whole(failure_file(store, key), json.dumps(note).encode())
+        write_whole(failure_file(store, wanted.key), json.dumps(note).encode())
 
 
 def failure_file(store: Store, key: str) -> Path:

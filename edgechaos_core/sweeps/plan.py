@@ -11,7 +11,7 @@ import torch
 
 from edgechaos_core.images.datasets import CLASSES, PIXELS, TEST_SAMPLES, Dataset, Split
 from edgechaos_core.store.checkpoints import peek_checkpoint
-from edgechaos_core.store.runs import Run, RunConfig, load_run, peek_run
+from edgechaos_core.store.runs import Run, RunConfig, Wanted, load_run, peek_run
 from edgechaos_core.store.store import Store
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.system.machine import parse_device
@@ -29,9 +29,9 @@ Source = tuple[str, int, int, float]
 
 @dataclass(frozen=True)
 class StackPlan:
-    """Configs to train as one stack; ``checkpoint`` is where they were begun and ``epoch`` how far that is."""
+    """Runs to train as one stack; ``checkpoint`` is where they were begun and ``epoch`` how far that is."""
 
-    configs: tuple[RunConfig, ...]
+    members: tuple[Wanted, ...]
     checkpoint: Path | None = None
     epoch: int = 0
 
@@ -47,7 +47,7 @@ class Plan:
     @property
     def epochs(self) -> int:
         """Epochs left to train, of all members."""
-        return sum(len(stack.configs) * (stack.configs[0].epochs - stack.epoch) for stack in self.stacks)
+        return sum(len(stack.members) * (stack.members[0].config.epochs - stack.epoch) for stack in self.stacks)
 
 
 def source(config: RunConfig) -> Source:
@@ -56,9 +56,8 @@ def source(config: RunConfig) -> Source:
 
 
 def make_plan(
-    configs: Sequence[RunConfig],
+    wanted: Sequence[Wanted],
     store: Store,
-    fingerprints: Mapping[Source, str],
     *,
     device: str = "cpu",
     stack_members: int | None = None,
@@ -70,21 +69,21 @@ def make_plan(
     many as the device has memory for, on a CPU one unless networks are small. Stacks with most work come first. Files
     of the store are read whole and verified unless ``trusting``.
     """
-    keys = {config.key(fingerprints[source(config)]): config for config in sorted(configs, key=lambda c: c.epochs)}
+    keys = {run.key: run for run in sorted(wanted, key=lambda run: run.config.epochs)}  # of each the longest
     stored = _stored(store, keys, peek_run if trusting else load_run)
-    missing = {key: config for key, config in keys.items() if key not in stored}
+    missing = {key: run for key, run in keys.items() if key not in stored}
     stacks: list[StackPlan] = []
     for begun in _begun(store, keys, missing) if missing else ():
         stacks.append(begun)
-        for config in begun.configs:
-            missing.pop(config.key(fingerprints[source(config)]), None)
-    alike: dict[str, list[RunConfig]] = defaultdict(list)
-    for config in missing.values():
-        alike[config.model_dump_json(exclude=OWN_SETTINGS)].append(config)
+        for member in begun.members:
+            missing.pop(member.key, None)
+    alike: dict[str, list[Wanted]] = defaultdict(list)
+    for run in missing.values():
+        alike[run.config.model_dump_json(exclude=OWN_SETTINGS)].append(run)
     for group in alike.values():
-        size = stack_members or members_that_fit(group[0], device)
+        size = stack_members or members_that_fit(group[0].config, device)
         stacks += [StackPlan(tuple(group[first : first + size])) for first in range(0, len(group), size)]
-    stacks.sort(key=lambda stack: -_weight(stack.configs[0]) * (stack.configs[0].epochs - stack.epoch))
+    stacks.sort(key=lambda stack: -_weight(stack.members[0].config) * (stack.members[0].config.epochs - stack.epoch))
     return Plan(len(keys), len(stored), tuple(stacks))
 
 
@@ -122,7 +121,7 @@ def estimate(plan: Plan, *, device: str = "cpu", threads: int = 1, workers: int 
     kinds: Counter[str] = Counter()
     examples: dict[str, tuple[RunConfig, int]] = {}
     for stack in plan.stacks:
-        config, members = stack.configs[0], len(stack.configs)
+        config, members = stack.members[0].config, len(stack.members)
         kind = f"{members} {config.model_dump_json(exclude=OWN_SETTINGS | {'epochs'})}"
         examples[kind] = (config, members)
         kinds[kind] += config.epochs - stack.epoch
@@ -155,7 +154,7 @@ def epoch_seconds(config: RunConfig, members: int, device: str, threads: int) ->
     return step * -(-config.samples // config.batch_size) + rest
 
 
-def _stored(store: Store, keys: Mapping[str, RunConfig], read: Callable[[Path], Run]) -> set[str]:
+def _stored(store: Store, keys: Mapping[str, Wanted], read: Callable[[Path], Run]) -> set[str]:
     """The keys whose stored run is long enough."""
     stored: set[str] = set()
     for folder in (*store.layers, store.folder):
@@ -165,12 +164,12 @@ def _stored(store: Store, keys: Mapping[str, RunConfig], read: Callable[[Path], 
                 outcome = read(folder / f"{key}.parquet").outcome
             except TableError:
                 continue  # whoever trains it sets it aside
-            if outcome.state == "diverged" or outcome.epoch >= keys[key].epochs:
+            if outcome.state == "diverged" or outcome.epoch >= keys[key].config.epochs:
                 stored.add(key)
     return stored
 
 
-def _begun(store: Store, keys: Mapping[str, RunConfig], missing: Mapping[str, RunConfig]) -> list[StackPlan]:
+def _begun(store: Store, keys: Mapping[str, Wanted], missing: Mapping[str, Wanted]) -> list[StackPlan]:
     """Stacks to take up from their checkpoints: whole if all of their members were asked for, else what is missing."""
     found = []
     for path in sorted(store.checkpoints.glob("*.safetensors")):
@@ -178,7 +177,7 @@ def _begun(store: Store, keys: Mapping[str, RunConfig], missing: Mapping[str, Ru
             checkpoint = peek_checkpoint(path)
         except TableError:
             continue
-        members = [config.key(checkpoint.fingerprint) for config in checkpoint.configs]
+        members = [member.key for member in checkpoint.members]
         if not missing.keys().isdisjoint(members):
             found.append((checkpoint.epoch, members, path))
     plans, taken = [], set[str]()
@@ -188,9 +187,8 @@ def _begun(store: Store, keys: Mapping[str, RunConfig], missing: Mapping[str, Ru
         if not own:
             continue
         taken.update(own)
-        longest = max(keys[key].epochs for key in own)
-        configs = tuple(keys[key].model_copy(update={"epochs": longest}) for key in own)
-        plans.append(StackPlan(configs, path, min(max(epoch - 1, 0), longest)))
+        longest = max(keys[key].config.epochs for key in own)
+        plans.append(StackPlan(tuple(keys[key].lasting(longest) for key in own), path, min(max(epoch - 1, 0), longest)))
     return plans
 
 

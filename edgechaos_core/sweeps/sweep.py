@@ -19,11 +19,11 @@ from tqdm import tqdm
 from edgechaos_core import EdgechaosError
 from edgechaos_core.images.files import DataError
 from edgechaos_core.store.reservations import tidy
-from edgechaos_core.store.runs import Run, RunConfig, peek_run
+from edgechaos_core.store.runs import Run, RunConfig, Wanted, peek_run
 from edgechaos_core.store.store import Store, check_writable, committed_store, find_run, open_store
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps.backends import BACKENDS, BackendName, processes, ray_tasks, serial
-from edgechaos_core.sweeps.plan import Plan, Source, make_plan, source
+from edgechaos_core.sweeps.plan import Plan, make_plan, source
 from edgechaos_core.sweeps.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file
 from edgechaos_core.system.machine import cpu_threads, parse_device
 from edgechaos_core.system.places import COMMITTED_RUNS
@@ -108,18 +108,18 @@ def obtain(
     store = open_store()
     if not stored_only:
         return sweep(configs, store, how or How())
-    return _all_found(configs, store, fingerprints(configs))
+    return _all_found(wanted(configs), store)
 
 
 def committed(configs: Sequence[RunConfig]) -> list[Run]:
     """Return one run per config, in order, of the repository's own; raises TableError for one it has not."""
-    return _all_found(configs, committed_store(), fingerprints(configs))
+    return _all_found(wanted(configs), committed_store())
 
 
 def available(configs: Sequence[RunConfig]) -> list[Run]:
     """Return the runs of a grid that are stored, in order; train nothing. Raises what `load_dataset` raises."""
-    store, prints = open_store(), fingerprints(configs)
-    found = [find_run(store, config, prints[source(config)]) for config in configs]
+    store = open_store()
+    found = [find_run(store, run) for run in wanted(configs)]
     return [run for run in found if run is not None]
 
 
@@ -128,23 +128,19 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: boo
 
     Files whose metadata say that they answer a config are believed at first; ``trusting`` False reads them all before.
     """
-    prints = fingerprints(configs)
+    asked = wanted(configs)
     failures: dict[str, tuple[RunConfig, str]] = {}
-
-    def key(config: RunConfig) -> str:
-        return config.key(prints[source(config)])
-
-    plan = plan_sweep(configs, store, prints, how, trusting=trusting)
+    plan = plan_sweep(asked, store, how, trusting=trusting)
     if plan.stacks:
         check_writable(store)
     with notes_above_bar(_log), _bar(plan) as bar:
         while plan.stacks:
-            busy, done = _run(plan, store, prints, how, bar, failures)
-            left = [config for config in configs if key(config) not in failures]
-            plan = plan_sweep(left, store, prints, how, trusting=trusting)
-            lost = [config for stack in plan.stacks for config in stack.configs if key(config) in done]
+            busy, done = _run(plan, store, how, bar, failures)
+            left = [run for run in asked if run.key not in failures]
+            plan = plan_sweep(left, store, how, trusting=trusting)
+            lost = [member for stack in plan.stacks for member in stack.members if member.key in done]
             if lost and not trusting:
-                where = f"{lost[0]!r} was trained but is not in {store.folder}"
+                where = f"{lost[0].config!r} was trained but is not in {store.folder}"
                 raise SweepError(f"{where}: on a cluster, do all nodes share that folder?")
             trusting = trusting and not lost  # read whole from now on
             bar.update(max((bar.total or 0) - plan.epochs - bar.n, 0))  # others may have trained some
@@ -155,43 +151,44 @@ def sweep(configs: Sequence[RunConfig], store: Store, how: How, *, trusting: boo
     if failures:
         config, reason = next(iter(failures.values()))
         raise SweepError(f"{len(failures)} of {len(configs)} runs failed, e.g. {config!r}: {reason}")
-    found = {config: find_run(store, config, prints[source(config)]) for config in dict.fromkeys(configs)}
-    unread = [config for config, run in found.items() if run is None]
+    found = {run: find_run(store, run) for run in dict.fromkeys(asked)}
+    unread = [run.config for run, stored in found.items() if stored is None]
     if unread and not trusting:
         raise SweepError(f"{unread[0]!r} was trained but cannot be read back from {store.folder}")
     if unread:  # its file is damaged behind its metadata: read them all
         return sweep(configs, store, how, trusting=False)
-    return [run for config in configs if (run := found[config]) is not None]
+    return [stored for run in asked if (stored := found[run]) is not None]
 
 
-def _all_found(configs: Sequence[RunConfig], store: Store, prints: dict[Source, str]) -> list[Run]:
-    runs = [find_run(store, config, prints[source(config)]) for config in configs]
-    for config, run in zip(configs, runs, strict=True):
+def _all_found(asked: Sequence[Wanted], store: Store) -> list[Run]:
+    runs = [find_run(store, run) for run in asked]
+    for one, run in zip(asked, runs, strict=True):
         if run is None:
             raise TableError(
-                f"no stored run for {config!r}: look in {', '.join(map(str, store.layers or [store.folder]))}"
+                f"no stored run for {one.config!r}: look in {', '.join(map(str, store.layers or [store.folder]))}"
             )
     return [run for run in runs if run is not None]
 
 
-def fingerprints(configs: Sequence[RunConfig]) -> dict[Source, str]:
-    """Return the data fingerprint of each source of data that configs name; raises what `load_dataset` raises."""
-    return {origin: dataset_of(*origin).fingerprint for origin in dict.fromkeys(map(source, configs))}
+def wanted(configs: Sequence[RunConfig]) -> list[Wanted]:
+    """Return configs with what identifies their runs; raises what `load_dataset` raises."""
+    prints = {origin: dataset_of(*origin).fingerprint for origin in dict.fromkeys(map(source, configs))}
+    return [Wanted(config, prints[source(config)]) for config in configs]
 
 
-def known_fingerprints(configs: Sequence[RunConfig]) -> dict[Source, str]:
-    """Return what `fingerprints` does, where the data are out of reach from the provenance of the committed runs.
+def wanted_to_plan(configs: Sequence[RunConfig]) -> list[Wanted]:
+    """Return what `wanted` does, where the data are out of reach as the committed runs' provenance tells of them.
 
     Enough to plan with, not to train. Raises DataError where no committed run names the data either.
     """
     try:
-        return fingerprints(configs)
+        return wanted(configs)
     except DataError:
         runs = [peek_run(path) for path in COMMITTED_RUNS.glob("*.parquet")]
         known = {source(run.config): str(run.provenance["data_sha256"]) for run in runs}
         if not set(map(source, configs)) <= set(known):
             raise
-        return known
+        return [Wanted(config, known[source(config)]) for config in configs]
 
 
 def all_cores() -> int:
@@ -199,15 +196,13 @@ def all_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def plan_sweep(
-    configs: Sequence[RunConfig], store: Store, prints: dict[Source, str], how: How, *, trusting: bool = True
-) -> Plan:
+def plan_sweep(asked: Sequence[Wanted], store: Store, how: How, *, trusting: bool = True) -> Plan:
     """Plan what `sweep` would train."""
     if how.chosen_backend == "ray":  # the memory of its nodes is not known here: what does not fit is split
         members = how.stack_members or (_ON_A_GPU if how.device.startswith("cuda") else None)
-        return make_plan(configs, store, prints, stack_members=members, trusting=trusting)
+        return make_plan(asked, store, stack_members=members, trusting=trusting)
     size = how.stack_members
-    return make_plan(configs, store, prints, device=how.device, stack_members=size, trusting=trusting)
+    return make_plan(asked, store, device=how.device, stack_members=size, trusting=trusting)
 
 
 def _bar(plan: Plan) -> "tqdm[Any]":
@@ -218,7 +213,6 @@ def _bar(plan: Plan) -> "tqdm[Any]":
 def _run(
     plan: Plan,
     store: Store,
-    prints: dict[Source, str],
     how: How,
     bar: "tqdm[Any]",
     failures: dict[str, tuple[RunConfig, str]],
@@ -228,40 +222,37 @@ def _run(
     Tell whether another process has some of them, and the keys of those reported done.
     """
     pending = deque(
-        Job(stack.configs, store, how.device, how.threads, how.checkpoint_seconds, stack.checkpoint)
+        Job(stack.members, store, how.device, how.threads, how.checkpoint_seconds, stack.checkpoint)
         for stack in plan.stacks
     )
-    begun = {stack.configs: len(stack.configs) * stack.epoch for stack in plan.stacks}
+    begun = {stack.members: len(stack.members) * stack.epoch for stack in plan.stacks}
     busy, done = False, set[str]()
 
-    def keys(configs: Sequence[RunConfig]) -> list[str]:
-        return [config.key(prints[source(config)]) for config in configs]
-
     def on_advance(job: Job, steps: int) -> None:
-        known = min(begun.get(job.configs, 0), steps)
-        begun[job.configs] = begun.get(job.configs, 0) - known
+        known = min(begun.get(job.members, 0), steps)
+        begun[job.members] = begun.get(job.members, 0) - known
         bar.update(steps - known)
 
     def on_end(job: Job, ended: Ended) -> None:
         nonlocal busy
         busy |= ended.state == "busy"
         if ended.state == "done":
-            done.update(keys(job.configs))
-        if ended.state in ("out of memory", "died") and len(job.configs) > 1:
-            _log.warning("a stack of %d (%s): split in two", len(job.configs), ended.detail)
-            own, middle = stack_file(store, job.configs, prints[source(job.configs[0])]), len(job.configs) // 2
+            done.update(member.key for member in job.members)
+        if ended.state in ("out of memory", "died") and len(job.members) > 1:
+            _log.warning("a stack of %d (%s): split in two", len(job.members), ended.detail)
+            own, middle = stack_file(store, job.members), len(job.members) // 2
             checkpoint = own if own.exists() else job.checkpoint
-            halves = (job.configs[middle:], job.configs[:middle])
-            pending.extendleft(replace(job, configs=half, checkpoint=checkpoint) for half in halves)
+            halves = (job.members[middle:], job.members[:middle])
+            pending.extendleft(replace(job, members=half, checkpoint=checkpoint) for half in halves)
         elif ended.state == "died" and job.attempt < _ATTEMPTS:
             _log.warning("%s: tried again", ended.detail)
             pending.appendleft(replace(job, attempt=job.attempt + 1))
         elif ended.state in ("out of memory", "died"):
             failed(job, EdgechaosError(ended.detail))
-            failures.update(zip(keys(job.configs), ((config, ended.detail) for config in job.configs)))
+            failures.update({member.key: (member.config, ended.detail) for member in job.members})
         elif ended.state == "failed":
-            lost = [job.configs[member] for member in ended.members]
-            failures.update(zip(keys(lost), ((config, ended.detail) for config in lost)))
+            lost = [job.members[number] for number in ended.members]
+            failures.update({member.key: (member.config, ended.detail) for member in lost})
 
     match how.chosen_backend:
         case "serial":

@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.images.datasets import Dataset, load_dataset
+from edgechaos_core.images.files import DataError
 from edgechaos_core.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from edgechaos_core.store.reservations import reserved
-from edgechaos_core.store.runs import Row, Run, RunConfig, parse_config
+from edgechaos_core.store.runs import Row, Run, Wanted, parse_config
 from edgechaos_core.store.store import Store, find_run, note_failure, put_run, set_aside
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps.plan import source
@@ -34,7 +35,7 @@ _log = logging.getLogger("edgechaos")
 class Job:
     """One stack to train into a store; ``checkpoint`` is where it was begun, perhaps among other members."""
 
-    configs: tuple[RunConfig, ...]
+    members: tuple[Wanted, ...]
     store: Store
     device: str = "cpu"
     threads: int = 1
@@ -45,7 +46,7 @@ class Job:
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
         plain: dict[str, Any] = {
-            "configs": [config.model_dump() for config in self.configs],
+            "members": [(member.config.model_dump(), member.fingerprint) for member in self.members],
             "store": [str(folder) for folder in (self.store.folder, *self.store.layers)],
             "checkpoint": str(self.checkpoint) if self.checkpoint else None,
         }
@@ -57,14 +58,14 @@ class Job:
         """Return the job of a line of JSON."""
         plain = json.loads(text)
         folder, *layers = (Path(name) for name in plain.pop("store"))
-        configs = tuple(parse_config(config) for config in plain.pop("configs"))
+        members = tuple(Wanted(parse_config(config), fingerprint) for config, fingerprint in plain.pop("members"))
         checkpoint = plain.pop("checkpoint")
-        return cls(configs, Store(folder, tuple(layers)), checkpoint=Path(checkpoint) if checkpoint else None, **plain)
+        return cls(members, Store(folder, tuple(layers)), checkpoint=Path(checkpoint) if checkpoint else None, **plain)
 
     @property
     def steps(self) -> int:
         """Epochs of all members: what `work` reports as it advances."""
-        return sum(config.epochs for config in self.configs)
+        return sum(member.config.epochs for member in self.members)
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,10 @@ def work(
     not an exception: where it concerns the runs it is noted in the store.
     """
     try:
-        dataset = dataset_of(*source(job.configs[0]))
-        with reserved(job.store, [config.key(dataset.fingerprint) for config in job.configs]) as ours:
+        dataset = dataset_of(*source(job.members[0].config))
+        if any(member.fingerprint != dataset.fingerprint for member in job.members):  # perhaps on another node
+            raise DataError(f"{dataset.name} here is not the {dataset.name} that the sweep was planned with")
+        with reserved(job.store, [member.key for member in job.members]) as ours:
             return _train(job, dataset, on_advance, stop) if ours else Ended("busy")
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise RuntimeError
         if out_of_memory(error):
@@ -111,22 +114,22 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in said)
 
 
-def stack_file(store: Store, configs: Sequence[RunConfig], fingerprint: str) -> Path:
+def stack_file(store: Store, members: Sequence[Wanted]) -> Path:
     """Return the file of a stack's checkpoint: a function of its members in their order."""
-    keys = [config.key(fingerprint) for config in configs]
+    keys = [member.key for member in members]
     return store.checkpoints / f"{hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]}.safetensors"
 
 
 def _train(job: Job, dataset: Dataset, on_advance: Callable[[int], object], stop: Callable[[], bool]) -> Ended:
-    start = _begun(job, dataset)
-    missing = [config for config in job.configs if find_run(job.store, config, dataset.fingerprint) is None]
+    start = _begun(job)
+    missing = [member for member in job.members if find_run(job.store, member) is None]
     if not missing:
         on_advance(job.steps)
         return Ended("done")
     # A stack that was begun goes on whole: without a member that is stored meanwhile its rounding would be another.
-    configs = job.configs if start is not None else tuple(missing)
-    done = sum(max(start.epoch - 1, 0) for _ in configs) if start is not None else 0
-    on_advance(min(job.steps - sum(config.epochs for config in configs) + done, job.steps))
+    members = job.members if start is not None else tuple(missing)
+    done = sum(max(start.epoch - 1, 0) for _ in members) if start is not None else 0
+    on_advance(min(job.steps - sum(member.config.epochs for member in members) + done, job.steps))
     last = time.monotonic()
 
     def due() -> bool:
@@ -135,7 +138,7 @@ def _train(job: Job, dataset: Dataset, on_advance: Callable[[int], object], stop
     def on_checkpoint(checkpoint: Checkpoint) -> None:
         nonlocal last
         try:
-            save_checkpoint(checkpoint, stack_file(job.store, configs, dataset.fingerprint))
+            save_checkpoint(checkpoint, stack_file(job.store, members))
         except TableError as error:  # training may yet come to its end, and its runs are small
             _log.warning("%s: training goes on without a checkpoint", error)
         last = time.monotonic()
@@ -146,7 +149,7 @@ def _train(job: Job, dataset: Dataset, on_advance: Callable[[int], object], stop
         on_advance(len(rows) if epoch else 0)
 
     runs = train(
-        configs,
+        [member.config for member in members],
         dataset,
         device=job.device,
         threads=job.threads,
@@ -157,25 +160,25 @@ def _train(job: Job, dataset: Dataset, on_advance: Callable[[int], object], stop
     )
     if any(run.outcome.state == "interrupted" for run in runs):
         return Ended("interrupted")
-    return _store(job, runs, dataset.fingerprint)
+    return _store(job, members, runs)
 
 
-def _store(job: Job, runs: Sequence[Run], fingerprint: str) -> Ended:
+def _store(job: Job, members: Sequence[Wanted], runs: Sequence[Run]) -> Ended:
     """Store every run that can be stored, then tell of those that could not."""
     lost: dict[int, TableError] = {}
-    for run in runs:
+    for member, run in zip(members, runs, strict=True):
         try:
-            put_run(job.store, run, fingerprint)
+            put_run(job.store, run, member.key)
         except TableError as error:
-            lost[job.configs.index(run.config)] = error
-    for member, problem in lost.items():
-        failed(replace(job, configs=(job.configs[member],)), problem)
+            lost[job.members.index(member)] = error
+    for number, problem in lost.items():
+        failed(replace(job, members=(job.members[number],)), problem)
     return Ended("failed", _reason(next(iter(lost.values()))), tuple(lost)) if lost else Ended("done")
 
 
-def _begun(job: Job, dataset: Dataset) -> Checkpoint | None:
+def _begun(job: Job) -> Checkpoint | None:
     """The checkpoint of this very stack, or the members of the one that the job names; a damaged one is set aside."""
-    own = stack_file(job.store, job.configs, dataset.fingerprint)
+    own = stack_file(job.store, job.members)
     for path in (own, job.checkpoint):
         if path is None or not path.exists():
             continue
@@ -189,22 +192,22 @@ def _begun(job: Job, dataset: Dataset) -> Checkpoint | None:
                     if path.exists():
                         _log.warning("%s: set aside as %s, its stack begins anew", error, set_aside(job.store, path))
                     continue
-        members = [config.key(checkpoint.fingerprint) for config in checkpoint.configs]
-        wanted = [config.key(dataset.fingerprint) for config in job.configs]
-        if set(wanted) <= set(members):
-            return checkpoint.take([members.index(key) for key in wanted], job.configs)
+        members = [member.key for member in checkpoint.members]
+        own_keys = [member.key for member in job.members]
+        if set(own_keys) <= set(members):
+            configs = [member.config for member in job.members]
+            return checkpoint.take([members.index(key) for key in own_keys], configs)
     return None
 
 
 def failed(job: Job, error: Exception) -> Ended:
     """Note in the store why a job's runs failed, and return that end."""
     try:
-        fingerprint = dataset_of(*source(job.configs[0])).fingerprint
-        for config in job.configs:
-            note_failure(job.store, config, fingerprint, _reason(error))
+        for member in job.members:
+            note_failure(job.store, member, _reason(error))
     except Exception as second:  # the first error is the one to tell
         _log.warning("the failure could not be noted in the store: %s", _one_line(second))
-    return Ended("failed", _reason(error), tuple(range(len(job.configs))))
+    return Ended("failed", _reason(error), tuple(range(len(job.members))))
 
 
 def _reason(error: Exception) -> str:

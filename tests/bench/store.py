@@ -19,9 +19,9 @@ from edgechaos_core.images.datasets import load_dataset
 from edgechaos_core.store.catalogue import entries, read_store
 from edgechaos_core.store.checkpoints import save_checkpoint
 from edgechaos_core.store.reservations import reserved
-from edgechaos_core.store.runs import Outcome, Run, parse_config, run_bytes
+from edgechaos_core.store.runs import Outcome, Run, Wanted, parse_config, run_bytes
 from edgechaos_core.store.store import Store
-from edgechaos_core.sweeps.plan import make_plan, source
+from edgechaos_core.sweeps.plan import make_plan
 from edgechaos_core.training.trainer import train
 
 RUNS, CONFIGS, EPOCHS, REPEATS = 10_000, 100_000, 50, 3
@@ -92,7 +92,7 @@ def fill(store: Store) -> int:
 def plan(store: Store) -> None:
     """Make configs and plan them; a tenth of them are in the store."""
     configs = [parse_config({"seed": seed, "epochs": EPOCHS}) for seed in range(CONFIGS)]
-    found = make_plan(configs, store, {source(configs[0]): "f" * 64})
+    found = make_plan([Wanted(config, "f" * 64) for config in configs], store)
     assert (found.runs, found.stored) == (CONFIGS, RUNS)
 
 

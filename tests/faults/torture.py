@@ -32,7 +32,6 @@ from edgechaos_core.store.store import Store
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import sweep as sweeps
 from edgechaos_core.sweeps import work
-from edgechaos_core.sweeps.plan import source
 from edgechaos_core.sweeps.sweep import How, sweep
 from tests.waiting import PATIENCE
 
@@ -46,7 +45,7 @@ EAGER = How(backend="serial", checkpoint_seconds=0.0)  # a checkpoint after ever
 def reference() -> dict[RunConfig, Run]:
     """The runs of a sweep left in peace, by config."""
     torch.set_num_threads(1)  # a forked process has none of the threads that its parent would wait for
-    sweeps.fingerprints(CONFIGS)  # the data are loaded once, here: forked processes have them too
+    sweeps.wanted(CONFIGS)  # the data are loaded once, here: forked processes have them too
     with tempfile.TemporaryDirectory() as folder:
         assert in_child(lambda: sweep(CONFIGS, Store(Path(folder)), EAGER)) == 0
         return {run.config: run for run in map(load_run, Path(folder).glob("*.parquet"))}
@@ -180,7 +179,7 @@ def damage_everywhere(regions: int) -> str:
         wanted = {run.config: run for run in map(load_run, store.folder.glob("*.parquet"))}
         run_file = next(store.folder.glob("*.parquet"))
         config = load_run(run_file).config
-        checkpoint = work.stack_file(store, [config], sweeps.fingerprints([config])[source(config)])
+        checkpoint = work.stack_file(store, sweeps.wanted([config]))
         whole = {path: path.read_bytes() for path in (run_file, checkpoint)}
         for region in tqdm(range(2 * regions), desc="damage", disable=not sys.stderr.isatty()):
             for path, content in whole.items():

@@ -15,7 +15,7 @@ from edgechaos_core.store import store as stores
 from edgechaos_core.store.catalogue import entries, read_store, whole_key
 from edgechaos_core.store.checkpoints import Checkpoint, save_checkpoint
 from edgechaos_core.store.reservations import reserved
-from edgechaos_core.store.runs import Outcome, Run, load_run, save_run
+from edgechaos_core.store.runs import Outcome, Run, Wanted, load_run, save_run
 from edgechaos_core.store.store import (
     ConflictError,
     Store,
@@ -41,6 +41,10 @@ def file_of(folder: Path, run: Run) -> Path:
     return folder / f"{run.config.key(FINGERPRINT)}.parquet"
 
 
+def put(store: Store, run: Run) -> Path:
+    return put_run(store, run, run.config.key(FINGERPRINT))
+
+
 def keep(folder: Path, run: Run) -> Path:
     path = file_of(folder, run)
     save_run(run, path)
@@ -58,20 +62,20 @@ def test_where_the_store_is(folders, monkeypatch, tmp_path):
 
 
 def test_nothing_stored_is_none(store):
-    assert find_run(store, run_of().config, FINGERPRINT) is None
+    assert find_run(store, Wanted(run_of().config, FINGERPRINT)) is None
 
 
 def test_committed_runs_come_before_own_ones(store):
     keep(store.folder, Run(run_of().config, run_of(seed=9).history, Outcome("finished", 5), {"from": "own"}))
-    assert find_run(store, run_of().config, FINGERPRINT).provenance == {"from": "own"}
+    assert find_run(store, Wanted(run_of().config, FINGERPRINT)).provenance == {"from": "own"}
     keep(store.layers[0], run_of())
-    assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
+    assert same(find_run(store, Wanted(run_of().config, FINGERPRINT)), run_of())
 
 
 def test_a_longer_run_serves_a_shorter_request(store):
     long, short = run_of(epochs=8), run_of(epochs=3)
     keep(store.folder, long)
-    found = find_run(store, short.config, FINGERPRINT)
+    found = find_run(store, Wanted(short.config, FINGERPRINT))
     assert found.config == short.config
     assert found.outcome == Outcome("finished", 3)
     pd.testing.assert_frame_equal(found.history, long.history[:4])
@@ -80,9 +84,9 @@ def test_a_longer_run_serves_a_shorter_request(store):
 def test_a_shorter_run_does_not_serve_a_longer_request(store):
     keep(store.layers[0], run_of(epochs=3))
     wanted = run_of(epochs=8).config
-    assert find_run(store, wanted, FINGERPRINT) is None
+    assert find_run(store, Wanted(wanted, FINGERPRINT)) is None
     keep(store.folder, run_of(epochs=8))
-    assert same(find_run(store, wanted, FINGERPRINT), run_of(epochs=8))
+    assert same(find_run(store, Wanted(wanted, FINGERPRINT)), run_of(epochs=8))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_a_shorter_run_does_not_serve_a_longer_request(store):
 )
 def test_a_diverged_run_serves_any_length(store, asked, state, rows):
     keep(store.layers[0], run_of(epochs=8, state="diverged", reached=4))
-    found = find_run(store, run_of(epochs=asked).config, FINGERPRINT)
+    found = find_run(store, Wanted(run_of(epochs=asked).config, FINGERPRINT))
     assert found.outcome.state == state
     assert len(found.history) == rows
     assert found.config.epochs == asked
@@ -98,7 +102,7 @@ def test_a_diverged_run_serves_any_length(store, asked, state, rows):
 
 def test_other_data_finds_nothing(store):
     keep(store.layers[0], run_of())
-    assert find_run(store, run_of().config, "0" * 64) is None
+    assert find_run(store, Wanted(run_of().config, "0" * 64)) is None
 
 
 # damage -------------------------------------------------------------------------------------------------------------
@@ -115,7 +119,7 @@ def test_a_damaged_own_file_is_set_aside_and_counts_as_missing(store, caplog, ho
     else:
         del content[at:]
     path.write_bytes(content)
-    found = find_run(store, run_of().config, FINGERPRINT)
+    found = find_run(store, Wanted(run_of().config, FINGERPRINT))
     if found is not None:  # a bit that nothing depends on, such as padding
         assert same(found, run_of())
         return
@@ -124,17 +128,17 @@ def test_a_damaged_own_file_is_set_aside_and_counts_as_missing(store, caplog, ho
     assert aside.read_bytes() == content
     assert str(path) in caplog.text
     assert str(aside) in caplog.text
-    put_run(store, run_of(), FINGERPRINT)
-    assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
+    put(store, run_of())
+    assert same(find_run(store, Wanted(run_of().config, FINGERPRINT)), run_of())
 
 
 def test_a_damaged_file_is_left_where_it_is_unless_it_is_to_be_mended(store, caplog):
     path = keep(store.folder, run_of())
     path.write_bytes(path.read_bytes()[:-1])
-    assert find_run(store, run_of().config, FINGERPRINT, mend=False) is None
+    assert find_run(store, Wanted(run_of().config, FINGERPRINT), mend=False) is None
     assert path.exists()
     assert caplog.text == ""
-    assert find_run(store, run_of().config, FINGERPRINT) is None
+    assert find_run(store, Wanted(run_of().config, FINGERPRINT)) is None
     assert not path.exists()
 
 
@@ -142,18 +146,18 @@ def test_files_set_aside_keep_out_of_each_others_way(store):
     for content in (b"one", b"two", b"three"):
         store.folder.mkdir(exist_ok=True)
         file_of(store.folder, run_of()).write_bytes(content)
-        assert find_run(store, run_of().config, FINGERPRINT) is None
+        assert find_run(store, Wanted(run_of().config, FINGERPRINT)) is None
     assert sorted(path.read_bytes() for path in (store.folder / "damaged").iterdir()) == [b"one", b"three", b"two"]
 
 
 def test_a_damaged_committed_file_is_named_and_left_alone(store, caplog):
     path = keep(store.layers[0], run_of())
     path.write_bytes(path.read_bytes()[:-1])
-    assert find_run(store, run_of().config, FINGERPRINT) is None
+    assert find_run(store, Wanted(run_of().config, FINGERPRINT)) is None
     assert f"git checkout -- {path}" in caplog.text
-    own = put_run(store, run_of(), FINGERPRINT)
+    own = put(store, run_of())
     assert own.parent == store.folder
-    assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
+    assert same(find_run(store, Wanted(run_of().config, FINGERPRINT)), run_of())
     assert path.exists()
 
 
@@ -162,23 +166,23 @@ def test_a_damaged_committed_file_is_named_and_left_alone(store, caplog):
 
 def test_a_stored_run_is_left_alone_by_a_shorter_or_equal_one(store):
     long = run_of(epochs=8)
-    path = put_run(store, long, FINGERPRINT)
+    path = put(store, long)
     before = path.stat()
     short = Run(run_of(epochs=3).config, long.history[:4], Outcome("finished", 3), {"wall_seconds": 9})
-    assert put_run(store, short, FINGERPRINT) == path
-    assert put_run(store, long, FINGERPRINT) == path
+    assert put(store, short) == path
+    assert put(store, long) == path
     assert path.stat() == before
 
 
 def test_a_longer_run_takes_the_place_of_a_shorter_one(store):
     long = run_of(epochs=8)
-    put_run(store, Run(run_of(epochs=3).config, long.history[:4], Outcome("finished", 3)), FINGERPRINT)
-    assert same(load_run(put_run(store, long, FINGERPRINT)), long)
+    put(store, Run(run_of(epochs=3).config, long.history[:4], Outcome("finished", 3)))
+    assert same(load_run(put(store, long)), long)
 
 
 def test_what_is_committed_is_not_stored_again(store):
     committed = keep(store.layers[0], run_of())
-    assert put_run(store, run_of(), FINGERPRINT) == committed
+    assert put(store, run_of()) == committed
     assert list(store.folder.glob("*.parquet")) == []
 
 
@@ -207,32 +211,32 @@ def test_a_contradiction_is_refused_and_both_are_kept(store, layer, other):
     if other.outcome.state == "diverged":
         other = Run(other.config, run_of().history[:4], other.outcome, other.provenance)
     with pytest.raises(ConflictError) as caught:
-        put_run(store, other, FINGERPRINT)
+        put(store, other)
     kept = list((store.folder / "conflicts").iterdir())
     assert len(kept) == 1
     assert same(load_run(kept[0]), other)
     assert path.read_bytes() == before
     assert all(str(name) in str(caught.value) for name in (path, kept[0]))
     with pytest.raises(ConflictError):
-        put_run(store, other, FINGERPRINT)
+        put(store, other)
     assert list((store.folder / "conflicts").iterdir()) == kept
 
 
 def test_every_contradiction_is_kept_once(store):
-    put_run(store, run_of(), FINGERPRINT)
+    put(store, run_of())
     others = [changed(run_of(), J_squared=factor) for factor in (1.01, 1.02)]
     for other in (*others, *others):
         with pytest.raises(ConflictError):
-            put_run(store, other, FINGERPRINT)
+            put(store, other)
     kept = [load_run(path) for path in (store.folder / "conflicts").iterdir()]
     assert len(kept) == 2
     assert all(any(same(one, other) for one in kept) for other in others)
 
 
 def test_rounding_is_no_contradiction(store):
-    put_run(store, run_of(), FINGERPRINT)
-    put_run(store, changed(run_of(), J_squared=1 + 1e-6, test_loss=1 + 1e-6), FINGERPRINT)
-    assert same(find_run(store, run_of().config, FINGERPRINT), run_of())
+    put(store, run_of())
+    put(store, changed(run_of(), J_squared=1 + 1e-6, test_loss=1 + 1e-6))
+    assert same(find_run(store, Wanted(run_of().config, FINGERPRINT)), run_of())
 
 
 # By how much a value of 0.25 may be off: 50 times the tolerances of store.py, for long training.
@@ -274,14 +278,14 @@ def test_a_lambda_near_nothing_is_compared_absolutely():
 
 def test_an_interrupted_run_is_no_result(store):
     with pytest.raises(ValueError, match="checkpoint"):
-        put_run(store, run_of(state="interrupted", reached=2), FINGERPRINT)
+        put(store, run_of(state="interrupted", reached=2))
 
 
 @pytest.mark.parametrize("folder", ["/proc/edgechaos", "file/store"])
 def test_a_store_that_cannot_be_written_is_said_before_training(tmp_path, folder):
     (tmp_path / "file").touch()
     bad = Store(tmp_path / folder)
-    for call in (lambda: check_writable(bad), lambda: put_run(bad, run_of(), FINGERPRINT)):
+    for call in (lambda: check_writable(bad), lambda: put(bad, run_of())):
         with pytest.raises(TableError) as caught:
             call()
         assert str(bad.folder) in str(caught.value)
@@ -294,7 +298,7 @@ def write_many(folder: Path, seed: int, count: int) -> None:
     for epochs in np.random.default_rng(seed).integers(1, 30, count):
         whole = run_of(epochs=30)
         config = run_of(epochs=int(epochs)).config
-        put_run(own, Run(config, whole.history[: epochs + 1], Outcome("finished", int(epochs))), FINGERPRINT)
+        put(own, Run(config, whole.history[: epochs + 1], Outcome("finished", int(epochs))))
 
 
 def test_eight_writers_of_one_run_leave_the_longest(store):
@@ -315,14 +319,14 @@ def test_eight_writers_of_one_run_leave_the_longest(store):
 def test_a_listing_shows_every_state_once(store):
     finished, diverged = run_of(seed=1), run_of(seed=2, state="diverged", reached=3)
     keep(store.layers[0], finished)
-    put_run(store, diverged, FINGERPRINT)
+    put(store, diverged)
     damaged = keep(store.folder, run_of(seed=3))
     damaged.write_bytes(b"PAR1")
     configs = (run_of(seed=4).config, finished.config)
     rows = [[{"epoch": 0, "J_squared": 0.25}], [{"epoch": 0, "J_squared": 0.25}]]
     begun = Checkpoint(configs, FINGERPRINT, 1, 7, rows, [None, None], {"weight.0": torch.zeros(2, 3)}, {"threads": 1})
     save_checkpoint(begun, store.checkpoints / "0.safetensors")
-    stores.note_failure(store, run_of(seed=5).config, FINGERPRINT, "no luck")
+    stores.note_failure(store, Wanted(run_of(seed=5).config, FINGERPRINT), "no luck")
     listed = {entry.key: entry for entry in entries(store)}
     states = {seed: listed[run_of(seed=seed).config.key(FINGERPRINT)] for seed in range(1, 6)}
     assert [entry.state for entry in states.values()] == ["finished", "diverged", "damaged", "interrupted", "failed"]
@@ -334,8 +338,8 @@ def test_a_listing_shows_every_state_once(store):
 
 
 def test_a_failure_is_forgotten_when_its_run_is_stored(store):
-    stores.note_failure(store, run_of().config, FINGERPRINT, "no luck")
-    put_run(store, run_of(), FINGERPRINT)
+    stores.note_failure(store, Wanted(run_of().config, FINGERPRINT), "no luck")
+    put(store, run_of())
     assert [entry.state for entry in entries(store)] == ["finished"]
 
 
@@ -346,7 +350,7 @@ def test_the_whole_store_is_one_tidy_table(store):
     runs.append(held)
     keep(store.layers[0], runs[0])
     for run in runs[1:]:
-        put_run(store, run, FINGERPRINT)
+        put(store, run)
     table = read_store(store)
     assert len(table) == sum(len(run.history) for run in runs)
     for run in runs:
@@ -433,21 +437,21 @@ def test_a_killed_process_holds_nothing(store):
 
 
 def test_a_clock_that_goes_back_changes_nothing(store, monkeypatch):
-    put_run(store, run_of(epochs=3), FINGERPRINT)
+    put(store, run_of(epochs=3))
     monkeypatch.setattr(time, "time", lambda: 0.0)
     for path in store.folder.glob("*"):
         os.utime(path, (4e9, 4e9))  # files from the future
     with reserved(store, ["a"]) as free:
         assert free
-    assert find_run(store, run_of(epochs=2).config, FINGERPRINT) is not None
-    put_run(store, run_of(seed=7), FINGERPRINT)
+    assert find_run(store, Wanted(run_of(epochs=2).config, FINGERPRINT)) is not None
+    put(store, run_of(seed=7))
     assert [entry.state for entry in entries(store)] == ["finished", "finished"]
 
 
 def test_the_longer_of_two_files_is_shown(store):
     long = run_of(epochs=8)
     keep(store.layers[0], Run(run_of(epochs=3).config, long.history[:4], Outcome("finished", 3)))
-    put_run(store, long, FINGERPRINT)
+    put(store, long)
     assert [(entry.epoch, entry.committed) for entry in entries(store)] == [(8, False)]
     assert len(read_store(store)) == 9
     file_of(store.layers[0], long).write_bytes(b"PAR1")
@@ -456,6 +460,6 @@ def test_the_longer_of_two_files_is_shown(store):
 
 
 def test_a_damaged_note_of_a_failure_is_listed(store):
-    stores.note_failure(store, run_of().config, FINGERPRINT, "no luck")
+    stores.note_failure(store, Wanted(run_of().config, FINGERPRINT), "no luck")
     next((store.folder / "failed").iterdir()).write_text("{", encoding="utf-8")
     assert [entry.state for entry in entries(store)] == ["damaged"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgechaos_core.store.checkpoints import Checkpoint, save_checkpoint
-from edgechaos_core.store.runs import parse_config
+from edgechaos_core.store.runs import Wanted, parse_config
 from edgechaos_core.store.store import Store
 from edgechaos_core.sweeps import plan
 from edgechaos_core.sweeps.plan import (
@@ -96,6 +96,10 @@ def test_a_stack_on_a_cpu_is_of_small_networks():
 # checkpoints ----------------------------------------------------------------------------------------------------------
 
 
+def wanted(configs) -> list[Wanted]:
+    return [Wanted(config, FINGERPRINT) for config in configs]
+
+
 def begun(store: Store, name: str, configs, epoch: int) -> None:
     """Store the checkpoint of a stack in the midst of an epoch; a plan looks at no tensor of it."""
     rows = [[{"epoch": done, "J_squared": 0.25} for done in range(epoch)] for _ in configs]
@@ -106,9 +110,9 @@ def begun(store: Store, name: str, configs, epoch: int) -> None:
 
 def planned(configs, store: Store) -> list[tuple[list[int], str | None, int]]:
     """Seeds, checkpoint and epoch of each stack that is planned."""
-    stacks = make_plan(configs, store, {plan.source(config): FINGERPRINT for config in configs}).stacks
+    stacks = make_plan(wanted(configs), store).stacks
     return [
-        ([config.seed for config in stack.configs], stack.checkpoint and stack.checkpoint.stem, stack.epoch)
+        ([member.config.seed for member in stack.members], stack.checkpoint and stack.checkpoint.stem, stack.epoch)
         for stack in stacks
     ]
 
@@ -130,15 +134,15 @@ def test_a_begun_stack_is_taken_up_whole_where_all_of_it_is_asked_for(tmp_path):
     assert planned(configs[1:], store) == [([1, 2], "a", 3)]
     longer = [config.model_copy(update={"epochs": 20 + config.seed}) for config in configs]
     assert planned(longer, store) == [([0, 1, 2], "a", 3)]
-    plans = make_plan(longer, store, {plan.source(longer[0]): FINGERPRINT}).stacks
-    assert [config.epochs for config in plans[0].configs] == [22] * 3  # one stack trains as long as the longest
+    plans = make_plan(wanted(longer), store).stacks
+    assert [member.config.epochs for member in plans[0].members] == [22] * 3  # one stack trains as long as the longest
     assert planned([config.model_copy(update={"epochs": 1}) for config in configs], store) == [([0, 1, 2], "a", 1)]
 
 
 def test_a_checkpoint_of_other_data_is_not_taken_up(tmp_path):
     store, config = Store(tmp_path), config_of(width=200)
     begun(store, "a", [config], 4)
-    stacks = make_plan([config], store, {plan.source(config): "other data"}).stacks
+    stacks = make_plan([Wanted(config, "other data")], store).stacks
     assert [(stack.checkpoint, stack.epoch) for stack in stacks] == [(None, 0)]
 
 
@@ -146,7 +150,7 @@ def test_a_checkpoint_of_other_data_is_not_taken_up(tmp_path):
 
 
 def test_epochs_left_are_those_of_all_members():
-    two, three = (tuple(config_of(seed=seed) for seed in range(count)) for count in (2, 3))
+    two, three = (tuple(wanted(config_of(seed=seed) for seed in range(count))) for count in (2, 3))
     assert Plan(9, 4, (StackPlan(two, epoch=4), StackPlan(three))).epochs == 2 * (9 - 4) + 3 * 9
 
 
@@ -160,8 +164,8 @@ def test_an_estimate_measures_each_kind_of_stack_once(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "epoch_seconds", seconds)
     narrow = [config_of(width=200, seed=seed, learning_rate=0.1 + seed) for seed in range(3)]
     wide = [config_of(width=300, epochs=epochs, optimizer="adam") for epochs in (20, 10)]
-    stacks = [StackPlan((config,)) for config in (*narrow, *wide)]
-    stacks[0] = StackPlan(stacks[0].configs, tmp_path, 4)
+    stacks = [StackPlan((config,)) for config in wanted([*narrow, *wide])]
+    stacks[0] = StackPlan(stacks[0].members, tmp_path, 4)
     line = estimate(Plan(8, 3, tuple(stacks)), threads=1, workers=2)
     assert asked == [(200, 1, "cpu", 1), (300, 1, "cpu", 1)]
     whole = 60.0 * (5 + 9 + 9) + 240.0 * (20 + 10)

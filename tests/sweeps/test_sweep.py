@@ -12,11 +12,11 @@ import pytest
 
 from edgechaos_core.store import reservations
 from edgechaos_core.store.catalogue import entries
-from edgechaos_core.store.runs import load_run, parse_config, save_run
+from edgechaos_core.store.runs import Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import sweep, work
-from edgechaos_core.sweeps.plan import make_plan, members_that_fit, source, stack_memory
+from edgechaos_core.sweeps.plan import make_plan, members_that_fit, stack_memory
 from edgechaos_core.sweeps.sweep import How, SweepError, available, obtain
 from edgechaos_core.sweeps.work import Ended, Job
 from edgechaos_core.system import progress
@@ -81,7 +81,7 @@ def test_more_epochs_go_on_where_the_run_ended(trained, folders):
     obtain([config_of(seed=seed) for seed in (0, 1)], how=SERIAL)
     told = []
     longer = [config_of(seed=seed, epochs=5) for seed in (0, 1)]
-    plan = make_plan(longer, Store(folders[1]), sweep.fingerprints(longer))
+    plan = make_plan(sweep.wanted(longer), Store(folders[1]))
     assert [(stack.epoch, stack.checkpoint is not None) for stack in plan.stacks] == [(2, True)]
     assert plan.epochs == 6
     runs = obtain(longer, how=SERIAL)
@@ -198,15 +198,15 @@ def test_a_bad_way_is_refused(bad, message):
 
 
 def plan_of(configs, store, **options):
-    return make_plan(configs, store, {source(config): "data" for config in configs}, **options)
+    return make_plan([Wanted(config, "data") for config in configs], store, **options)
 
 
 def test_stacks_share_shapes_and_have_most_work_first(tmp_path):
     configs = [config_of(seed=seed, **own) for own in ({}, {"width": 20}, {"epochs": 50}) for seed in range(3)]
     plan = plan_of(configs, Store(tmp_path), stack_members=2)
     assert (plan.runs, plan.stored) == (6, 0)  # the longer runs serve the shorter requests
-    assert [len(stack.configs) for stack in plan.stacks] == [2, 1, 2, 1]
-    assert [stack.configs[0].epochs for stack in plan.stacks] == [50, 50, 2, 2]
+    assert [len(stack.members) for stack in plan.stacks] == [2, 1, 2, 1]
+    assert [stack.members[0].config.epochs for stack in plan.stacks] == [50, 50, 2, 2]
 
 
 def test_a_stack_fits_its_device():
@@ -408,7 +408,7 @@ def test_ctrl_c_and_the_same_again(trained, folders, monkeypatch, times):
 def test_runs_that_another_process_trains_are_waited_for(trained, folders, monkeypatch):
     config = config_of()
     store = Store(folders[1])
-    key = config.key(sweep.fingerprints([config])[source(config)])
+    key = sweep.wanted([config])[0].key
     inside, leave, looks = threading.Event(), threading.Event(), []
 
     def other_process():
@@ -428,7 +428,7 @@ def test_runs_that_another_process_trains_are_waited_for(trained, folders, monke
     thread = threading.Thread(target=other_process)
     thread.start()
     assert inside.wait(PATIENCE)
-    assert work.work(Job((config,), store)) == Ended("busy")
+    assert work.work(Job(tuple(sweep.wanted([config])), store)) == Ended("busy")
     obtain([config], how=SERIAL)
     assert looks == [sweep._BUSY_SECONDS] * 3
     assert len(trained) == 1
@@ -494,7 +494,7 @@ def test_a_sweep_that_is_ended_leaves_checkpoints_and_no_workers(folders, end):
     config = states[0].run.config.model_copy(update={"epochs": states[0].epoch})
     again = obtain([config], how=SERIAL)[0]  # from the checkpoint
     assert again.outcome.state == "finished"
-    assert find_run(Store(folders[1]), config, again.provenance["data_sha256"]) is not None
+    assert find_run(Store(folders[1]), Wanted(config, again.provenance["data_sha256"])) is not None
 
 
 def test_the_ray_backend_gives_the_same_runs(folders, monkeypatch):
