@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgechaos_core.conventions import Activation
 from edgechaos_core.experiments.contest import check_slow_epochs
-from edgechaos_core.experiments.protocols import CONTEST
+from edgechaos_core.experiments.grids import CONTEST
 from edgechaos_core.laws.scaling import epochs_to_pass
 from edgechaos_core.probes.diagram import DiagramConfig
 from edgechaos_core.settings import Settings, parse_settings, unrepeated

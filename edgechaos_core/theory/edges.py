@@ -7,8 +7,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from edgechaos_core.theory.meanfield import AnyActivation, checked_functions, fixed_point, relu_direction
+from edgechaos_core.theory.meanfield import AnyActivation, checked_functions, fixed_point
 from edgechaos_core.theory.quadrature import Array, Smooth, averages, expectations, relu_square
+from edgechaos_core.theory.relu import relu_direction
 
 LARGEST_RATIO = 4.0  # there the edge is at 1/J = 2e-4, and falls as exp(-ratio^2 / 2)
 _SMALL = 0.3  # s below which the ratio is known by what it exceeds 1 by

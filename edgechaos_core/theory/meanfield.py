@@ -7,12 +7,10 @@ chaos where chi > 1, edge where chi = 1.
 Averages are those of quadrature.py; ReLU is in closed form.
 """
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from scipy.optimize import brentq, root
-from scipy.special import ndtr
 
+from edgechaos_core.theory.points import UNDEFINED, FixedPoint
 from edgechaos_core.theory.quadrature import (
     TANH,
     Array,
@@ -21,73 +19,15 @@ from edgechaos_core.theory.quadrature import (
     averages,
     coarsest_level,
     nodes,
-    relu_mean,
-    relu_square,
 )
+from edgechaos_core.theory.relu import relu_fixed_point
 
 START = (0.01, 1.0)  # u, q of the published start: x ~ N(0, 1) at N = 10,000 has a mean of the order of 0.01
 LARGEST_J, SMALLEST_J = 8_192.0, 1e-6  # steeper averages are not resolved
 _SHORT, _LONG = 30, 100_000  # iterations of (u, q) before Newton's method is tried first, and before giving up
 _NEAR = 0.05  # Newton's fixed point is the iteration's if this near, and coming nearer
-_NO_MEAN = 1e-12  # u below counts as 0
 
 AnyActivation = str | Smooth
-
-
-@dataclass(frozen=True)
-class FixedPoint:
-    """A fixed point of the (u, q) iteration, or with ``period`` 2 a cycle of (u, q) and (-u, q).
-
-    ``modes`` are the moduli of the iteration's two eigenvalues there, per iteration. The cycle is what an odd phi has
-    at J0 < 0 in place of a fixed point at -J0: ``x_t -> (-1)^t x_t`` turns one map into the other, so that u alternates
-    in sign while q, chi, modes and exponents are the same.
-    """
-
-    u: float
-    q: float
-    chi: float
-    modes: tuple[float, float]
-    period: int = 1
-
-    @property
-    def stable(self) -> bool:
-        """Tell whether u and q return to it."""
-        return max(self.modes) <= 1 + 1e-9
-
-    @property
-    def lyapunov_exponent(self) -> float:
-        """Return the exponent of a typical small difference, ``(1/2) ln chi``: that of chaos."""
-        return _half_log(self.chi)
-
-    @property
-    def largest_exponent(self) -> float:
-        """Return the largest exponent of all: the above, or of the few differences that move u or q with them.
-
-        The latter are never positive at a stable fixed point but lead in parts of the ordered phase.
-        """
-        return max(self.lyapunov_exponent, _half_log(max(self.modes) ** 2))
-
-    @property
-    def phase(self) -> str:
-        """Name the phase: ``order``, with ``u = 0``, ``u != 0`` or ``u alternates``; ``chaos``; ``undefined``.
-
-        The last is where nothing is stable. ``u alternates`` is a cycle, of period 2.
-        """
-        if np.isnan(self.chi):
-            return "undefined"
-        if self.chi > 1:
-            return "chaos"
-        if abs(self.u) < _NO_MEAN:
-            return "order, u = 0"
-        return "order, u alternates" if self.period == 2 else "order, u != 0"
-
-    @property
-    def _alternating(self) -> "FixedPoint":
-        """What this fixed point of an odd phi is at -J0."""
-        return replace(self, period=2) if abs(self.u) >= _NO_MEAN else self
-
-
-UNDEFINED = FixedPoint(np.nan, np.nan, np.nan, (np.nan, np.nan))
 
 
 def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> FixedPoint:
@@ -107,8 +47,8 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
     """
     phi = checked_functions(J, J0, activation)
     if phi is None:
-        return _relu_fixed_point(J, J0)
-    return _reached(J, -J0, phi)._alternating if _alternates(J0, phi) else _reached(J, J0, phi)
+        return relu_fixed_point(J, J0)
+    return _reached(J, -J0, phi).alternating if _alternates(J0, phi) else _reached(J, J0, phi)
 
 
 def fixed_points(J: float, J0: float, activation: AnyActivation = "tanh") -> tuple[FixedPoint, ...]:
@@ -120,10 +60,10 @@ def fixed_points(J: float, J0: float, activation: AnyActivation = "tanh") -> tup
     """
     phi = checked_functions(J, J0, activation)
     if phi is None:
-        point = _relu_fixed_point(J, J0)
+        point = relu_fixed_point(J, J0)
         return () if np.isnan(point.chi) else (point,)
     if _alternates(J0, phi):
-        return tuple(point._alternating for point in fixed_points(J, -J0, phi))
+        return tuple(point.alternating for point in fixed_points(J, -J0, phi))
     zero = _zero(J, J0, phi)
     found = [] if zero is None else [zero]
     for start in ((u, q) for u in (-1.0, -0.01, 0.0, 0.01, 1.0) for q in (0.01, 1.0) if u * u <= q):
@@ -250,30 +190,3 @@ def _zero(J: float, J0: float, phi: Smooth) -> FixedPoint | None:
     chi = (J * phi.slope) ** 2
     modes = sorted((abs(J0 * phi.slope), chi), reverse=True)
     return FixedPoint(0.0, 0.0, chi, (modes[0], modes[1]))
-
-
-def relu_direction(ratio: float) -> float:
-    """Return ``r = m / s`` in ReLU's long run: the fixed point of ``r <- ratio g1(r) / sqrt g2(r)``.
-
-    relu is homogeneous, so r evolves by itself: with h = s (r + z), ``u = s g1(r)``, ``q = s^2 g2(r)``.
-    """
-
-    def excess(r: float) -> float:
-        return float(ratio * relu_mean(r) / np.sqrt(relu_square(r)) - r)
-
-    reach = abs(ratio) + 1  # g1 / sqrt g2 lies between 0 and 1, and is tiny where r is strongly negative
-    return float(brentq(excess, max(-reach, -8.0), reach, xtol=1e-15))
-
-
-def _relu_fixed_point(J: float, J0: float) -> FixedPoint:
-    """u = q = 0 where that is reached; chi from the direction in which it is."""
-    r = relu_direction(J0 / J)
-    square = relu_square(r)
-    turn = J0 / J * (ndtr(r) - relu_mean(r) ** 2 / square) / np.sqrt(square)  # the derivative of r's iteration
-    if abs(turn) > 1 or J**2 * square >= 1:
-        return UNDEFINED
-    return FixedPoint(0.0, 0.0, float(J**2 * ndtr(r)), (float(J * np.sqrt(square)), 0.0))
-
-
-def _half_log(square: float) -> float:
-    return 0.5 * float(np.log(square)) if square > 0 else (-np.inf if square == 0 else np.nan)

@@ -7,7 +7,8 @@ import sys
 import pandas as pd
 import pytest
 
-from edgechaos_core.experiments.protocols import PROTOCOLS, RIVALS, parse_seeds, protocol, read_grid
+from edgechaos_core.experiments.grids import PROTOCOLS, RIVALS
+from edgechaos_core.experiments.protocols import parse_seeds, protocol, read_grid
 from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.system.places import REPOSITORY
 

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 
 from edgechaos_core.claims.decay import decay_pushes_toward_order, guideline_settles_at_the_edge
-from edgechaos_core.experiments import protocols
+from edgechaos_core.experiments import grids
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.guideline.calibration import calibrate, calibration_runs, near_edge, points, power_of_speed
 from edgechaos_core.guideline.guideline import Formula, Network, after_pilot, committed_formula, corrected, guide, terms
@@ -129,7 +129,7 @@ def test_the_committed_formula_is_the_fit_to_the_committed_runs():
 
 
 def test_what_was_run_with_the_formulas_decay_is_what_it_answers():
-    for config in [*protocol("unseen"), parse_config(protocols.CONTEST | protocols.RIVALS["formula"])]:
+    for config in [*protocol("unseen"), parse_config(grids.CONTEST | grids.RIVALS["formula"])]:
         if config.l2:
             network = parse_settings(Network, config.model_dump(include=set(Network.model_fields)))
             assert config.l2 == pytest.approx(guide(network, committed_formula()).l2, rel=0.04)  # as the protocols say
