@@ -1,14 +1,17 @@
 """What is measured of a stack: loss and accuracy over a split, order parameters of its hidden layers, their growth."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from edgechaos_core.images.datasets import Split
+from edgechaos_core.images.datasets import Dataset, Split
+from edgechaos_core.store.runs import Row, RunConfig
 from edgechaos_core.theory.order_parameters import order_parameters
 from edgechaos_core.training.network import Stack, Workspace, forward, gradient_factors, log_likelihood
+from edgechaos_core.training.trained_map import map_columns
 
 EVALUATION_BATCH = 1_000
 
@@ -93,3 +96,47 @@ def growth_columns(stack: Stack, split: Resident, workspace: Workspace) -> dict[
 
 def _named(layer: int, **columns: Tensor) -> dict[str, Tensor]:
     return {name if layer == 1 else f"{name}_{layer}": column for name, column in columns.items()}
+
+
+class Measurement:
+    """What is measured of a stack after an epoch: order parameters, losses, and what settings ask for."""
+
+    def __init__(
+        self, config: RunConfig, dataset: Dataset, stack: Stack, training: Resident, *, full_train_loss: bool
+    ) -> None:
+        self.config, self.stack, self.training, self.full_train_loss = config, stack, training, full_train_loss
+        device, dtype = training.images.device, training.images.dtype
+        held_out = {"test": dataset.test, "validation": dataset.validation, **dataset.noise}
+        self.held_out = {name: resident(split, device, dtype) for name, split in held_out.items() if split is not None}
+        self.workspace = Workspace(stack, EVALUATION_BATCH)
+
+    def rows(self, epoch: int, train_loss: Tensor | None, seeds: Sequence[int]) -> list[Row | None]:
+        """Return one row a member for the epoch just done, None where it is not finite.
+
+        ``train_loss`` ``[M]`` is the running one; None, before training, is over the whole training set.
+        """
+        over_training = train_loss is None or self.full_train_loss
+        full = evaluate(self.stack, self.training, self.workspace)[0] if over_training else None
+        train_loss = full if train_loss is None else train_loss
+        columns = order_columns(self.stack) | ({} if train_loss is None else {"train_loss": train_loss})
+        if self.full_train_loss and full is not None:
+            columns["train_loss_full"] = full
+        if self.config.gradients:
+            columns |= growth_columns(self.stack, self.training, self.workspace)
+        if self.config.trained_map:
+            columns |= map_columns(self.stack, seeds, epoch)
+        for name, split in self.held_out.items():
+            columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.workspace)
+        return [
+            {"epoch": epoch, **dict(zip(columns, row, strict=True))} if all(map(math.isfinite, row)) else None
+            for row in _fetched(torch.stack(list(columns.values()), dim=1))
+        ]
+
+
+def _fetched(measured: Tensor) -> list[list[float]]:
+    """What was measured, one row a member: the one place where training waits for the device, once an epoch.
+
+    A function of its own, so that a test without a GPU can stand in for it and for nothing else.
+    """
+    rows: list[list[float]] = measured.tolist()
+    return rows

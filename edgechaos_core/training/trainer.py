@@ -5,7 +5,6 @@ weights and shuffles depend on the member's seed alone. Nothing waits for the de
 left at any mini-batch, as a checkpoint, and goes on from there bit by bit as if it had never stopped.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,14 +19,12 @@ from edgechaos_core.images.datasets import Dataset
 from edgechaos_core.store.checkpoints import Checkpoint
 from edgechaos_core.store.runs import Outcome, Row, Run, RunConfig
 from edgechaos_core.system.machine import cpu_threads, parse_device, provenance
-from edgechaos_core.theory.decay_law import DecayLaw
-from edgechaos_core.training.measure import EVALUATION_BATCH, evaluate, gather, growth_columns, order_columns, resident
+from edgechaos_core.training.measure import Measurement, gather, resident
 from edgechaos_core.training.network import Workspace, forward, gradient_factors, initialise, log_likelihood
-from edgechaos_core.training.optimizers import make_optimizer, member_setting
-from edgechaos_core.training.trained_map import map_columns
+from edgechaos_core.training.optimizers import make_optimizer
+from edgechaos_core.training.schedule import LOWERED, Schedule
 
 OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
-LOWERED = 0.1  # what a milestone leaves of the learning rate
 
 OnEpoch = Callable[[int, list[Row | None]], None]
 
@@ -103,18 +100,13 @@ class _Training:
         self.epoch = self.batch = 0
         self.histories: list[list[Row]] = [[] for _ in configs]
         self.outcomes: list[Outcome | None] = [None for _ in configs]
-        self.laws = [DecayLaw(config.hold) for config in configs if config.hold]
-        self.l2 = [config.l2 for config in configs]  # lambda in force
+        self.schedule = Schedule(configs, steps=-(-self.samples // self.config.batch_size))
 
     def begin(self, device: torch.device, dtype: torch.dtype, full_train_loss: bool, start: Checkpoint | None) -> None:
         """Lay out everything on the device, and take the place of a checkpoint if there is one to go on from."""
         configs, config, dataset = self.configs, self.config, self.dataset
-        self.device, self.full_train_loss = device, full_train_loss
+        self.device = device
         self.training = resident(dataset.train, device, dtype)
-        self.held_out = {"test": resident(dataset.test, device, dtype)}
-        if dataset.validation:
-            self.held_out["validation"] = resident(dataset.validation, device, dtype)
-        self.held_out |= {name: resident(split, device, dtype) for name, split in dataset.noise.items()}
         self.stack = initialise(
             self.seeds,
             inputs=self.training.images.shape[1],
@@ -136,7 +128,7 @@ class _Training:
         self.log_p = torch.zeros(len(configs), self.samples, device=device, dtype=dtype)
         sizes = {config.batch_size, self.samples % config.batch_size or config.batch_size}
         self.workspaces = {size: Workspace(self.stack, size) for size in sizes}
-        self.evaluation = Workspace(self.stack, EVALUATION_BATCH)
+        self.measurement = Measurement(config, dataset, self.stack, self.training, full_train_loss=full_train_loss)
         if start is not None:
             self._restore(start)
 
@@ -154,17 +146,18 @@ class _Training:
         if own != other or self.dataset.fingerprint != start.fingerprint:
             raise ValueError("the checkpoint is of other settings or data than the runs to go on with")
         self.epoch, self.batch = start.epoch, start.batch
-        self.optimizer.steps = max(self.epoch - 1, 0) * -(-self.samples // self.config.batch_size) + self.batch
+        self.optimizer.steps = max(self.epoch - 1, 0) * self.schedule.steps + self.batch
         self.histories, self.outcomes = [list(rows) for rows in start.histories], list(start.outcomes)
-        if self._left_of_rate(self.epoch) < 1 and (self.batch or not self._at_milestone):
-            self.optimizer.scale_learning_rate(LOWERED)
+        left = self.schedule.left_of_rate(self.epoch if self.batch else self.epoch - 1)  # as it was when it was written
+        if left < 1:
+            self.optimizer.scale_learning_rate(left)
         for name, tensor in self.tensors.items():
             saved = start.tensors.get(name)
             if saved is None or (saved.shape, saved.dtype) != (tensor.shape, tensor.dtype):
                 raise ValueError(f"the checkpoint's {name} is not that of the runs to go on with")
             tensor.copy_(saved)
-        for epoch in range(1, self.epoch if self.laws else 0):
-            self._steer(epoch)
+        for epoch in range(1, self.epoch):
+            self.schedule.steer(self.optimizer, self.histories, epoch)
         earlier = dict(start.made_by)
         self.made_by["earlier"] = [*earlier.pop("earlier", []), earlier]
 
@@ -190,49 +183,27 @@ class _Training:
         """Train to the last epoch, or until every member has diverged."""
         while self.epoch <= self.config.epochs and not all(self.outcomes):
             self._finish_epoch(due, on_checkpoint)
-            rows = self._measure()
+            rows = self.measurement.rows(self.epoch, -self.log_p.double().mean(1) if self.epoch else None, self.seeds)
             for member, row in enumerate(rows):
                 if self.outcomes[member] is not None:
                     rows[member] = None
                 elif row is None:
                     self.outcomes[member] = self._diverged(member)
                 else:
-                    row.update({"lambda": self.l2[member]} if self.laws else {})
-                    self.histories[member].append(row)
-            if self.laws and self.epoch:
-                self._steer(self.epoch)
+                    self.histories[member].append(row | self.schedule.column(member))
+                    rows[member] = self.histories[member][-1]
+            if self.epoch:
+                self.schedule.steer(self.optimizer, self.histories, self.epoch)
             epoch, self.epoch, self.batch = self.epoch, self.epoch + 1, 0
             if on_epoch is not None:
                 on_epoch(epoch, rows)
             if due() or self.epoch > self.config.epochs or all(self.outcomes):
                 on_checkpoint(self.snapshot())
 
-    def _steer(self, epoch: int) -> None:
-        """Set the decay of the epoch after ``epoch`` from the histories, which are all that the laws depend on."""
-        steps = -(-self.samples // self.config.batch_size)
-        for member, (config, law, rows) in enumerate(zip(self.configs, self.laws, self.histories, strict=True)):
-            ends = [row["J_squared"] for row in rows[epoch - 1 : epoch + 1]]
-            if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
-                full = 2 * steps * config.learning_rate / (1 - config.momentum)
-                exposure, coming = full * self._left_of_rate(epoch), full * self._left_of_rate(epoch + 1)
-                decay = weight_decay_from_l2(self.l2[member])
-                self.l2[member] = law.next(ends[0], ends[1], decay, exposure, coming, steps) / weight_decay_from_l2(1.0)
-        decays = [weight_decay_from_l2(l2) for l2 in self.l2]
-        self.optimizer.set_weight_decay(member_setting(decays, self.stack.bias))
-
-    def _left_of_rate(self, epoch: int) -> float:
-        """Return the part of the learning rate that an epoch is trained with."""
-        return LOWERED if 0 < self.config.milestone < epoch else 1.0
-
-    @property
-    def _at_milestone(self) -> bool:
-        """Whether the epoch is the first with a lower learning rate."""
-        return self._left_of_rate(self.epoch) < self._left_of_rate(self.epoch - 1)
-
     def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
         if self.epoch == 0:
             return
-        if self._at_milestone and not self.batch:
+        if self.schedule.is_milestone(self.epoch) and not self.batch:
             self.optimizer.scale_learning_rate(LOWERED)
         size = self.config.batch_size
         order = shuffles(self.seeds, self.epoch, self.samples).to(self.device)
@@ -246,25 +217,6 @@ class _Training:
             self.batch += 1
             if start + size < self.samples and due():
                 on_checkpoint(self.snapshot())
-
-    def _measure(self) -> list[Row | None]:
-        """Return one row a member for the epoch just done, None where it is not finite."""
-        over_training = self.epoch == 0 or self.full_train_loss
-        full = evaluate(self.stack, self.training, self.evaluation)[0] if over_training else None
-        train_loss = -self.log_p.double().mean(1) if self.epoch else full
-        columns = order_columns(self.stack) | ({} if train_loss is None else {"train_loss": train_loss})
-        if self.full_train_loss and full is not None:
-            columns["train_loss_full"] = full
-        if self.config.gradients:
-            columns |= growth_columns(self.stack, self.training, self.evaluation)
-        if self.config.trained_map:
-            columns |= map_columns(self.stack, self.seeds, self.epoch)
-        for name, split in self.held_out.items():
-            columns[f"{name}_loss"], columns[f"{name}_accuracy"] = evaluate(self.stack, split, self.evaluation)
-        return [
-            {"epoch": self.epoch, **dict(zip(columns, row, strict=True))} if all(map(math.isfinite, row)) else None
-            for row in _fetched(torch.stack(list(columns.values()), dim=1))
-        ]
 
     def _diverged(self, member: int) -> Outcome:
         rows = self.histories[member]
@@ -289,15 +241,6 @@ def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfi
         names = "(dataset, samples, validation, label_noise)"
         raise ValueError(f"config and data set differ in {names}: {wanted} against {given}")
     return configs[0]
-
-
-def _fetched(measured: Tensor) -> list[list[float]]:
-    """What was measured, one row a member: the one place where training waits for the device, once an epoch.
-
-    A function of its own, so that a test without a GPU can stand in for it and for nothing else.
-    """
-    rows: list[list[float]] = measured.tolist()
-    return rows
 
 
 def _outcome(outcome: Outcome | None, epochs: int) -> Outcome:

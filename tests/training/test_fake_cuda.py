@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 from edgechaos_core.images.datasets import Dataset, Split
 from edgechaos_core.probes.chaos import draw_maps, lyapunov_exponents
 from edgechaos_core.store.runs import Outcome, parse_config
-from edgechaos_core.training import trainer
+from edgechaos_core.training import measure, trainer
 from edgechaos_core.training.measure import EVALUATION_BATCH
 from edgechaos_core.training.optimizers import SGD, Adam
 
@@ -89,7 +89,7 @@ def fetched(monkeypatch) -> list[torch.Tensor]:
     def wait(*_):
         raise AssertionError("training waits for the device")
 
-    monkeypatch.setattr(trainer, "_fetched", numbers)
+    monkeypatch.setattr(measure, "_fetched", numbers)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a fake GPU")
     monkeypatch.setattr(torch.cuda, "synchronize", wait)
     return tables
