@@ -1,4 +1,4 @@
-"""What the quick chapters check is the same under the rounding of another processor."""
+"""Every quick chapter run by nbval against frozen outputs, under the rounding of another processor."""
 
 import os
 import subprocess
@@ -7,17 +7,15 @@ import sys
 import pytest
 
 from edgechaos_core.book import chapters
-from tests.book.test_notebooks import run_nbval
+from tests.book.test_notebooks import CHECKED, run_nbval
 
-# Those that train live, of every kind: plain, with decay and steered. What label_noise and search check of such runs is
-# of the same kinds, and phase_diagram counts cells; all three were the same, too, when this was written.
-UNDER_OTHER_ROUNDING = ["training_path", "ordered_scaling", "rescaling", "weight_decay", "guideline"]
+QUICK = [page for page, profile in CHECKED if profile == "quick"]
 
 
-@pytest.mark.parametrize("page", UNDER_OTHER_ROUNDING)
+@pytest.mark.parametrize("page", QUICK)
 def test_what_a_chapter_computes_live_is_the_same_on_another_processor(page, tmp_path, other_rounding):
-    notebook = chapters.nbval_notebook(f"chapters/{page}", "quick")
-    result = run_nbval(notebook, tmp_path, "quick", other_rounding)
+    """The references were made with the vector instructions of their machine, and are held against other rounding."""
+    result = run_nbval(chapters.nbval_notebook(page, "quick"), tmp_path, "quick", other_rounding)
     assert result.returncode == 0, result.stdout
 
 
