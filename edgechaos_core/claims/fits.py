@@ -12,7 +12,9 @@ from edgechaos_core.laws.rescaling import by_setting
 from edgechaos_core.store.runs import Run, RunConfig
 
 DRAWS = 1_999  # of a bootstrap: the smallest p-value is 1 in 1,000, and Holm asks for 0.05 / 14 of the first row
-NEAR = 0.02  # of the least loss: the stretch of a path that its parabola is fitted to (laws.scaling.near_least)
+# Above the least loss: the stretch of a path that its parabola is fitted to. The loss jumps by about 2% from one epoch
+# to the next, so that within 2% lie a few lucky epochs, whose parabola may as well have a maximum.
+NEAR = 0.1
 
 
 def of_settings(runs: Sequence[Run]) -> list[dict[int, Run]]:
@@ -94,8 +96,9 @@ def optimum(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 def least_on_path(history: pd.DataFrame, loss: str) -> float:
     """Return J at the least loss (a column's name) on the way of a run: of a parabola through the loss against J.
 
-    Fitted to the epochs whose loss is at most 2% above the least: nan where they are fewer than three, or there is no
-    minimum among them, as on a run that ends before the loss rises again.
+    Fitted to all epochs from the first to the last whose loss is at most 10% above the least, the noisy ones between
+    them not left out. nan where they are fewer than three, or there is no minimum among them, as on a run that ends
+    before the loss rises again.
 
     >>> J = np.linspace(0.5, 1.5, 101)
     >>> path = pd.DataFrame({"J_squared": J**2, "test_loss": 0.3 + 0.1 * (J - 0.95) ** 2})
@@ -104,5 +107,6 @@ def least_on_path(history: pd.DataFrame, loss: str) -> float:
     >>> least_on_path(path[:40], "test_loss")
     nan
     """
-    near = history[history[loss] <= (1 + NEAR) * history[loss].min()]
+    low = np.flatnonzero(history[loss] <= (1 + NEAR) * history[loss].min())
+    near = history[low[0] : low[-1] + 1]
     return optimum(np.sqrt(near["J_squared"].to_numpy(dtype=float)), near[loss].to_numpy(dtype=float))
