@@ -18,19 +18,25 @@ NEAR = 0.1
 
 
 def of_settings(runs: Sequence[Run]) -> list[dict[int, Run]]:
-    """Return the runs of each setting by seed, settings and seeds in order of appearance.
+    """Return the runs of each setting by seed, in an order that does not depend on that of the runs.
 
+    The bootstrap draws places: settings by speed (eta, alpha, B, lambda), seeds by number.
     Raises ValueError for no runs, or a seed that one setting has twice.
     """
     if not runs:
         raise ValueError("an estimate needs at least one run")
     groups = []
-    for own in by_setting(runs).values():
+    for own in by_setting(sorted(runs, key=_place)).values():
         seeds = {run.config.seed: run for run in own}
         if len(seeds) < len(own):
             raise ValueError(f"a setting has a seed twice: {[run.config.seed for run in own]}")
         groups.append(seeds)
     return groups
+
+
+def _place(run: Run) -> tuple[float, ...]:
+    config = run.config
+    return (config.learning_rate, config.momentum, config.batch_size, config.l2, config.seed)
 
 
 def of_one_setting(runs: Sequence[Run]) -> dict[int, Run]:
