@@ -104,6 +104,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 CUT_NEURONS, CUT_RATIOS = 10_000, (0.0, 1.1, 1.25, 1.5, 1.75)  # N and J0/J of the cuts that C1 is judged on
 
+DECIDED = ("reproduced", "not reproduced")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -153,14 +155,14 @@ def scorecard(runs: Sequence[Run], diagrams: Sequence[Diagram]) -> pd.DataFrame:
     Columns: ``sentence``; ``estimate`` with its 95% interval, or "not run"; ``n`` seeds (draws of W for C1, settings
     for C4-C7); ``verdict``, that of `claim_verdict`, "no verdict" as long as a part has none, and "not run" where no
     part has an estimate; ``more seeds`` that would settle what is inconclusive; ``Holm``, whether a decided verdict
-    stands at 5% with all rows (a row's p-value is the largest of its parts); ``to train``, what is lacking.
+    stands at 5% with all rows (a row's p-value is the largest of its decided parts); ``to train``, what is lacking.
     """
     parts, claims = judged(runs, diagrams), read_claims()
-    stands = holm({name: max(part.p for part in own) for name, own in parts.items()})
+    stands = holm({name: _claim_p(own) for name, own in parts.items()})
     rows = {}
     for name, own in parts.items():
         whole = _claim(own)
-        decided = whole in ("reproduced", "reproduced in part", "not reproduced")
+        decided = "reproduced" in whole
         rows[name] = {
             "sentence": claims[name].sentence,
             "estimate": "; ".join(part.shown for part in own),
@@ -179,6 +181,13 @@ def _claim(parts: Sequence[Judged]) -> str:
         return "not run"
     verdicts = [part.verdict for part in parts]
     return "no verdict" if "no verdict" in verdicts else claim_verdict(verdicts)
+
+
+def _claim_p(parts: Sequence[Judged]) -> float:
+    """The p-value of the claim's verdict: of the least sure of the parts that it rests on; 1 where it has none."""
+    if any(part.verdict == "no verdict" for part in parts):
+        return 1.0
+    return max((part.p for part in parts if part.verdict in DECIDED), default=1.0)
 
 
 def _judge(part: Part, rule: Rule, groups: Mapping[str, Sequence[Run]]) -> Judged:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ def _passage(inverse_J: NDArray[np.float64], exponents: NDArray[np.float64]) -> 
     return float(np.interp(EXPONENT, exponents[pair], inverse_J[pair]))
 
 
+@cache
 def theoretical_passage(ratio: float, activation: str = "tanh") -> float:
     """Return 1/J at which mean-field theory's exponent, ``(1/2) ln chi``, is 0.005, below the edge of chaos.
 
