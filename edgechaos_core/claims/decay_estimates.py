@@ -38,6 +38,11 @@ def _common(groups: Sequence[dict[int, Run]]) -> list[int]:
     return sorted(set.intersection(*map(set, groups)))
 
 
+def _accuracy(own: dict[int, Run], seeds: Sequence[int]) -> float:
+    """Test accuracy at the end, the mean of these seeds."""
+    return float(np.mean([settled(own[seed], "test_accuracy") for seed in seeds]))
+
+
 def least_fall_with_decay(runs: Sequence[Run]) -> Estimate:
     """C11: fall of J^2 at the end from one lambda to the next larger one, seed by seed, of the pair where it is least.
 
@@ -62,10 +67,8 @@ def place_of_best_accuracy(runs: Sequence[Run]) -> Estimate:
         raise ValueError(f"an optimum is fitted to {NEAR_THE_TOP} strengths of decay, got {len(strengths)}")
     all_have = _common(list(strengths.values()))
 
-    def accuracy(own: dict[int, Run]) -> float:
-        return float(np.mean([settled(own[seed], "test_accuracy") for seed in all_have]))
-
-    near = sorted(strengths.values(), key=accuracy, reverse=True)[:NEAR_THE_TOP] if all_have else []
+    ranked = sorted(strengths.values(), key=lambda own: -_accuracy(own, all_have)) if all_have else []
+    near = ranked[:NEAR_THE_TOP]
     seeds = _common(near) if near else []
     if not seeds:
         return over_seeds([math.nan])
@@ -82,20 +85,20 @@ def end_with_decay(runs: Sequence[Run]) -> Estimate:
 def accuracy_less_best_other(runs: Sequence[Run], strength: float = 9e-5) -> Estimate:
     """C12: points of test accuracy at the end with one lambda less those of the best other one, seed by seed.
 
-    The best other one is that of the highest accuracy on average over the seeds that all have; nan where they have
-    none. Raises ValueError where ``strength`` is not among them.
+    The best other one is that of the highest accuracy on average over the seeds that all have (nan where they have
+    none); it is compared over all seeds that it has in common with ``strength``. Raises ValueError where ``strength``
+    is not among them.
     """
     strengths = of_strengths(runs)
     if strength not in strengths:
         raise ValueError(f"lambda = {strength:g} is not among the runs")
     chosen = strengths.pop(strength)
-    seeds = _common([chosen, *strengths.values()])
-    if not seeds:
+    all_have = _common([chosen, *strengths.values()])
+    if not all_have:
         return over_seeds([math.nan])
-    points = {l2: [100 * settled(own[seed], "test_accuracy") for seed in seeds] for l2, own in strengths.items()}
-    best = max(points.values(), key=sum)
-    ours = [100 * settled(chosen[seed], "test_accuracy") for seed in seeds]
-    return over_seeds([own - other for own, other in zip(ours, best, strict=True)])
+    other = max(strengths.values(), key=lambda own: _accuracy(own, all_have))
+    seeds = _common([chosen, other])
+    return over_seeds([100 * (_accuracy(chosen, [seed]) - _accuracy(other, [seed])) for seed in seeds])
 
 
 def strength_for_the_edge(runs: Sequence[Run]) -> Estimate:

@@ -259,6 +259,8 @@ def test_c12_reads_the_end_and_pairs_by_seed():
     ]  # best for seed 2 alone
     estimate = decay.accuracy_less_best_other(runs)
     assert (estimate.value, estimate.low) == pytest.approx((0.1, 0.1), abs=EXACT)
+    runs += [ended(l2, 1.0, 3, test_accuracy=own) for l2, own in ((9e-5, 0.95), (5e-5, 0.949))]  # not of the third
+    assert decay.accuracy_less_best_other(runs).n == 4
 
 
 def test_lambda_of_the_edge():
@@ -397,6 +399,24 @@ def test_a_fit_over_some_of_the_settings_has_no_verdict():
     found = row("C4", runs)
     assert (found["estimate"], found["n"], found["verdict"]) == ("1 [1, 1]", "4", "no verdict")
     assert found["to train"] == "6 of 10 settings: edgechaos sweep fig3 --seeds 0:1, as far as J² = 1"
+
+
+def test_more_seeds_are_asked_for_the_strengths_near_the_top_alone():
+    strengths = (0.0, 1e-5, 5e-5, 9e-5, 1.5e-4, 3e-4, 5e-4, 1e-3)
+
+    def of_fig6(many: int) -> "pd.Series[Any]":
+        runs = []
+        for l2 in strengths:
+            J_squared = 8e-5 / max(l2, 4e-6)
+            for seed in range(many if 5e-5 <= l2 <= 3e-4 else 3):
+                columns = {"test_accuracy": np.full(502, 0.9 - 0.01 * (J_squared - 1) ** 2 + seed / 1000)}
+                columns["test_loss"] = np.full(502, 0.3)  # the run without decay is also Fig. 2's
+                runs.append(made_up(np.full(502, J_squared), columns=columns, l2=l2, seed=seed, **FIG2))
+        return row("C11", runs)
+
+    found = of_fig6(10)
+    assert (found["n"], found["to train"]) == ("3; 10", "–")
+    assert of_fig6(5)["to train"] == "5 of 10 seeds: edgechaos sweep fig6 --seeds 0:10"
 
 
 def test_c1_needs_all_cuts_at_ten_thousand_neurons():
