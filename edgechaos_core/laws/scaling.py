@@ -94,15 +94,16 @@ def epochs_to_pass(config: RunConfig) -> int:
     return max(math.ceil(0.0672 / scale_factor(config)) + 5, 8)
 
 
-def ordered_growth(history: pd.DataFrame) -> Line:
+def ordered_growth(history: pd.DataFrame, stretch: tuple[float, float] = ORDERED) -> Line:
     """Fit J^2 against epoch over the ordered phase, told by the data: from J^2 = 0.3, past the first jump, up to 1.
 
-    The same stretch of the way for every setting, however many epochs it takes. nan where the history does not pass
-    J^2 = 1, or passes the stretch in fewer than three epochs.
+    The same stretch of the way for every setting, however many epochs it takes; ``stretch`` names another, (from, to).
+    nan where the history does not pass its end, or passes it in fewer than three epochs.
     """
     J_squared = history["J_squared"].to_numpy()
-    end = int(np.argmax(J_squared > ORDERED[1])) if (J_squared > ORDERED[1]).any() else 0
-    rows = history[:end][J_squared[:end] >= ORDERED[0]]
+    low, high = stretch
+    end = int(np.argmax(J_squared > high)) if (J_squared > high).any() else 0
+    rows = history[:end][J_squared[:end] >= low]
     return growth(rows, range(int(history["epoch"].max()) + 1))
 
 
