@@ -213,7 +213,7 @@ def test_the_grids_that_test_the_principle():
     assert {config.validation for config in judged} == {10_000}  # no optimum is located on test data
     assert [config.initial_J for config in protocol("start")] == [0.1, 0.25, None, 0.75, 1.0, 1.25, 1.5, 2.0]
     rescaled = {round(config.epochs * scale_factor(config), 9) for config in protocol("speed")}
-    assert rescaled == {0.1}  # J^2 comes as far at any speed
+    assert min(rescaled) == 0.1  # J^2 comes as far at any speed, and farther where its least loss comes later
     speeds = [scale_factor(config) / scale_factor(protocol("fig2")[0]) for config in protocol("speed")]
     assert sorted(round(speed, 6) for speed in speeds) == [0.25, 0.25, 0.5, 0.5, 1, 2, 2, 4, 4]
     held = {(config.momentum, config.hold) for config in protocol("hold-at")}
