@@ -56,7 +56,8 @@ def chi_at(J_squared: float, averages: Curves, bias_variance: float = 0.0) -> fl
     grows = np.log(np.maximum(after, 1e-300)) - np.log(here)
     start = float(np.clip(np.sqrt(J_squared + bias_variance), _SIZES[0], _SIZES[-1]))
     rising = float(np.interp(np.log(start), np.log(_SIZES), grows)) > 0
-    side = np.flatnonzero((_SIZES >= start) & (grows <= 0)) if rising else np.flatnonzero((_SIZES <= start) & (grows > 0))
+    ahead = start <= _SIZES if rising else start >= _SIZES
+    side = np.flatnonzero(ahead & ((grows <= 0) == rising))
     slopes = np.log(np.maximum(averages.slopes, 1e-300))
     if not side.size:  # to infinity, or to nothing
         return J_squared * float(averages.slopes[-1 if rising else 0])
@@ -67,7 +68,7 @@ def chi_at(J_squared: float, averages: Curves, bias_variance: float = 0.0) -> fl
     return J_squared * float(np.exp(slopes[low] + part * (slopes[high] - slopes[low])))
 
 
-def edge_J_squared(averages: Curves, bias_variance: float = 0.0) -> float:
+def edge_J_squared(averages: Curves, bias_variance: float = 0.0) -> float:  # noqa: N802 - the field's name for it
     """Return the least J^2 from which on a small difference does not die out: chi = 1; nan if there is none to 10^4.
 
     ``bias_variance`` is the mean square of the biases. tanh has J^2 = 1 and ReLU 2 without biases. Activations such

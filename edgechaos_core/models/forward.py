@@ -55,9 +55,11 @@ class Passed:
     perturbation: float = 0.0  # root mean square of what was added to the sample
 
 
-class _Watch(TorchDispatchMode):
-    def __init__(self, names: dict[int, frozenset[str]], sample: list[Tensor], keep: frozenset[str], noise: Noise | None):
-        super().__init__()
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(
+        self, names: dict[int, frozenset[str]], sample: list[Tensor], keep: frozenset[str], noise: Noise | None
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self.passed, self.keep, self.noise = Passed(), keep, noise
         self.alive: dict[int, Tensor] = {id(x): x for x in sample}  # kept, so that no id is used twice
         self.serial = {id(x): i for i, x in enumerate(sample)}
@@ -73,8 +75,9 @@ class _Watch(TorchDispatchMode):
         received = read[0].clone() if product else None
         reads = [self.serial[id(each)] for each in read]
         out = func(*args, **kwargs)
-        if product and name in LOOKUPS and self.noise is not None:
-            out = tree_map(lambda each: self.noise(each) if _floating(each) else each, out)
+        if product and name in LOOKUPS and (noise := self.noise) is not None:
+            plain, out = out, tree_map(lambda each: noise(each) if _floating(each) else each, out)
+            self.passed.perturbation = self.passed.perturbation or distance(plain, out)
         written = [each for each in tree_leaves(out) if isinstance(each, Tensor)]
         if not read:
             for each in written:
@@ -122,7 +125,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modes = [module.training for module in modules]
     computed = [(module, dict(module.__dict__)) for module in modules]
     states, fast = (random.getstate(), np.random.get_state()), torch.backends.mha.get_fastpath_enabled()  # noqa: NPY002
-    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     try:
         with torch.random.fork_rng(devices=cuda), torch.no_grad():
             for module in modules:
@@ -196,9 +199,12 @@ def _one_pass(
     names = {id(value): frozenset({name}) for name, value in copies.items()}
     arguments, options = ((), given) if isinstance(given, dict) else (given, {})
     with untouched(model), _Watch(names, leaves, keep, None if floating else noise) as watch:
-        torch.func.functional_call(model, copies, (arguments,) if isinstance(arguments, Tensor) else tuple(arguments), options)
-    watch.passed.perturbation = distance(plain, given)
-    return watch.passed
+        torch.func.functional_call(
+            model, copies, (arguments,) if isinstance(arguments, Tensor) else tuple(arguments), options
+        )
+    watch.passed.perturbation = watch.passed.perturbation or distance(plain, given)
+    passed: Passed = watch.passed
+    return passed
 
 
 def distance(one: Any, other: Any) -> float:  # noqa: ANN401 - tensors in any structure
