@@ -9,6 +9,7 @@ off a curve instead of iterated to, which would take for ever at the edge.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ _W = np.concatenate([_WIDTHS[::-1], _WIDTHS]) * np.exp(-(_Z**2) / 2) / np.sqrt(2
 _SIZES = np.geomspace(1e-4, 1e4, 161)  # of s
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curves:
     """``lengths = E phi(s z)^2`` and ``slopes = E phi'(s z)^2`` at the sizes s, ``[161]`` each, of an activation."""
 
@@ -68,6 +69,7 @@ def chi_at(J_squared: float, averages: Curves, bias_variance: float = 0.0) -> fl
     return J_squared * float(np.exp(slopes[low] + part * (slopes[high] - slopes[low])))
 
 
+@lru_cache(4096)  # layers share activations, and mostly biases
 def edge_J_squared(averages: Curves, bias_variance: float = 0.0) -> float:  # noqa: N802 - the field's name for it
     """Return the least J^2 from which on a small difference does not die out: chi = 1; nan if there is none to 10^4.
 

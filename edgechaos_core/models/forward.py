@@ -124,7 +124,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     modes = [module.training for module in modules]
     computed = [(module, dict(module.__dict__)) for module in modules]
-    states, fast = (random.getstate(), np.random.get_state()), torch.backends.mha.get_fastpath_enabled()  # noqa: NPY002
+    states, fast = (random.getstate(), np.random.get_state()), torch.backends.mha.get_fastpath_enabled()
     cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     try:
         with torch.random.fork_rng(devices=cuda), torch.no_grad():
@@ -136,7 +136,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+        np.random.set_state(states[1])
         for module, before in computed:
             for name, value in before.items():
                 if isinstance(value, Tensor):

@@ -1,7 +1,7 @@
 """`inspect`: where each weight of anybody's model stands between order and chaos, and whether `EdgeDecay` can steer it.
 
 The order parameters are those of fan_in.py; the edge is that of the activation that follows (activation_edges.py); what
-a small difference really does, through norms, residuals and attention, is measured in two passes (forward.py).
+a small difference really does, through norms, residuals and attention, is measured in two passes (forward.py)
 """
 
 import math
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from edgechaos_core.models.following import KEPT, edge_of
@@ -33,7 +33,7 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     """Return a table of all weights of a model: J^2, the edge of what follows, measured growth, and what steers it.
 
     ``sample`` is what the model is called with: a tensor, a tuple or list of arguments, or a dict of keyword arguments,
-    with values like those of the data and best 16 samples or more. Two passes are made on copies: the sample's, and that
+    with values like the data's and best 16 samples or more. Two passes are made on copies: the sample's, and that
     of the sample plus a Gaussian difference (of ``seed``) of a millionth of its size, in float64; a thousandth in the
     model's own precision if it has over 20 million parameters or does not work in float64. Dropout is off, batch
     normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, and the states of random
@@ -46,9 +46,9 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     >>> _ = torch.manual_seed(0)
     >>> model = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
     >>> for row in inspect(model, torch.randn(32, 256)):
-    ...     print(row.name, round(row.J_squared, 2), row.activation, round(row.edge, 2), row.phase)
-    0.weight 0.33 ReLU 2.0 order
-    2.weight 0.33 none 1.0 order
+    ...     print(row.name, round(row.J_squared, 1), row.activation, round(row.edge, 2), row.phase)
+    0.weight 0.3 ReLU 2.0 order
+    2.weight 0.3 none 1.0 order
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
@@ -84,7 +84,7 @@ def _group(weight: NamedWeight, optimizer: Optimizer | None) -> tuple[int | None
 def _measured(weight: NamedWeight, group: tuple[int | None, float]) -> WeightRow:
     """What the weight alone says."""
     shape: tuple[int, ...] = ()
-    if weight.tensor is not None and not isinstance(weight.tensor, UninitializedTensorMixin):
+    if weight.tensor is not None and not is_lazy(weight.tensor):
         shape = tuple(weight.tensor.shape)
     row = WeightRow(weight.name, type(weight.module).__name__, shape, group=group[0], weight_decay=group[1])
     if weight.found is None:
@@ -106,7 +106,7 @@ def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passes: tuple[
     use = uses[0]
     found = after(weight, use, passes[0])
     edge = edge_of(found, bias_variance(weight)) if weight.found and not gated(weight) else float("nan")
-    defined = not found.scale_free and edge == edge and row.J_squared == row.J_squared
+    defined = not found.scale_free and not math.isnan(edge) and row.J_squared > 0
     apart = row.J_squared / edge - 1 if defined else 0.0
     phase = ("edge" if abs(apart) <= EDGE else "chaos" if apart > 0 else "order") if defined else "not defined"
     calls = {id(call): other for call, other in zip(passes[0].calls, passes[1].calls, strict=True)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from edgechaos_core.models.fan_in import GATES, LayerWeight, weights_of
@@ -42,7 +42,7 @@ class Use:
 
 def numberless(parameter: Tensor) -> bool:
     """Tell whether a parameter is lazy or on the meta device."""
-    return isinstance(parameter, UninitializedTensorMixin) or parameter.is_meta
+    return is_lazy(parameter) or parameter.is_meta
 
 
 def named_weights(model: nn.Module) -> Iterator[NamedWeight]:
@@ -64,7 +64,7 @@ def named_weights(model: nn.Module) -> Iterator[NamedWeight]:
             lazy_bias = own is not None and numberless(own) and "bias" in name
             if own is None or id(own) in known or part_of_known or lazy_bias:
                 continue
-            if isinstance(own, UninitializedTensorMixin) or own.ndim > 1:
+            if is_lazy(own) or own.ndim > 1:
                 why = refusal or f"{name} of {type(module).__name__} is not a weight that sums inputs"
                 yield NamedWeight(prefix, name, module, own, None, why)
         if not found and "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):
