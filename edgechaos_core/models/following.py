@@ -18,7 +18,7 @@ ACTIVATIONS = {
     **{"hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "_prelu_kernel": "PReLU"},
     **{"sin": "sin", "cos": "cos", "log_sigmoid_forward": "logsigmoid", "rrelu_with_noise": "RReLU"},
 }
-KEPT = frozenset(ACTIVATIONS)
+KEPT = frozenset(ACTIVATIONS) | {"mul"}  # the latter for x sigmoid(x), written out
 _ON = {  # what leaves units what they are, or sums them with weights that are not learnt
     *("view", "_unsafe_view", "reshape", "_reshape_alias", "transpose", "permute", "t", "clone", "detach", "alias"),
     *("squeeze", "unsqueeze", "expand", "slice", "select", "split", "unbind", "unsafe_split", "chunk", "narrow"),
@@ -54,9 +54,8 @@ def following(passed: Passed, tensor: int) -> Following:
     ways = [_step(passed, passed.calls[number], tensor) for number in dict.fromkeys(passed.readers.get(tensor, []))]
     if not ways:
         return Following("none")
-    swish = {way.activation for way in ways} == {"sigmoid", "gate"}
-    if swish and _is_swish(passed, tensor):
-        return Following("SiLU", next(way.call for way in ways if way.call), all(way.scale_free for way in ways))
+    if {way.activation for way in ways} == {"sigmoid", "gate"} and (swish := _swish(passed, tensor)) is not None:
+        return Following("SiLU", swish, False)
     order = ("unknown", "gate", *sorted({way.activation for way in ways if way.call}))
     first = next((way for kind in order for way in ways if way.activation == kind), ways[0])
     return Following(first.activation, first.call, all(way.scale_free for way in ways))
@@ -96,11 +95,11 @@ def _normalises(call: Call) -> bool:
     return bool(flags and flags[0]) and not call.name.endswith("no_training")
 
 
-def _is_swish(passed: Passed, tensor: int) -> bool:
-    """x sigmoid(x), written out."""
+def _swish(passed: Passed, tensor: int) -> Call | None:
+    """The product of x sigmoid(x), written out; None where something else is multiplied."""
     calls = [passed.calls[number] for number in passed.readers[tensor]]
     made = {number for call in calls if call.name.startswith("sigmoid") for number in call.writes}
-    return any(call.name.startswith("mul") and made & set(call.reads) for call in calls)
+    return next((call for call in calls if call.name.startswith("mul") and made & set(call.reads)), None)
 
 
 def _is_rms(passed: Passed, call: Call) -> bool:

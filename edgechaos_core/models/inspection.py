@@ -26,6 +26,7 @@ from edgechaos_core.models.named_weights import (
     uses_of,
 )
 
+CONSTANT = "it is constant, or not finite: decay cannot set its variance"
 EDGE = 0.1  # J^2 within this of its edge, relative, is called the edge
 
 
@@ -61,12 +62,15 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     else:
         passes = two_passes(model, sample, KEPT, seed)
     names = {id(each): name for name, each in model.named_parameters()}
-    seen: dict[int, NamedWeight] = {}
     used: set[Call] = set()
-    for weight in named_weights(model):
+    weights = list(named_weights(model))
+    holders: dict[int, list[NamedWeight]] = {}
+    for weight in weights:
+        holders.setdefault(id(weight.tensor), []).append(weight)
+    for weight in weights:
         uses = [] if without_numbers else uses_of(weight, passes[0], names, used)
-        first = seen.setdefault(id(weight.tensor), weight) if weight.tensor is not None else weight
-        tied = "" if first.module is weight.module else first.name
+        others = [each.name for each in holders[id(weight.tensor)] if each.module is not weight.module]
+        tied = " and ".join(others) if weight.tensor is not None else ""
         row = _measured(weight, _group(weight, optimizer))
         if uses:
             row = _passed(row, weight, uses, passes)
@@ -142,7 +146,7 @@ def _why_not(row: WeightRow, weight: NamedWeight, optimizer: Optimizer | None, t
         several: found.rows is not None,
         f"it is the same parameter as {tied}": bool(tied),
         "it is frozen (requires_grad is False)": not found.computed and not tensor.requires_grad,
-        "it is constant, or not finite: decay cannot set its variance": not 0 < row.J_squared < math.inf,
+        CONSTANT: not 0 < row.J_squared < math.inf,
         "EdgeDecay works with SGD, Adam and AdamW of torch.optim": not isinstance(optimizer, (SGD, Adam, AdamW))
         and optimizer is not None,
         "it is in no group of the optimizer": optimizer is not None and row.group is None,

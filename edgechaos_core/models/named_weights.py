@@ -68,7 +68,8 @@ def named_weights(model: nn.Module) -> Iterator[NamedWeight]:
                 why = refusal or f"{name} of {type(module).__name__} is not a weight that sums inputs"
                 yield NamedWeight(prefix, name, module, own, None, why)
         if not found and "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):
-            yield NamedWeight(prefix, "weight", module, None, None, refusal)
+            why = f"weight of {type(module).__name__} is quantised or packed: measure it before that"
+            yield NamedWeight(prefix, "weight", module, None, None, why)
 
 
 def uses_of(weight: NamedWeight, passed: Passed, names: dict[int, str], used: set[Call]) -> list[Use]:
