@@ -114,6 +114,12 @@ def _noise(relative: float, seed: int) -> Noise:
     return noise
 
 
+def _use_libraries(mkldnn: bool, cudnn: bool) -> None:
+    """Set both without the contexts of torch.backends, which write other settings too, and warn of some."""
+    torch._C._set_mkldnn_enabled(mkldnn)
+    torch._C._set_cudnn_enabled(cudnn)
+
+
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """Evaluate within, but for batch normalisation, which does as the model's mode says; leave all as it was before.
@@ -126,14 +132,19 @@ def untouched(model: nn.Module) -> Iterator[None]:
     computed = [(module, dict(module.__dict__)) for module in modules]
     states, fast = (random.getstate(), np.random.get_state()), torch.backends.mha.get_fastpath_enabled()
     cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    libraries = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
     try:
         with torch.random.fork_rng(devices=cuda), torch.no_grad():
+            # the libraries' own recurrent layers would hide the weights in one operation
+            if any(isinstance(module, nn.RNNBase) for module in modules):
+                _use_libraries(False, False)
             for module in modules:
                 batch = isinstance(module, nn.modules.batchnorm._BatchNorm)
                 module.training = module.training and batch
             torch.backends.mha.set_fastpath_enabled(False)  # it would hide the weights in one operation
             yield
     finally:
+        _use_libraries(*libraries)
         torch.backends.mha.set_fastpath_enabled(fast)
         random.setstate(states[0])
         np.random.set_state(states[1])

@@ -7,17 +7,16 @@ it, until all are 1.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgechaos_core.models.fan_in import LayerWeight
 from edgechaos_core.models.inspection import CONSTANT, inspect
 from edgechaos_core.models.inspection_table import Inspection, WeightRow
-from edgechaos_core.models.named_weights import named_weights, numberless
+from edgechaos_core.models.named_weights import NamedWeight, named_weights, numberless
 
 GAIN = 0.1  # how far the measured growth through all layers together may be from 1, in the logarithm
 _SWEEPS = 60
@@ -92,38 +91,19 @@ def initialise_at_edge(
     """
     if bias_variance is not None and not 0 <= bias_variance < math.inf:
         raise ValueError(f"bias_variance must be a number of at least 0, or None, got {bias_variance!r}")
-    table = inspect(model, sample, seed=seed)
-    named = {weight.name: weight for weight in named_weights(model)}
     _refuse_unknown(model, keep)
+    before = inspect(model, sample, seed=seed)
     state = {name: value.detach().clone() for name, value in model.named_parameters() if not numberless(value)}
-    before, sweeps = table, 0
     generator = torch.Generator().manual_seed(seed)
+
+    def look() -> Inspection:
+        return inspect(model, sample, seed=seed)
+
     try:
-        constant = [row for row in table if row.why_not == CONSTANT and row.edge > 0 and not _kept(row, keep)]
-        for row in constant:  # first, as no difference gets beyond them
-            _draw(named[row.name].found, generator)
-        table = inspect(model, sample, seed=seed) if constant else table
-        left = {row.name: _why_left(row, keep, table.why_no_growth) for row in table}
-        free = [row for row in table if not left[row.name]]
         with torch.no_grad():
-            for row in free:
-                weight = named[row.name]
-                if bias_variance is not None:
-                    _draw_bias(weight.module, weight.base, bias_variance, generator)
-                _centre(weight.found)
-            table = inspect(model, sample, seed=seed)  # the edge depends on the biases
-            for row in table:
-                if not left[row.name]:
-                    _scale(named[row.name].found, math.sqrt(row.edge / row.J_squared))
-            table = inspect(model, sample, seed=seed)
-            while measured and (off := _off(table, left)):
-                if sweeps == _SWEEPS:
-                    raise ValueError(
-                        f"growth through {off[0].name} stays at {off[0].growth:.3g}, and not 1, on the sample"
-                    )
-                for row in off:
-                    _scale(named[row.name].found, 1 / row.growth)
-                sweeps, table = sweeps + 1, inspect(model, sample, seed=seed)
+            named = {weight.name: weight for weight in named_weights(model)}
+            left = _start(before, named, look, keep, bias_variance, generator)
+            sweeps, table = _to_growth_one(named, look, left) if measured else (0, look())
     except BaseException:
         with torch.no_grad():
             for name, value in model.named_parameters():
@@ -136,6 +116,46 @@ def initialise_at_edge(
     ]
     last = next((row.growth_from_input for row in reversed(table) if not left[row.name]), math.nan)
     return Initialisation(rows, sweeps, last, table)
+
+
+def _start(
+    table: Inspection,
+    named: dict[str, NamedWeight],
+    look: Callable[[], Inspection],
+    keep: Collection[str],
+    bias_variance: float | None,
+    generator: torch.Generator,
+) -> dict[str, str]:
+    """Put each weight at the edge of theory; return for each why it was left alone, empty where it was not."""
+    constant = [row for row in table if row.why_not == CONSTANT and row.edge > 0 and not _kept(row, keep)]
+    for row in constant:  # first, as no difference gets beyond them
+        weight = _matrix(named[row.name])
+        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight))
+    table = look() if constant else table
+    left = {row.name: _why_left(row, keep, table.why_no_growth) for row in table}
+    for row in table:
+        if not left[row.name]:
+            if bias_variance is not None:
+                _draw_bias(named[row.name], bias_variance, generator)
+            weight = _matrix(named[row.name])
+            weight.sub_(weight.mean())
+    for row in look():  # the edge depends on the biases
+        if not left[row.name]:
+            _matrix(named[row.name]).mul_(math.sqrt(row.edge / row.J_squared))
+    return left
+
+
+def _to_growth_one(
+    named: dict[str, NamedWeight], look: Callable[[], Inspection], left: dict[str, str]
+) -> tuple[int, Inspection]:
+    """Divide weights by the growth measured through them until it is 1; return the sweeps that took, and the table."""
+    for sweep in range(_SWEEPS + 1):
+        table = look()
+        if not (off := _off(table, left)):
+            return sweep, table
+        for row in off:
+            _matrix(named[row.name]).div_(row.growth)
+    raise ValueError(f"growth through {off[0].name} stays at {off[0].growth:.3g}, and not 1, on the sample")
 
 
 def _off(table: Inspection, left: dict[str, str]) -> list[WeightRow]:
@@ -175,24 +195,13 @@ def _why_left(row: WeightRow, keep: Collection[str], why_no_growth: str) -> str:
     return "" if row.edge > 0 else f"left alone: {row.activation} follows, for which theory has no edge"
 
 
-def _draw_bias(module: nn.Module, base: str, variance: float, generator: torch.Generator) -> None:
-    bias = module._parameters.get(base.replace("weight", "bias"))
+def _draw_bias(weight: NamedWeight, variance: float, generator: torch.Generator) -> None:
+    bias = weight.module._parameters.get(weight.base.replace("weight", "bias"))
     if isinstance(bias, Tensor) and bias.requires_grad:
-        bias.copy_(math.sqrt(variance) * torch.randn(bias.shape, generator=generator, dtype=torch.float64).to(bias))
+        drawn = torch.randn(bias.shape, generator=generator, dtype=torch.float64)
+        bias.copy_((math.sqrt(variance) * drawn).to(bias))
 
 
-@torch.no_grad()
-def _draw(found: LayerWeight | None, generator: torch.Generator) -> None:
-    assert found is not None
-    weight = found.tensor
-    weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight))
-
-
-def _centre(found: LayerWeight | None) -> None:
-    assert found is not None
-    found.tensor.sub_(found.tensor.mean())
-
-
-def _scale(found: LayerWeight | None, factor: float) -> None:
-    assert found is not None
-    found.tensor.mul_(factor)
+def _matrix(weight: NamedWeight) -> Tensor:
+    assert weight.found is not None  # of the weights that are not left alone
+    return weight.found.tensor

@@ -167,6 +167,16 @@ def test_recurrent_layers_gate_by_gate():
     assert rows(nn.RNN(4, 5, bias=False), torch.randn(6, 2, 4))["weight_hh_l0"].edge == pytest.approx(1, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_large_models_are_measured_in_their_own_precision(monkeypatch, kind):
+    model, sample = kind(16, 8), torch.randn(5, 3, 16)
+    double = inspect(model, sample)
+    monkeypatch.setattr("edgechaos_core.models.forward.DOUBLE_UP_TO", 0)
+    single = inspect(model, sample)
+    assert [row.growth for row in single] == pytest.approx([row.growth for row in double], rel=0.01)  # steps of 1e-3
+
+
 class Tied(nn.Module):
     def __init__(self):
         super().__init__()
