@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +15,7 @@ ACTIVATIONS = {
     **{"relu": "ReLU", "clamp_min": "ReLU", "tanh": "tanh", "gelu": "GELU", "silu": "SiLU", "erf": "erf"},
     **{"leaky_relu": "LeakyReLU", "elu": "ELU", "sigmoid": "sigmoid", "hardtanh": "hardtanh", "mish": "Mish"},
     **{"hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "_prelu_kernel": "PReLU"},
-    **{"sin": "sin", "cos": "cos", "log_sigmoid_forward": "logsigmoid", "rrelu_with_noise": "RReLU"},
+    **{"sin": "sin", "cos": "cos", "log_sigmoid_forward": "logsigmoid"},
 }
 KEPT = frozenset(ACTIVATIONS) | {"mul"}  # the latter for x sigmoid(x), written out
 _ON = {  # what leaves units what they are, or sums them with weights that are not learnt
@@ -32,7 +31,7 @@ _NORMS = {
     *("_native_batch_norm_legit_no_training", "native_layer_norm", "native_group_norm", "_fused_rms_norm", "rms_norm"),
 }
 _BATCH_NORMS = {name for name in _NORMS if "batch_norm" in name}
-_OTHERS = ("softmax", "attention", "bmm", "mm", "baddbmm")
+_OTHERS = ("attention", "bmm", "mm", "baddbmm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +47,13 @@ def following(passed: Passed, tensor: int) -> Following:
     """Return what is met first on the way on from a tensor, through normalisation, dropout, pooling and reshaping.
 
     ``none`` before the next weight and at the end, ``residual sum`` where another branch is added before an activation,
-    ``attention`` in products of activations, ``gate`` where branches multiply, and ``unknown`` for what is not known.
+    ``attention`` in products of activations, ``softmax``, ``gate`` where branches multiply, and ``unknown`` for what is
+    not known.
     Of several ways on an activation is preferred, but not to what is unknown; the scale is undone if it is on all.
     """
+    if (scaled := _root_mean_square(passed, tensor)) is not None:
+        found = following(passed, scaled.writes[0])
+        return Following(found.activation, found.call, True)
     ways = [_step(passed, passed.calls[number], tensor) for number in dict.fromkeys(passed.readers.get(tensor, []))]
     if not ways:
         return Following("none")
@@ -64,22 +67,30 @@ def following(passed: Passed, tensor: int) -> Following:
 def _step(passed: Passed, call: Call, tensor: int) -> Following:
     name = call.name.rstrip("_")
     if name in ACTIVATIONS:
-        return Following(ACTIVATIONS[name], call)
+        return Following(_named(name, call), call)
     if (end := _end(call, name)) is not None:
         return Following(end)
     if name not in _ON | _NORMS | {"add", "sub", "mul"}:
-        rms = name in {"pow", "square"} and _is_rms(passed, call)
-        return Following("none", None, True) if rms else Following("unknown")
+        return Following("unknown")
     ends = [following(passed, number) for number in call.writes[: 1 if name in _NORMS else None]]
     found = next((end for end in ends if end.call), ends[0]) if ends else Following("none")
     undone = (name in _NORMS and _normalises(call)) or (bool(ends) and all(end.scale_free for end in ends))
     return Following(found.activation, found.call, undone)
 
 
+def _named(name: str, call: Call) -> str:
+    """An activation's name: ATen computes SELU and ReLU6 by operations of other names."""
+    if name == "elu" and call.arguments[1:2] not in ((), (1,)):
+        return "SELU"
+    return "ReLU6" if name == "hardtanh" and call.arguments[:2] == (0, 6) else ACTIVATIONS[name]
+
+
 def _end(call: Call, name: str) -> str | None:
     """What ends the way on from a weight, other than an activation."""
     if name in PRODUCTS and call.weights:
         return "none"
+    if name.endswith("softmax"):
+        return "softmax"
     if any(other in name for other in _OTHERS):
         return "attention"
     if name in {"add", "sub"} and len(set(call.reads)) > 1:
@@ -102,17 +113,16 @@ def _swish(passed: Passed, tensor: int) -> Call | None:
     return next((call for call in calls if call.name.startswith("mul") and made & set(call.reads)), None)
 
 
-def _is_rms(passed: Passed, call: Call) -> bool:
-    """x^2, then mean, then 1 / sqrt: root-mean-square normalisation, written out."""
-    for wanted in ("mean", "add", "rsqrt"):
-        numbers = passed.readers.get(call.writes[0], [])
-        if len(numbers) != 1 or passed.calls[numbers[0]].name.rstrip("_") not in {wanted, "sqrt"}:
-            return False
-        call = passed.calls[numbers[0]]
-    return True
-
-
-_LINE = Curves(np.geomspace(1e-4, 1e4, 161) ** 2, np.ones(161))  # phi(x) = x
+def _root_mean_square(passed: Passed, tensor: int) -> Call | None:
+    """The product that ends ``x rsqrt(mean(x^2) + eps)``, written out; None where that is not what follows."""
+    calls = [passed.calls[number] for number in passed.readers.get(tensor, [])]
+    call = next((call for call in calls if call.name in {"pow", "square"}), None)
+    for wanted in ("mean", "add", "rsqrt", "mul"):
+        following_calls = passed.readers.get(call.writes[0], []) if call else []
+        call = passed.calls[following_calls[0]] if len(following_calls) == 1 else None
+        if call is None or call.name.rstrip("_") != wanted:
+            return None
+    return call if call in calls else None
 
 
 def edge_of(found: Following, bias_variance: float) -> float:
@@ -143,8 +153,6 @@ def _curves(name: str, operation: Any, arguments: tuple[Any, ...], options: tupl
                 value = torch.nn.functional.silu(at)
             elif name == "PReLU":
                 value = torch.nn.functional.leaky_relu(at, arguments[0])
-            elif name == "RReLU":
-                value = torch.nn.functional.rrelu(at, *arguments[1:3])
             elif name == "logsigmoid":
                 value = torch.nn.functional.logsigmoid(at)
             else:

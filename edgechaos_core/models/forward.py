@@ -63,6 +63,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.passed, self.keep, self.noise = Passed(), keep, noise
         self.alive: dict[int, Tensor] = {id(x): x for x in sample}  # kept, so that no id is used twice
         self.serial = {id(x): i for i, x in enumerate(sample)}
+        self.double = False
         self.sources, self.count = dict(names), len(sample)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
@@ -79,6 +80,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             plain, out = out, tree_map(lambda each: noise(each) if _floating(each) else each, out)
             self.passed.perturbation = self.passed.perturbation or distance(plain, out)
         written = [each for each in tree_leaves(out) if isinstance(each, Tensor)]
+        if self.double and name == "_to_copy" and read and any(_floating(x) and x.dtype.itemsize < 8 for x in written):
+            raise RuntimeError("the model rounds to a precision of its own")  # in which the difference would be lost
         if not read:
             for each in written:
                 self._hold(each)
@@ -168,6 +171,8 @@ def two_passes(model: nn.Module, sample: Any, keep: frozenset[str], seed: int) -
             "the sample must be a tensor, a tuple of arguments or a dict of keyword arguments, got "
             f"{type(sample).__name__}"
         )
+    if not all(bool(each.isfinite().all()) for each in tree_leaves(sample) if _floating(each)):
+        raise ValueError("the sample must be finite: it holds nan or inf")
     floats = [each.dtype for each in model.parameters() if each.is_floating_point()]
     own = floats[0] if floats else torch.float32
     size = sum(each.numel() for each in model.parameters())
@@ -210,6 +215,7 @@ def _one_pass(
     names = {id(value): frozenset({name}) for name, value in copies.items()}
     arguments, options = ((), given) if isinstance(given, dict) else (given, {})
     with untouched(model), _Watch(names, leaves, keep, None if floating else noise) as watch:
+        watch.double = dtype == torch.float64
         torch.func.functional_call(
             model, copies, (arguments,) if isinstance(arguments, Tensor) else tuple(arguments), options
         )

@@ -140,6 +140,37 @@ def test_norms_and_residuals_are_told():
     assert math.isnan(found["b.weight"].edge)
 
 
+class Llama(nn.Module):
+    """Root-mean-square normalisation as language models write it out, in float32 whatever the model's precision."""
+
+    def __init__(self, cast):
+        super().__init__()
+        self.fc, self.act, self.weight, self.cast = nn.Linear(400, 400), nn.Tanh(), nn.Parameter(torch.ones(400)), cast
+
+    def forward(self, x):
+        x = self.fc(x)
+        x = x.float() if self.cast else x
+        return self.act(self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)))
+
+
+def test_a_normalisation_written_out_is_one_also_in_its_own_precision():
+    cast, sample = Llama(True), torch.randn(16, 400)
+    plain = Llama(False)
+    plain.load_state_dict(cast.state_dict())
+    (a,), (b,) = inspect(cast, sample), inspect(plain, sample)
+    assert (a.activation, a.scale_free, b.activation, b.scale_free) == ("tanh", True, "tanh", True)
+    assert a.growth == pytest.approx(b.growth, rel=0.02)  # float32, and differences drawn of a thousandth
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(nn.SELU, "SELU"), (nn.ReLU6, "ReLU6"), (lambda: nn.Softmax(-1), "softmax"), (nn.GLU, "unknown")],
+)
+def test_relatives_of_activations_are_told_apart(module, name):
+    (row,) = inspect(nn.Sequential(nn.Linear(8, 8), module()), torch.randn(4, 8))
+    assert row.activation == name
+
+
 def test_batch_norm_undoes_the_scale_in_training_alone():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     (train,), (evaluate,) = inspect(model, torch.randn(2, 3, 8, 8)), inspect(model.eval(), torch.randn(2, 3, 8, 8))
@@ -322,6 +353,7 @@ def test_the_table_prints_and_converts():
     [
         ((3, torch.ones(1)), "must be a torch.nn.Module, got int"),
         ((nn.Linear(3, 2), None), "the sample must be a tensor"),
+        ((nn.Linear(3, 2), torch.full((3,), math.nan)), "must be finite"),
         ((nn.Linear(3, 2), torch.ones(4)), "does not take the sample"),
         ((nn.Linear(3, 2), torch.ones(3), "sgd"), "must be a torch.optim.Optimizer"),
     ],
