@@ -289,7 +289,11 @@ def snapshot(model):
         "modes": [module.training for module in model.modules()],
         "grads": [p.grad.clone() for p in model.parameters()],
         "hooks": [(list(m._forward_hooks), list(m._forward_pre_hooks)) for m in model.modules()],
-        "random": (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()),
+        "random": (
+            random.getstate(),
+            str((np.random.get_state()[1].tolist(), np.random.get_state()[2])),
+            torch.get_rng_state(),
+        ),
         "identity": [id(p) for p in model.parameters()],
     }
 
