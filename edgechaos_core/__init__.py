@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edgechaos_core.guideline.guideline import Network, committed_formula, guide
     from edgechaos_core.images.datasets import load_dataset
     from edgechaos_core.models.controller import EdgeDecay
+    from edgechaos_core.models.initialisation import initialise_at_edge
+    from edgechaos_core.models.inspection import inspect
     from edgechaos_core.probes.chaos import MatrixMap, draw_starts, lyapunov_exponents
     from edgechaos_core.probes.diagram import DiagramConfig, simulate, simulated_edge
     from edgechaos_core.store.runs import Run, RunConfig, load_run, parse_config, save_run
@@ -35,6 +37,8 @@ _ROOMS = {
     "guideline.guideline": "Network committed_formula guide",
     "images.datasets": "load_dataset",
     "models.controller": "EdgeDecay",
+    "models.initialisation": "initialise_at_edge",
+    "models.inspection": "inspect",
     "probes.chaos": "MatrixMap draw_starts lyapunov_exponents",
     "probes.diagram": "DiagramConfig simulate simulated_edge",
     "store.runs": "Run RunConfig load_run parse_config save_run",
@@ -64,6 +68,8 @@ __all__ = [
     "edge_of_chaos",
     "fixed_point",
     "guide",
+    "initialise_at_edge",
+    "inspect",
     "load_dataset",
     "load_run",
     "lyapunov_exponents",

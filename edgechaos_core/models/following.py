@@ -1,0 +1,163 @@
+"""What follows a weight in a forward pass: its activation, whether a normalisation undoes its scale, and its edge."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgechaos_core.models.activation_edges import Array, Curves, curves, edge_J_squared
+from edgechaos_core.models.forward import PRODUCTS, Call, Passed
+
+# ATen's names, without the underscore of those that work in place; sums over units (softmax, GLU) are not among them
+ACTIVATIONS = {
+    **{"relu": "ReLU", "clamp_min": "ReLU", "tanh": "tanh", "gelu": "GELU", "silu": "SiLU", "erf": "erf"},
+    **{"leaky_relu": "LeakyReLU", "elu": "ELU", "sigmoid": "sigmoid", "hardtanh": "hardtanh", "mish": "Mish"},
+    **{"hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "_prelu_kernel": "PReLU"},
+    **{"sin": "sin", "cos": "cos", "log_sigmoid_forward": "logsigmoid"},
+}
+KEPT = frozenset(ACTIVATIONS) | {"mul"}  # the latter for x sigmoid(x), written out
+_ON = {  # what leaves units what they are, or sums them with weights that are not learnt
+    *("view", "_unsafe_view", "reshape", "_reshape_alias", "transpose", "permute", "t", "clone", "detach", "alias"),
+    *("squeeze", "unsqueeze", "expand", "slice", "select", "split", "unbind", "unsafe_split", "chunk", "narrow"),
+    *("split_with_sizes", "_to_copy", "contiguous", "native_dropout", "dropout", "bernoulli", "roll", "index"),
+    *("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d"),
+    *("_adaptive_avg_pool3d", "adaptive_max_pool2d", "mean", "constant_pad_nd", "reflection_pad2d", "im2col", "cat"),
+    *("upsample_nearest2d", "upsample_bilinear2d", "pixel_shuffle", "div", "neg", "stack", "copy", "where"),
+}
+_NORMS = {
+    *("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"),
+    *("_native_batch_norm_legit_no_training", "native_layer_norm", "native_group_norm", "_fused_rms_norm", "rms_norm"),
+}
+_BATCH_NORMS = {name for name in _NORMS if "batch_norm" in name}
+_OTHERS = ("attention", "bmm", "mm", "baddbmm")
+
+
+@dataclass(frozen=True, eq=False)
+class Following:
+    """What follows a weight: ``activation`` by name, its ``call`` if it is one, and whether the scale is undone."""
+
+    activation: str
+    call: Call | None = None
+    scale_free: bool = False
+
+
+def following(passed: Passed, tensor: int) -> Following:
+    """Return what is met first on the way on from a tensor, through normalisation, dropout, pooling and reshaping.
+
+    ``none`` before the next weight and at the end, ``residual sum`` where another branch is added before an activation,
+    ``attention`` in products of activations, ``softmax``, ``gate`` where branches multiply, and ``unknown`` for what is
+    not known.
+    Of several ways on an activation is preferred, but not to what is unknown; the scale is undone if it is on all.
+    """
+    if (scaled := _root_mean_square(passed, tensor)) is not None:
+        found = following(passed, scaled.writes[0])
+        return Following(found.activation, found.call, True)
+    ways = [_step(passed, passed.calls[number], tensor) for number in dict.fromkeys(passed.readers.get(tensor, []))]
+    if not ways:
+        return Following("none")
+    if {way.activation for way in ways} == {"sigmoid", "gate"} and (swish := _swish(passed, tensor)) is not None:
+        return Following("SiLU", swish, False)
+    order = ("unknown", "gate", *sorted({way.activation for way in ways if way.call}))
+    first = next((way for kind in order for way in ways if way.activation == kind), ways[0])
+    return Following(first.activation, first.call, all(way.scale_free for way in ways))
+
+
+def _step(passed: Passed, call: Call, tensor: int) -> Following:
+    name = call.name.rstrip("_")
+    if name in ACTIVATIONS:
+        return Following(_named(name, call), call)
+    if (end := _end(call, name)) is not None:
+        return Following(end)
+    if name not in _ON | _NORMS | {"add", "sub", "mul"}:
+        return Following("unknown")
+    ends = [following(passed, number) for number in call.writes[: 1 if name in _NORMS else None]]
+    found = next((end for end in ends if end.call), ends[0]) if ends else Following("none")
+    undone = (name in _NORMS and _normalises(call)) or (bool(ends) and all(end.scale_free for end in ends))
+    return Following(found.activation, found.call, undone)
+
+
+def _named(name: str, call: Call) -> str:
+    """An activation's name: ATen computes SELU and ReLU6 by operations of other names."""
+    if name == "elu" and call.arguments[1:2] not in ((), (1,)):
+        return "SELU"
+    return "ReLU6" if name == "hardtanh" and call.arguments[:2] == (0, 6) else ACTIVATIONS[name]
+
+
+def _end(call: Call, name: str) -> str | None:
+    """What ends the way on from a weight, other than an activation."""
+    if name in PRODUCTS and call.weights:
+        return "none"
+    if name.endswith("softmax"):
+        return "softmax"
+    if any(other in name for other in _OTHERS):
+        return "attention"
+    if name in {"add", "sub"} and len(set(call.reads)) > 1:
+        return "residual sum"
+    return "gate" if name == "mul" and len(call.reads) > 1 else None
+
+
+def _normalises(call: Call) -> bool:
+    """Tell whether statistics are of this pass: batch normalisation with running ones is a fixed factor."""
+    if call.name not in _BATCH_NORMS:
+        return True
+    flags = [each for each in call.arguments if isinstance(each, bool)]
+    return bool(flags and flags[0]) and not call.name.endswith("no_training")
+
+
+def _swish(passed: Passed, tensor: int) -> Call | None:
+    """The product of x sigmoid(x), written out; None where something else is multiplied."""
+    calls = [passed.calls[number] for number in passed.readers[tensor]]
+    made = {number for call in calls if call.name.startswith("sigmoid") for number in call.writes}
+    return next((call for call in calls if call.name.startswith("mul") and made & set(call.reads)), None)
+
+
+def _root_mean_square(passed: Passed, tensor: int) -> Call | None:
+    """The product that ends ``x rsqrt(mean(x^2) + eps)``, written out; None where that is not what follows."""
+    calls = [passed.calls[number] for number in passed.readers.get(tensor, [])]
+    call = next((call for call in calls if call.name in {"pow", "square"}), None)
+    for wanted in ("mean", "add", "rsqrt", "mul"):
+        following_calls = passed.readers.get(call.writes[0], []) if call else []
+        call = passed.calls[following_calls[0]] if len(following_calls) == 1 else None
+        if call is None or call.name.rstrip("_") != wanted:
+            return None
+    return call if call in calls else None
+
+
+def edge_of(found: Following, bias_variance: float) -> float:
+    """Return J^2 at the edge for a weight that this follows, nan where the theory of chains of layers has none."""
+    if found.activation == "none":
+        return 1.0
+    if found.call is None:
+        return float("nan")
+    arguments = tuple(
+        float(each.double().mean()) if isinstance(each, Tensor) else each for each in found.call.arguments
+    )
+    try:
+        options = tuple(sorted(found.call.options.items()))
+        averages = _curves(found.activation, found.call.operation, arguments, options)
+    except TypeError:  # arguments that are not hashable: a generator, a list
+        return float("nan")
+    return edge_J_squared(averages, bias_variance)
+
+
+@cache
+def _curves(name: str, operation: Any, arguments: tuple[Any, ...], options: tuple[Any, ...]) -> Curves:  # noqa: ANN401
+    """The averages of an activation as it was called; its derivative is torch's own."""
+
+    def phi(x: Array) -> tuple[Array, Array]:
+        with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+            at = torch.from_numpy(x).requires_grad_()
+            if name == "SiLU":
+                value = torch.nn.functional.silu(at)
+            elif name == "PReLU":
+                value = torch.nn.functional.leaky_relu(at, arguments[0])
+            elif name == "logsigmoid":
+                value = torch.nn.functional.logsigmoid(at)
+            else:
+                value = operation(at.clone(), *arguments, **dict(options))
+            (slope,) = torch.autograd.grad(value.sum(), at)
+        return value.detach().numpy(), slope.numpy()
+
+    return curves(phi)

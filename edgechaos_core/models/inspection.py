@@ -1,0 +1,155 @@
+"""`inspect`: where each weight of anybody's model stands between order and chaos, and whether `EdgeDecay` can steer it.
+
+The order parameters are those of fan_in.py; the edge is that of the activation that follows (activation_edges.py); what
+a small difference really does, through norms, residuals and attention, is measured in two passes (forward.py)
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from edgechaos_core.models.following import KEPT, edge_of
+from edgechaos_core.models.forward import Call, Passed, distance, two_passes
+from edgechaos_core.models.inspection_table import Inspection, WeightRow
+from edgechaos_core.models.named_weights import (
+    NamedWeight,
+    Use,
+    after,
+    bias_variance,
+    gated,
+    named_weights,
+    numberless,
+    uses_of,
+)
+
+CONSTANT = "it is constant, or not finite: decay cannot set its variance"
+EDGE = 0.1  # J^2 within this of its edge, relative, is called the edge
+
+
+def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *, seed: int = 0) -> Inspection:  # noqa: ANN401
+    """Return a table of all weights of a model: J^2, the edge of what follows, measured growth, and what steers it.
+
+    ``sample`` is what the model is called with: a tensor, a tuple or list of arguments, or a dict of keyword arguments,
+    with values like the data's and best 16 samples or more. Two passes are made on copies: the sample's, and that
+    of the sample plus a Gaussian difference (of ``seed``) of a millionth of its size, in float64; a thousandth in the
+    model's own precision if it has over 20 million parameters or does not work in float64. Dropout is off, batch
+    normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, and the states of random
+    numbers stay as they are.
+
+    With an ``optimizer`` a weight must be in one of its groups to be steerable. Raises ValueError for arguments of
+    other types and a sample that the model does not take; a weight that cannot be measured says why in ``why_not``.
+
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> model = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+    >>> for row in inspect(model, torch.randn(32, 256)):
+    ...     print(row.name, round(row.J_squared, 1), row.activation, round(row.edge, 2), row.phase)
+    0.weight 0.3 ReLU 2.0 order
+    2.weight 0.3 none 1.0 order
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise ValueError(f"the optimizer must be a torch.optim.Optimizer or None, got {type(optimizer).__name__}")
+    table = Inspection()
+    without_numbers = [name for name, each in model.named_parameters() if numberless(each)]
+    if without_numbers:
+        table.why_no_growth = f"No growth is measured: {without_numbers[0]} has no numbers yet."
+    else:
+        passes = two_passes(model, sample, KEPT, seed)
+    names = {id(each): name for name, each in model.named_parameters()}
+    used: set[Call] = set()
+    weights = list(named_weights(model))
+    holders: dict[int, list[NamedWeight]] = {}
+    for weight in weights:
+        holders.setdefault(id(weight.tensor), []).append(weight)
+    for weight in weights:
+        uses = [] if without_numbers else uses_of(weight, passes[0], names, used)
+        others = [each.name for each in holders[id(weight.tensor)] if each.module is not weight.module]
+        tied = " and ".join(others) if weight.tensor is not None else ""
+        row = _measured(weight, _group(weight, optimizer))
+        if uses:
+            row = _passed(row, weight, uses, passes)
+        table.append(replace(row, why_not=(why := _why_not(row, weight, optimizer, tied)), steerable=not why))
+    return table
+
+
+def _group(weight: NamedWeight, optimizer: Optimizer | None) -> tuple[int | None, float]:
+    for number, group in enumerate(optimizer.param_groups if optimizer else []):
+        if any(each is weight.tensor for each in group["params"]):
+            return number, float(group.get("weight_decay", 0.0))
+    return None, float("nan")
+
+
+def _measured(weight: NamedWeight, group: tuple[int | None, float]) -> WeightRow:
+    """What the weight alone says."""
+    shape: tuple[int, ...] = ()
+    if weight.tensor is not None and not is_lazy(weight.tensor):
+        shape = tuple(weight.tensor.shape)
+    row = WeightRow(weight.name, type(weight.module).__name__, shape, group=group[0], weight_decay=group[1])
+    if weight.found is None:
+        return row
+    if weight.found.rows is not None:
+        row = replace(row, shape=(len(weight.found.rows), *shape[1:]))
+    J, J0 = weight.found.order_parameters()
+    return replace(row, fan_in=weight.found.fan_in, J_squared=J**2, ratio=_ratio(J, J0))
+
+
+def _ratio(J: float, J0: complex) -> float:
+    if J == 0:
+        return float("nan")
+    return abs(J0) / J if isinstance(J0, complex) else J0 / J
+
+
+def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passes: tuple[Passed, Passed]) -> WeightRow:
+    """Add what the passes say, at the first use of a weight that is used several times."""
+    use = uses[0]
+    found = after(weight, use, passes[0])
+    edge = edge_of(found, bias_variance(weight)) if weight.found and not gated(weight) else float("nan")
+    defined = not found.scale_free and not math.isnan(edge) and row.J_squared > 0
+    apart = row.J_squared / edge - 1 if defined else 0.0
+    phase = ("edge" if abs(apart) <= EDGE else "chaos" if apart > 0 else "order") if defined else "not defined"
+    calls = {id(call): other for call, other in zip(passes[0].calls, passes[1].calls, strict=True)}
+    other = calls[id(use.call)]
+    before = distance(use.call.received, other.received)
+    end = found.call if found.call is not None and use.columns is None else use.call
+    columns = use.columns if end is use.call else None
+    here = distance(_part(end.returned, columns), _part(calls[id(end)].returned, columns))
+    start = passes[1].perturbation
+    return replace(
+        row,
+        activation=found.activation,
+        edge=edge,
+        phase=phase,
+        growth=here / before if before else float("nan"),
+        growth_from_input=here / start if start else float("nan"),
+        scale_free=found.scale_free,
+    )
+
+
+def _part(values: Tensor | None, columns: slice | None) -> Tensor | None:
+    return values if columns is None or values is None else values[..., columns]
+
+
+def _why_not(row: WeightRow, weight: NamedWeight, optimizer: Optimizer | None, tied: str) -> str:
+    """Why `EdgeDecay` cannot steer a weight, or to no purpose; empty where it can."""
+    found, tensor = weight.found, weight.tensor
+    if found is None or tensor is None:
+        return weight.refusal
+    several = f"one decay cannot steer it alone: {weight.base} holds several matrices"
+    reasons = {
+        "it is computed from other parameters, which decay need not scale": found.computed,
+        several: found.rows is not None,
+        f"it is the same parameter as {tied}": bool(tied),
+        "it is frozen (requires_grad is False)": not found.computed and not tensor.requires_grad,
+        CONSTANT: not 0 < row.J_squared < math.inf,
+        "EdgeDecay works with SGD, Adam and AdamW of torch.optim": not isinstance(optimizer, (SGD, Adam, AdamW))
+        and optimizer is not None,
+        "it is in no group of the optimizer": optimizer is not None and row.group is None,
+        "a normalisation follows, which undoes its scale": row.scale_free,
+    }
+    return next((why for why, holds in reasons.items() if holds), "")

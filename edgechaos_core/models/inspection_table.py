@@ -1,0 +1,86 @@
+"""The table that `inspect` returns: a row for each weight, as text, HTML, dicts or a pandas DataFrame."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class WeightRow:
+    """A weight: where it stands in the phase diagram, and whether weight decay can steer it; nan: not defined.
+
+    ``fan_in`` inputs are summed by a unit; ``J_squared = fan_in var(weight)``; ``ratio`` is J0/J (the modulus, of
+    complex weights). ``activation`` is what follows in the sample's pass (`following`), and ``edge`` the J^2 at which
+    chi is 1 with it, J0 = 0 and the layer's biases; ``phase`` is order, edge (within a tenth), chaos or not defined.
+    ``growth`` is by how much a small difference of the sample is multiplied, root mean square per unit, by this weight
+    and the activation that follows; ``growth_from_input`` from the sample to there. ``scale_free``: a normalisation
+    follows, so that the weight's scale changes nothing. ``group`` and ``weight_decay`` are the optimizer's.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    fan_in: float = _NAN
+    J_squared: float = _NAN
+    ratio: float = _NAN
+    activation: str = "unknown"
+    edge: float = _NAN
+    phase: str = "not defined"
+    growth: float = _NAN
+    growth_from_input: float = _NAN
+    scale_free: bool = False
+    group: int | None = None
+    weight_decay: float = _NAN
+    steerable: bool = False
+    why_not: str = ""
+
+
+class Inspection(list[WeightRow]):
+    """The rows of `inspect`, in the order of the model's modules; prints as a table.
+
+    ``why_no_growth`` says why nothing was passed through the model, or is empty.
+    """
+
+    why_no_growth = ""
+
+    def to_dict(self, orient: str = "records") -> list[dict[str, Any]]:
+        """Return a dict for each row; ValueError for another orient than "records"."""
+        if orient != "records":
+            raise ValueError(f"the orient must be 'records', got {orient!r}")
+        return [asdict(row) for row in self]
+
+    def to_frame(self) -> "DataFrame":
+        """Return the rows as a pandas DataFrame; ImportError where pandas is not installed."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_dict(), columns=[each.name for each in fields(WeightRow)])
+
+    def __str__(self) -> str:
+        cells = self._cells()
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+        return "\n".join([*lines, self.why_no_growth] if self.why_no_growth else lines)
+
+    def _repr_html_(self) -> str:
+        head, *body = [[escape(cell) for cell in row] for row in self._cells()]
+        rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in body)
+        table = f"<table><thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead><tbody>{rows}</tbody></table>"
+        return table + (f"<p>{escape(self.why_no_growth)}</p>" if self.why_no_growth else "")
+
+    def _cells(self) -> list[list[str]]:
+        names = [each.name for each in fields(WeightRow)]
+        return [names, *([_cell(getattr(row, name)) for name in names] for row in self)]
+
+
+def _cell(value: object) -> str:
+    if value is None or value is True or value is False:
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4g}"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
