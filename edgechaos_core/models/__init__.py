@@ -1,4 +1,4 @@
-"""For your own PyTorch model: the fan-in of its layers, and weight decay that holds a layer at the edge.
+"""For your own PyTorch model: see where each layer stands, start it at the edge of chaos, hold it there.
 
 Needs torch and NumPy alone.
 """

@@ -72,8 +72,8 @@ def initialise_at_edge(
 
     Growth is a root mean square over the samples. Without biases GELU and SiLU have no stable length of signals: beyond
     about 20 layers the lengths of single samples run apart, some to nothing, whatever the mean. With ``bias_variance``
-    0.173 for GELU and 0.555 for SiLU there is one: the lengths q = 3.56 and 14.3 where differences and lengths both grow
-    by 1, the solution of ``J^2 E phi'^2 = 1 = J^2 d/dq E phi^2`` and ``q = J^2 E phi^2 + bias_variance``. Signals of
+    0.173 for GELU and 0.555 for SiLU there is one: the length q, 3.56 and 14.3, at which lengths and differences both
+    grow by 1, which solves ``J^2 E phi'^2 = 1 = J^2 d/dq E phi^2`` and ``q = J^2 E phi^2 + bias_variance``. Signals of
     standardised data are far shorter than SiLU's.
 
     Left alone, with the reason in the report: layers named in ``keep`` (modules or parameters; say there what is
