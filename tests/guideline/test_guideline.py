@@ -1,6 +1,7 @@
 """The guideline on runs made up to obey its law, and its closed doors."""
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import statsmodels.api as sm
 from edgechaos_core.claims.decay import decay_pushes_toward_order, guideline_settles_at_the_edge
 from edgechaos_core.experiments import grids
 from edgechaos_core.experiments.protocols import protocol
+from edgechaos_core.guideline import pilot as pilots
 from edgechaos_core.guideline.calibration import calibrate, calibration_runs, near_edge, points, power_of_speed
 from edgechaos_core.guideline.guideline import Formula, Network, after_pilot, committed_formula, corrected, guide, terms
 from edgechaos_core.guideline.pilot import pilot
@@ -407,3 +409,12 @@ def test_rule_of_c12(l2, verdict):
     assert guideline_settles_at_the_edge([run_of(l2, seed) for seed in range(2)]).verdict == verdict
     with pytest.raises(ValueError, match="for one strength of decay, got 2"):
         guideline_settles_at_the_edge([run_of(l2), run_of(2 * l2)])
+
+
+def test_the_next_decay_lies_between_those_that_ended_nearest_the_target():
+    """Of three, whatever the target: the farthest is left out, though it were the nearest to another one."""
+    tried = [(4e-4, 0.6), (1e-4, 1.9), (5e-5, 2.3)]
+    network = Network(learning_rate=0.02, batch_size=32)
+    found = pilots._next(tried, network, committed_formula(), target=2.0)
+    share = math.log(2.0 / 1.9) / math.log(2.3 / 1.9)
+    assert found == pytest.approx(1e-4 * (5e-5 / 1e-4) ** share)
