@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edgechaos_core.claims.scorecard import Estimate, resampled
+from edgechaos_core.claims.verdicts import Estimate, resampled
 from edgechaos_core.laws.rescaling import by_setting
 from edgechaos_core.store.runs import Run, RunConfig
 
@@ -81,6 +81,11 @@ def bootstrap(statistic: Callable[[NDArray[np.int_]], float], n: int) -> Estimat
     return resampled(statistic(np.arange(n)), draws, n)
 
 
+def common_seeds(groups: Sequence[dict[int, Run]]) -> list[int]:
+    """Return the seeds that all settings have, rising; none for no settings."""
+    return sorted(set.intersection(*map(set, groups))) if groups else []
+
+
 def optimum(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Return x at the least y of a parabola with one shape and for each row (seed) its own height; [seeds, places].
 
@@ -113,6 +118,16 @@ def least_on_path(history: pd.DataFrame, loss: str) -> float:
     >>> least_on_path(path[:40], "test_loss")
     nan
     """
-    low = np.flatnonzero(history[loss] <= (1 + NEAR) * history[loss].min())
-    near = history[low[0] : low[-1] + 1]
+    near = _near_least(history, loss)
     return optimum(np.sqrt(near["J_squared"].to_numpy(dtype=float)), near[loss].to_numpy(dtype=float))
+
+
+def epoch_of_least(history: pd.DataFrame, loss: str) -> float:
+    """Return the epoch of the least loss, of a parabola through the loss against the epoch, as `least_on_path`."""
+    near = _near_least(history, loss)
+    return optimum(near["epoch"].to_numpy(dtype=float), near[loss].to_numpy(dtype=float))
+
+
+def _near_least(history: pd.DataFrame, loss: str) -> pd.DataFrame:
+    low = np.flatnonzero(history[loss] <= (1 + NEAR) * history[loss].min())
+    return history[low[0] : low[-1] + 1]
