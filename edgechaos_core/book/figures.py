@@ -110,11 +110,11 @@ def plot_constants(runs: Sequence[Run], published: float, ax: Axes) -> Axes:
     return ax
 
 
-def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, tuple[float, float]]) -> Axes:
+def plot_landing_places(ends: pd.DataFrame, ax: Axes, bands: Mapping[str, float]) -> Axes:
     """Draw J^2 at the end (column ``J²``) for each ``setting`` and ``way``, seeds as dots, and a band for each way."""
     settings = list(dict.fromkeys(ends["setting"]))
     places = {setting: len(settings) - number for number, setting in enumerate(settings)}
-    for (way, (width, _)), color in zip(bands.items(), sns.color_palette("colorblind"), strict=False):
+    for (way, width), color in zip(bands.items(), sns.color_palette("colorblind"), strict=False):
         own = ends[ends["way"] == way]
         shift = 0.2 * ((len(bands) - 1) / 2 - list(bands).index(way))
         ax.plot(own["J²"], own["setting"].map(places) + shift, "o", color=color, label=way, alpha=0.8)

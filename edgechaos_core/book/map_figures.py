@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgechaos_core.book.style import AXES, COLORS, LABELS
-from edgechaos_core.laws.scaling import over_seeds
+from edgechaos_core.laws.intervals import over_seeds
 from edgechaos_core.probes.diagram import Diagram, simulated_edge
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.theory.edges import LARGEST_RATIO, edge_of_chaos, relu_limit
@@ -73,7 +73,7 @@ def plot_cut(cut: Diagram, column: str, ax: Axes, **look: Any) -> Axes:  # noqa:
     values = cut.cells.pivot(index="inverse_J", columns="draw", values=column) / scale
     intervals = [over_seeds(row.tolist()) for row in values.to_numpy()]
     ends = np.array([[end if end is not None else np.nan for end in (i.low, i.high)] for i in intervals])
-    line = ax.plot(values.index, [i.mean for i in intervals], ".-", label=f"$N$ = {cut.config.neurons:,}", **look)[0]
+    line = ax.plot(values.index, [i.value for i in intervals], ".-", label=f"$N$ = {cut.config.neurons:,}", **look)[0]
     ax.fill_between(values.index, ends[:, 0], ends[:, 1], color=line.get_color(), alpha=0.25, lw=0)
     ax.set(xlabel=AXES["inverse_J"], ylabel=LABELS[column])
     return ax
@@ -100,10 +100,10 @@ def plot_edge_against_size(cuts: Sequence[Diagram], column: Literal["lyapunov_ex
     for ratio, color in zip(ratios, sns.color_palette("colorblind", len(ratios)), strict=True):
         own = sorted((cut for cut in cuts if cut.config.ratio_from == ratio), key=lambda cut: cut.config.neurons)
         means = [over_seeds(simulated_edge(cut, column)["inverse_J"].to_list()) for cut in own]
-        half = [interval.high - interval.mean if interval.high is not None else 0 for interval in means]
+        half = [interval.high - interval.value if interval.high is not None else 0 for interval in means]
         sizes = [cut.config.neurons for cut in own]
         label = f"$J_0/J$ = {ratio:g}"
-        ax.errorbar(sizes, [interval.mean for interval in means], half, fmt="o-", color=color, capsize=3, label=label)
+        ax.errorbar(sizes, [interval.value for interval in means], half, fmt="o-", color=color, capsize=3, label=label)
         ax.axhline(edge_of_chaos(ratio), color=color, ls="--", lw=1)
     ax.set(xscale="log", xlabel="neurons, $N$", ylabel="$1/J$ at the edge")
     return ax

@@ -21,7 +21,7 @@ from edgechaos_core.claims.optima import (
     optimum,
     worst,
 )
-from edgechaos_core.claims.verdicts import Estimate, over_seeds
+from edgechaos_core.laws.intervals import Estimate, over_seeds
 from edgechaos_core.laws.scaling import settled
 from edgechaos_core.store.runs import Run
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from edgechaos_core.claims.optima import bootstrap, least_on_path, of_one_setting, of_settings, off_one, worst
-from edgechaos_core.claims.verdicts import Estimate, over_seeds
+from edgechaos_core.laws.intervals import Estimate, over_seeds
 from edgechaos_core.laws.scaling import ORDERED, ordered_growth, scale_factor
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.store.runs import Run, RunConfig

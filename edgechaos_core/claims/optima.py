@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edgechaos_core.claims.verdicts import Estimate, resampled
+from edgechaos_core.laws.intervals import Estimate, resampled
 from edgechaos_core.laws.rescaling import by_setting
 from edgechaos_core.store.runs import Run, RunConfig
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgechaos_core.claims.optima import apart, off_one, worst
-from edgechaos_core.claims.verdicts import Estimate, over_seeds
+from edgechaos_core.laws.intervals import Estimate, over_seeds
 from edgechaos_core.laws.rescaling import EDGE, best_epoch
 from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.store.runs import Run, RunConfig

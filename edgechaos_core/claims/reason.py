@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgechaos_core.claims.optima import bootstrap, common_seeds, epoch_of_least, least_on_path, of_settings, optimum
-from edgechaos_core.claims.verdicts import Estimate, over_seeds
 from edgechaos_core.conventions import INITIAL_J
+from edgechaos_core.laws.intervals import Estimate, over_seeds
 from edgechaos_core.laws.scaling import scale_factor, settled
 from edgechaos_core.store.runs import Run, RunConfig
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 from edgechaos_core.claims import decay, growth, paths, reason
 from edgechaos_core.claims.reason import DEFAULT_AND_EDGE, started_at
-from edgechaos_core.claims.verdicts import FEWEST, Estimate
 from edgechaos_core.experiments.grids import RIVALS
 from edgechaos_core.laws import published
+from edgechaos_core.laws.intervals import FEWEST, Estimate
 from edgechaos_core.store.runs import Run, RunConfig
 
 Keep = Callable[[RunConfig], bool]

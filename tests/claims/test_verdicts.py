@@ -9,7 +9,8 @@ from scipy import stats
 
 from edgechaos_core.book import chapters
 from edgechaos_core.claims import verdicts
-from edgechaos_core.claims.verdicts import Estimate, Part, over_seeds, resampled
+from edgechaos_core.claims.verdicts import Part
+from edgechaos_core.laws.intervals import Estimate, over_seeds, resampled
 
 BOUNDS = Part(quantity="J", published=1.0, inside=(0.9, 1.1), why="a test", setting="none")
 
@@ -65,23 +66,6 @@ def test_one_seed_and_two_have_no_interval():
         assert (estimate.low, estimate.high, estimate.n) == (None, None, len(values))
         assert verdicts.verdict(estimate, BOUNDS) == "no verdict"
         assert verdicts.p_value(estimate, BOUNDS) == 1
-    assert over_seeds([1.0, math.nan, 1.0]).low is None
-    with pytest.raises(ValueError, match="at least one value"):
-        over_seeds([])
-
-
-def test_three_seeds_have_students_interval():
-    estimate = over_seeds([0.9, 1.0, 1.1])
-    half = stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
-    assert (estimate.low, estimate.high) == pytest.approx((1 - half, 1 + half))
-
-
-def test_a_bootstrap_has_the_quantiles_of_its_draws():
-    draws = np.arange(1001.0)
-    estimate = resampled(500.0, draws.tolist(), 5)
-    assert (estimate.low, estimate.high) == pytest.approx((25.0, 975.0))
-    assert resampled(500.0, draws.tolist(), 2).low is None
-    assert resampled(500.0, [*draws[:800], *[math.nan] * 201], 5).low is None
 
 
 @pytest.mark.parametrize(

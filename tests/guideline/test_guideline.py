@@ -101,7 +101,7 @@ def test_speed_drops_out_unless_it_does_not():
         for run in runs
     ]
     some = power_of_speed(faster)
-    assert some.mean - none.mean == pytest.approx(0.3)
+    assert some.value - none.value == pytest.approx(0.3)
     assert some.low > 0
 
 
