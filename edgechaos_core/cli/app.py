@@ -62,7 +62,8 @@ def book(
         )
     try:
         from edgechaos_core.book.build import build_book
-        from edgechaos_core.book.chapters import find_document, parameter_table, parse_parameters
+        from edgechaos_core.book.chapters import find_document
+        from edgechaos_core.book.parameter_values import parameter_table, parse_parameters
     except ModuleNotFoundError as error:
         raise EdgechaosError(f"the book needs {error.name}: pip install -e '.[book]'") from None
 

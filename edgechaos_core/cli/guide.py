@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
+from edgechaos_core.cli.options import BatchSize, settings_of
 from edgechaos_core.cli.out import json_line
 
 
 def guide(
+    context: typer.Context,
     samples: Annotated[int, typer.Option(help="S, training samples")] = 60_000,
     learning_rate: Annotated[float, typer.Option(help="eta")] = 0.02,
-    batch_size: Annotated[int, typer.Option(help="B, mini-batch size")] = 32,
+    batch_size: BatchSize = 32,
     momentum: Annotated[float, typer.Option(help="alpha")] = 0.5,
     width: Annotated[int, typer.Option(help="neurons in the hidden layer")] = 784,
     depth: Annotated[int, typer.Option(help="hidden layers; more than one needs --pilot")] = 1,
@@ -29,10 +31,7 @@ def guide(
     from edgechaos_core.guideline.guideline import guide as advise
     from edgechaos_core.settings import parse_settings
 
-    settings: dict[str, object] = {"samples": samples, "learning_rate": learning_rate, "batch_size": batch_size}
-    settings |= {"momentum": momentum}
-    settings |= {"width": width, "depth": depth, "activation": activation, "optimizer": optimizer}
-    network, formula = parse_settings(Network, settings), committed_formula()
+    network, formula = parse_settings(Network, settings_of(context, Network)), committed_formula()
     if dataset != "fashion-mnist" and not run_pilot:
         raise ValueError("--dataset is what a pilot run trains on: it needs --pilot")
     start = {name: KNOWN[name] for name in ("depth", "activation")} if run_pilot else {}

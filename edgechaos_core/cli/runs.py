@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edgechaos_core import EdgechaosError, Interrupted
+from edgechaos_core.cli.options import Device, Force
 from edgechaos_core.cli.out import check_out, json_line, tell
 
 if TYPE_CHECKING:  # imported where it is needed: torch takes a second
@@ -36,7 +37,7 @@ def sweep(
         str | None, typer.Option(help="processes, serial or ray [default: processes; serial on cuda]")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="stacks trained at a time [default: one a core]")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    device: Device = "cpu",
     threads: Annotated[int, typer.Option(help="CPU threads of a worker; more than one rarely pays")] = 1,
     stack: Annotated[int | None, typer.Option(help="members of a stack at most [default: by the device]")] = None,
     checkpoint_seconds: Annotated[float, typer.Option(help="what a killed process loses at most")] = 60.0,
@@ -48,7 +49,8 @@ def sweep(
     from edgechaos_core.experiments.protocols import parse_seeds, protocol
     from edgechaos_core.store.store import open_store
     from edgechaos_core.sweeps import plan as planning
-    from edgechaos_core.sweeps.sweep import How, plan_sweep, wanted_to_plan
+    from edgechaos_core.sweeps.options import How
+    from edgechaos_core.sweeps.sweep import plan_sweep, wanted_to_plan
     from edgechaos_core.sweeps.sweep import sweep as run_sweep
 
     configs = protocol(grid, seeds=None if seeds is None else parse_seeds(seeds), epochs=epochs, samples=samples)
@@ -96,7 +98,8 @@ def show(key: Annotated[str, typer.Argument(help="of runs list; its first digits
     import pandas as pd
 
     from edgechaos_core.store.catalogue import entries, whole_key
-    from edgechaos_core.store.runs import in_short, load_run
+    from edgechaos_core.store.run_tables import in_short
+    from edgechaos_core.store.runs import load_run
     from edgechaos_core.store.store import open_store
 
     listed = {entry.key: entry for entry in entries(open_store())}
@@ -158,7 +161,7 @@ def export(
     key: Annotated[
         list[str] | None, typer.Option(help="of a run to export, or its first digits; again for more [default: all]")
     ] = None,
-    force: Annotated[bool, typer.Option(help="replace FILE if it exists")] = False,
+    force: Force = False,
 ) -> int:
     """Write stored runs as one table: a row an epoch, with the run's settings; exit code 1 if a file is damaged."""
     from edgechaos_core.store.catalogue import read_store
@@ -195,7 +198,7 @@ def export(
 
 def _summary(runs: "Sequence[Run]") -> list[dict[str, Any]]:
     """The last epoch of each run with its settings and state."""
-    from edgechaos_core.store.runs import in_short
+    from edgechaos_core.store.run_tables import in_short
 
     rows = []
     for run in runs:

@@ -32,7 +32,8 @@ from edgechaos_core.store.store import Store
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import sweep as sweeps
 from edgechaos_core.sweeps import work
-from edgechaos_core.sweeps.sweep import How, sweep
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import sweep
 from tests.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")
@@ -237,7 +238,8 @@ DRIVER = """
 import sys, pathlib, ray
 from tests.faults.torture import LONG
 from edgechaos_core.store.store import Store
-from edgechaos_core.sweeps.sweep import How, sweep
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import sweep
 sweep(LONG, Store(pathlib.Path(sys.argv[2])), How(backend="ray", address=sys.argv[1], checkpoint_seconds=0.2))
 """
 LONG = [parse_config({"samples": 2_000, "width": 32, "epochs": 150, "seed": seed, "depth": depth})

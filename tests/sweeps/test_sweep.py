@@ -16,8 +16,9 @@ from edgechaos_core.store.runs import Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import sweep, work
+from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.plan import make_plan, members_that_fit, stack_memory
-from edgechaos_core.sweeps.sweep import How, SweepError, available, obtain
+from edgechaos_core.sweeps.sweep import SweepError, available, obtain
 from edgechaos_core.sweeps.work import Ended, Job
 from edgechaos_core.system import progress
 from tests.waiting import PATIENCE, wait_for, wait_for_end
@@ -463,7 +464,8 @@ def test_a_killed_worker_is_replaced(folders, monkeypatch, caplog):
 SCRIPT = """
 import sys
 from edgechaos_core.store.runs import parse_config
-from edgechaos_core.sweeps.sweep import How, obtain
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import obtain
 configs = [parse_config({"samples": 2000, "width": 32, "epochs": 4000, "seed": seed}) for seed in (0, 1)]
 obtain(configs, how=How(backend="processes", workers=2, stack_members=1, checkpoint_seconds=0.2))
 """

@@ -12,7 +12,8 @@ from edgechaos_core import EdgechaosError
 from edgechaos_core.book import build as book
 from edgechaos_core.book import kernels
 from edgechaos_core.store.runs import parse_config
-from edgechaos_core.sweeps.sweep import How, obtain
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import obtain
 from edgechaos_core.system import machine
 from edgechaos_core.system.isolation import environment
 from tests.book.test_book import notebook_of
