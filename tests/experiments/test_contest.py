@@ -125,7 +125,7 @@ def test_early_stopping_pays_for_its_patience_and_for_training_again():
 
 def test_behind_is_seed_by_seed():
     off = behind(entry_of(0.88, 0.90), entry_of(0.89, 0.91))
-    assert (off.mean, off.low, off.high) == pytest.approx((1, 1, 1))
+    assert (off.value, off.low, off.high) == pytest.approx((1, 1, 1))
     assert behind(entry_of(0.88), entry_of(0.89, 0.91)).seeds == 1
     with pytest.raises(ValueError, match=r"^way and other have no seed in common$"):
         behind(Entry("way", "", {3: 0.9}, {}, {}, 1), entry_of(0.9, name="other"))
