@@ -7,9 +7,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from edgechaos_core.analysis.scaling import Line, growth_along, least_test_loss, scale_factor, settled
 from edgechaos_core.book.map_figures import plot_edge
 from edgechaos_core.book.style import AXES, COLORS, LABELS
-from edgechaos_core.laws.scaling import Line, growth_along, least_test_loss, scale_factor, settled
 from edgechaos_core.store.runs import Run
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from scipy import stats
 
+from edgechaos_core.analysis.endpoints import way_of
+from edgechaos_core.analysis.rescaling import by_setting
+from edgechaos_core.analysis.scaling import over_seeds, settled
 from edgechaos_core.claims.verdicts import Claim, Verdict, judge, judge_beyond
-from edgechaos_core.experiments.contest import Contest, Entry, behind
-from edgechaos_core.laws.landing import way_of
-from edgechaos_core.laws.rescaling import by_setting
-from edgechaos_core.laws.scaling import over_seeds, settled
+from edgechaos_core.experiments.comparison import Contest, Entry, behind
 from edgechaos_core.store.runs import Run
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.claims.fits import bootstrap, of_one_setting, of_settings, optimum, worst
 from edgechaos_core.claims.growth_estimates import place_of_least_test_loss
 from edgechaos_core.claims.scorecard import Estimate, over_seeds
-from edgechaos_core.laws.scaling import settled
 from edgechaos_core.store.runs import Run
 
 NEAR_THE_TOP = 4  # strengths of decay that an optimum over them is fitted to

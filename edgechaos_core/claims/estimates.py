@@ -10,6 +10,9 @@ from typing import Literal
 
 import pandas as pd
 
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.rescaling import by_setting, setting_of
+from edgechaos_core.analysis.scaling import ORDERED
 from edgechaos_core.claims import decay_estimates as decay
 from edgechaos_core.claims import growth_estimates as growth
 from edgechaos_core.claims import path_estimates as paths
@@ -26,9 +29,6 @@ from edgechaos_core.claims.scorecard import (
     verdict,
 )
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.laws import published
-from edgechaos_core.laws.rescaling import by_setting, setting_of
-from edgechaos_core.laws.scaling import ORDERED
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.store.runs import Run, RunConfig, cut_run
 

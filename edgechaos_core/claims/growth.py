@@ -7,10 +7,9 @@ Chen, Lai, arXiv 2107.09437.
 import math
 from collections.abc import Sequence
 
-from edgechaos_core.claims.verdicts import Claim, Verdict, judge, widened
-from edgechaos_core.laws import published
-from edgechaos_core.laws.rescaling import best_epoch, by_setting, collapse, farthest, setting_of
-from edgechaos_core.laws.scaling import (
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.rescaling import best_epoch, by_setting, collapse, farthest, setting_of
+from edgechaos_core.analysis.scaling import (
     PUBLISHED_WINDOW,
     Exponent,
     Interval,
@@ -22,6 +21,7 @@ from edgechaos_core.laws.scaling import (
     scale_factor,
     straightness,
 )
+from edgechaos_core.claims.verdicts import Claim, Verdict, judge, widened
 from edgechaos_core.probes.diagram import Diagram, simulated_edge
 from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.theory.edges import edge_of_chaos

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from edgechaos_core.laws.scaling import Interval
+from edgechaos_core.analysis.scaling import Interval
 
 Verdict = Literal["holds", "holds in part", "fails", "not judged"]
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.book import figures, style
 from edgechaos_core.book import map_figures as maps
-from edgechaos_core.laws.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError

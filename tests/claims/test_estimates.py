@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims import decay_estimates as decay
 from edgechaos_core.claims import estimates, fits
 from edgechaos_core.claims import growth_estimates as growth
 from edgechaos_core.claims import path_estimates as paths
 from edgechaos_core.claims.scorecard import Estimate, read_claims
-from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 

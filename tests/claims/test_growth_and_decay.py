@@ -7,14 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.rescaling import best_epoch, collapse, parting
+from edgechaos_core.analysis.scaling import (
+    Interval,
+    epochs_to_pass,
+    growth,
+    ordered_growth,
+    over_seeds,
+    predicted_constant,
+)
 from edgechaos_core.claims import decay as decay_claims
 from edgechaos_core.claims import growth as claims
 from edgechaos_core.claims import verdicts
-from edgechaos_core.experiments import contest
+from edgechaos_core.experiments import comparison
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.laws import published
-from edgechaos_core.laws.rescaling import best_epoch, collapse, parting
-from edgechaos_core.laws.scaling import Interval, epochs_to_pass, growth, ordered_growth, over_seeds, predicted_constant
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, load_run, parse_config
 from edgechaos_core.store.store import COMMITTED_RUNS
@@ -270,7 +277,7 @@ def test_the_committed_runs_of_fig_6():
 
 
 def test_the_committed_contest_needs_no_search():
-    held = contest.hold_contest(sweep.committed)
+    held = comparison.hold_contest(sweep.committed)
     for part in (held.constant, held.slowed):
         for way in ("formula", "controller"):
             claim = decay_claims.as_good_as_a_search(part.entries[way], part.best_found)
@@ -282,7 +289,7 @@ def test_the_committed_contest_needs_no_search():
             assert level.measured.mean > -0.35
     for way in ("formula", "controller"):
         assert held.slowed.entries[way].accuracy() >= 0.893
-    assert held.slowed.entries[contest.ON].accuracy() < 0.887  # it is the slowing, not the epochs
+    assert held.slowed.entries[comparison.ON].accuracy() < 0.887  # it is the slowing, not the epochs
 
 
 @pytest.mark.parametrize(

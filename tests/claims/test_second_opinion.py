@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgechaos_core.analysis.rescaling import by_setting, setting_of
 from edgechaos_core.claims import decay_estimates as decay
 from edgechaos_core.claims import estimates
 from edgechaos_core.claims import growth_estimates as growth
@@ -13,7 +14,6 @@ from edgechaos_core.claims import path_estimates as paths
 from edgechaos_core.claims.estimates import RULES, Rule
 from edgechaos_core.claims.scorecard import Estimate
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.laws.rescaling import by_setting, setting_of
 from edgechaos_core.store.runs import Run, cut_run, load_run
 from edgechaos_core.store.store import COMMITTED_RUNS
 from tests.claims import second_opinion

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis.endpoints import by_way, setting_of, summary
+from edgechaos_core.analysis.endpoints import table as landing_table
+from edgechaos_core.analysis.scaling import Interval
 from edgechaos_core.claims.decay import all_land_at_the_edge, as_good_as_a_search, beats_no_decay, noise_is_not_fitted
 from edgechaos_core.claims.verdicts import judge_beyond
-from edgechaos_core.experiments.contest import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
-from edgechaos_core.experiments.grids import RIVALS
+from edgechaos_core.experiments.comparison import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
+from edgechaos_core.experiments.hyperparameter_search import best
+from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.experiments.search import best
-from edgechaos_core.laws.landing import by_way, setting_of, summary
-from edgechaos_core.laws.landing import table as landing_table
-from edgechaos_core.laws.scaling import Interval
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 EPOCHS = 20

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from edgechaos_core.laws.scaling import (
+from edgechaos_core.analysis.scaling import (
     epochs_to_pass,
     exponent,
     growth,

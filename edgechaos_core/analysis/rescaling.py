@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.laws.scaling import over_seeds, scale_factor
+from edgechaos_core.analysis.scaling import over_seeds, scale_factor
 from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.system.places import EPOCH_SECONDS
 

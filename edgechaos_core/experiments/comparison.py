@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.experiments.grids import CONTEST, RIVALS, SLOW_EPOCHS
-from edgechaos_core.experiments.search import Obtain, best, search, stop_early
-from edgechaos_core.laws.scaling import SETTLED, Interval, over_seeds, settled
+from edgechaos_core.analysis.scaling import SETTLED, Interval, over_seeds, settled
+from edgechaos_core.experiments.hyperparameter_search import Obtain, best, search, stop_early
+from edgechaos_core.experiments.named_grids import CONTEST, RIVALS, SLOW_EPOCHS
 from edgechaos_core.store.runs import Run, cut_run, parse_config
 
 
@@ -66,7 +66,7 @@ def hold_contest(
     trials: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> Contest:
-    """Let all ways compete at the setting of grids.CONTEST, by runs that ``get`` obtains.
+    """Let all ways compete at the setting of named_grids.CONTEST, by runs that ``get`` obtains.
 
     Searches over `SPACES` train on ``samples`` and choose on ``validation`` others; what they choose, and the other
     ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from edgechaos_core.laws.scaling import Interval, over_seeds, settled
+from edgechaos_core.analysis.scaling import Interval, over_seeds, settled
 from edgechaos_core.store.runs import Run, RunConfig
 
 USUAL = {"samples": 60_000, "width": 784, "dataset": "fashion-mnist"}
