@@ -2,8 +2,8 @@
 
 What most users need is named here and loaded when it is first used, so that ``import edgechaos_core`` costs next to
 nothing and ``from edgechaos_core import EdgeDecay`` needs torch and NumPy alone. The folders hold the rest, a step of
-the argument each: `theory`, `probes`, `training`, `store`, `sweeps`, `laws`, `experiments`, `guideline`, `models`,
-`claims`, `book`.
+the argument each: `theory`, `probes`, `training`, `store`, `sweeps`, `analysis`, `experiments`, `guideline`,
+`models`, `claims`, `book`; each says in its own words what belongs there.
 
 >>> from edgechaos_core import edge_of_chaos
 >>> round(edge_of_chaos(1.25), 5)
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgechaos_core.experiments.protocols import protocol
-    from edgechaos_core.guideline.guideline import Network, committed_formula, guide
+    from edgechaos_core.guideline.decay_formula import Network, committed_formula, guide
     from edgechaos_core.images.datasets import load_dataset
     from edgechaos_core.models.controller import EdgeDecay
     from edgechaos_core.models.initialisation import initialise_at_edge
@@ -37,7 +37,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "experiments.protocols": "protocol",
-    "guideline.guideline": "Network committed_formula guide",
+    "guideline.decay_formula": "Network committed_formula guide",
     "images.datasets": "load_dataset",
     "models.controller": "EdgeDecay",
     "models.initialisation": "initialise_at_edge",

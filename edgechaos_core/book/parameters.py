@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from edgechaos_core.analysis.scaling import epochs_to_pass
 from edgechaos_core.book.parameter_types import (
     RETRAIN,
     SAMPLES,
@@ -30,9 +31,8 @@ from edgechaos_core.book.parameter_types import (
     like,
 )
 from edgechaos_core.conventions import Activation
-from edgechaos_core.experiments.contest import check_slow_epochs
-from edgechaos_core.experiments.grids import CONTEST
-from edgechaos_core.laws.scaling import epochs_to_pass
+from edgechaos_core.experiments.comparison import check_slow_epochs
+from edgechaos_core.experiments.named_grids import CONTEST
 from edgechaos_core.probes.diagram import DiagramConfig
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.store.runs import parse_config

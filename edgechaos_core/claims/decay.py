@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgechaos_core.analysis.intervals import Estimate, over_seeds
+from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.claims.growth import place_of_least_test_loss
 from edgechaos_core.claims.optima import (
     apart,
@@ -21,8 +23,6 @@ from edgechaos_core.claims.optima import (
     optimum,
     worst,
 )
-from edgechaos_core.laws.intervals import Estimate, over_seeds
-from edgechaos_core.laws.scaling import settled
 from edgechaos_core.store.runs import Run
 
 NEAR_THE_TOP = 4  # strengths of decay that an optimum over them is fitted to

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from edgechaos_core.analysis.intervals import Estimate, over_seeds
+from edgechaos_core.analysis.scaling import ORDERED, ordered_growth, scale_factor
 from edgechaos_core.claims.optima import bootstrap, least_on_path, of_one_setting, of_settings, off_one, worst
-from edgechaos_core.laws.intervals import Estimate, over_seeds
-from edgechaos_core.laws.scaling import ORDERED, ordered_growth, scale_factor
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.theory.edges import edge_of_chaos

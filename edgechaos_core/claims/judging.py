@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from edgechaos_core.analysis.intervals import Estimate, shown
+from edgechaos_core.analysis.rescaling import by_setting, setting_of
+from edgechaos_core.analysis.scaling import ORDERED
 from edgechaos_core.claims import growth
 from edgechaos_core.claims.rules import OWN_RULES, RULES, Over, Rule
 from edgechaos_core.claims.verdicts import Part, Verdict, p_value, read_claims, seeds_to_settle, verdict
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.laws.intervals import Estimate, shown
-from edgechaos_core.laws.rescaling import by_setting, setting_of
-from edgechaos_core.laws.scaling import ORDERED
 from edgechaos_core.probes.diagram import Diagram, load_diagram
 from edgechaos_core.store.runs import Run, RunConfig, cut_run, load_run
 from edgechaos_core.system.places import COMMITTED_DIAGRAMS, COMMITTED_RUNS

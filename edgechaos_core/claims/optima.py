@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edgechaos_core.laws.intervals import Estimate, resampled
-from edgechaos_core.laws.rescaling import by_setting
+from edgechaos_core.analysis.intervals import Estimate, resampled
+from edgechaos_core.analysis.rescaling import by_setting
 from edgechaos_core.store.runs import Run, RunConfig
 
 DRAWS = 1_999  # of a bootstrap: the smallest p-value is 1 in 1,000, and Holm asks for 0.05 / 14 of the first row

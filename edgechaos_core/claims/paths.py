@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgechaos_core.analysis.intervals import Estimate, over_seeds
+from edgechaos_core.analysis.rescaling import EDGE, best_epoch
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims.optima import apart, off_one, worst
-from edgechaos_core.laws.intervals import Estimate, over_seeds
-from edgechaos_core.laws.rescaling import EDGE, best_epoch
-from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.store.runs import Run, RunConfig
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgechaos_core.analysis.intervals import Estimate, over_seeds
+from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.claims.optima import bootstrap, common_seeds, epoch_of_least, least_on_path, of_settings, optimum
 from edgechaos_core.conventions import INITIAL_J
-from edgechaos_core.laws.intervals import Estimate, over_seeds
-from edgechaos_core.laws.scaling import scale_factor, settled
 from edgechaos_core.store.runs import Run, RunConfig
 
 VALIDATION = "validation_loss"

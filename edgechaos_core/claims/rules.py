@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.intervals import FEWEST, Estimate
 from edgechaos_core.claims import decay, growth, paths, reason
 from edgechaos_core.claims.reason import DEFAULT_AND_EDGE, started_at
-from edgechaos_core.experiments.grids import RIVALS
-from edgechaos_core.laws import published
-from edgechaos_core.laws.intervals import FEWEST, Estimate
+from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.store.runs import Run, RunConfig
 
 Keep = Callable[[RunConfig], bool]

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from edgechaos_core.laws.intervals import CONFIDENCE, Estimate
+from edgechaos_core.analysis.intervals import CONFIDENCE, Estimate
 from edgechaos_core.settings import Settings, parse_settings
 from edgechaos_core.system.places import CLAIMS
 from edgechaos_core.system.yaml_files import read_yaml

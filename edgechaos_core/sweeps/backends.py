@@ -2,8 +2,8 @@
 
 A backend takes jobs from the left of a deque until it is empty and nothing is under way, and tells through two
 callbacks how far each has come and how it ended; the latter may put further jobs into the deque. When it is left by
-Ctrl-C (or another signal of signals.py), every job under way has written a checkpoint, and a second one does not wait
-for that; on Ray tasks are cancelled where they are, and their last checkpoint stands.
+Ctrl-C (or another signal of stop_signals.py), every job under way has written a checkpoint, and a second one does not
+wait for that; on Ray tasks are cancelled where they are, and their last checkpoint stands.
 """
 
 import json
@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal, get_args
 
-from edgechaos_core.sweeps.work import Ended, Job, work
-from edgechaos_core.system.isolation import PYTHON, environment
-from edgechaos_core.system.signals import asked_to_stop
+from edgechaos_core.sweeps.jobs import Ended, Job, work
+from edgechaos_core.system.clean_environment import PYTHON, environment
+from edgechaos_core.system.stop_signals import asked_to_stop
 
 BackendName = Literal["processes", "serial", "ray"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
@@ -86,7 +86,7 @@ class _Worker:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process; see close
         self.job: Job | None = None
         self.process = subprocess.Popen(
-            [*PYTHON, "-m", "edgechaos_core.sweeps.worker"],
+            [*PYTHON, "-m", "edgechaos_core.sweeps.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

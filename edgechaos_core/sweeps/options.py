@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from edgechaos_core.sweeps.backends import BACKENDS, BackendName
-from edgechaos_core.sweeps.work import CHECKPOINT_SECONDS
+from edgechaos_core.sweeps.jobs import CHECKPOINT_SECONDS
 from edgechaos_core.system.machine import cpu_threads, parse_device
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.sweeps.backends import OnAdvance, OnEnd
-from edgechaos_core.sweeps.work import Ended, Job, work
+from edgechaos_core.sweeps.jobs import Ended, Job, work
 from edgechaos_core.system.places import variables
 
 

@@ -22,10 +22,10 @@ from edgechaos_core.store.runs import Run, RunConfig, Wanted, peek_run
 from edgechaos_core.store.store import Store, check_writable, committed_store, find_run, open_store
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps.backends import processes, serial
+from edgechaos_core.sweeps.jobs import Ended, Job, dataset_of, failed, stack_file
 from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.plan import Plan, make_plan, source
 from edgechaos_core.sweeps.ray_backend import ray_tasks
-from edgechaos_core.sweeps.work import Ended, Job, dataset_of, failed, stack_file
 from edgechaos_core.system.places import COMMITTED_RUNS
 from edgechaos_core.system.progress import notes_above_bar, show_progress
 

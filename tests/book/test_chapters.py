@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from edgechaos_core import conventions
+from edgechaos_core.analysis import scaling
 from edgechaos_core.book import chapters, frozen_outputs
-from edgechaos_core.laws import scaling
 from edgechaos_core.probes import chaos, linear_maps
 from edgechaos_core.store.runs import parse_config
 from edgechaos_core.theory import meanfield

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import maps
 from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
@@ -14,7 +15,6 @@ from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landi
 from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_growth, plot_rescaled
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
-from edgechaos_core.laws.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError

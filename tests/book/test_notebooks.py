@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from edgechaos_core.book import chapters, frozen_outputs
-from edgechaos_core.system.isolation import PYTHON, environment
+from edgechaos_core.system.clean_environment import PYTHON, environment
 from edgechaos_core.system.places import REPOSITORY
 from tests.book.nbval_tolerance import Close
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims import decay, growth, optima, paths, scorecard
 from edgechaos_core.claims.judging import Evidence, Judged, judged
 from edgechaos_core.claims.verdicts import read_claims
-from edgechaos_core.laws.intervals import Estimate
-from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 

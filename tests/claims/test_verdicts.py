@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from edgechaos_core.analysis.intervals import Estimate, over_seeds, resampled
 from edgechaos_core.book import chapters
 from edgechaos_core.claims import verdicts
 from edgechaos_core.claims.verdicts import Part
-from edgechaos_core.laws.intervals import Estimate, over_seeds, resampled
 
 BOUNDS = Part(quantity="J", published=1.0, inside=(0.9, 1.1), why="a test", setting="none")
 

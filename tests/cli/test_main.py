@@ -18,7 +18,7 @@ from edgechaos_core.cli import main as cli
 from edgechaos_core.probes import simulation
 from edgechaos_core.probes.diagram import DiagramConfig, load_diagram
 from edgechaos_core.store.runs import load_run, parse_config
-from edgechaos_core.system.signals import STOPPING
+from edgechaos_core.system.stop_signals import STOPPING
 from edgechaos_core.theory.edges import edge_of_chaos
 from tests.waiting import PATIENCE, wait_for
 
@@ -328,7 +328,7 @@ def test_stopped_while_loading(edgechaos, monkeypatch):
     def load(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgechaos_core.sweeps.work.dataset_of", load)
+    monkeypatch.setattr("edgechaos_core.sweeps.jobs.dataset_of", load)
     assert edgechaos(*TINY) == (130, "", "edgechaos: interrupted\n")
 
 

@@ -8,14 +8,22 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from edgechaos_core.experiments import grids
+from edgechaos_core.analysis.endpoints import setting_of
+from edgechaos_core.analysis.scaling import growth_constant, scale_factor, settled
+from edgechaos_core.experiments import named_grids as grids
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.guideline import pilot as pilots
-from edgechaos_core.guideline.calibration import calibrate, calibration_runs, near_edge, points, power_of_speed
-from edgechaos_core.guideline.guideline import Formula, Network, after_pilot, committed_formula, corrected, guide, terms
-from edgechaos_core.guideline.pilot import pilot
-from edgechaos_core.laws.landing import setting_of
-from edgechaos_core.laws.scaling import growth_constant, scale_factor, settled
+from edgechaos_core.guideline import pilot_runs as pilots
+from edgechaos_core.guideline.decay_formula import (
+    Formula,
+    Network,
+    after_pilot,
+    committed_formula,
+    corrected,
+    guide,
+    terms,
+)
+from edgechaos_core.guideline.formula_fit import calibrate, calibration_runs, near_edge, points, power_of_speed
+from edgechaos_core.guideline.pilot_runs import pilot
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.sweeps.sweep import committed
@@ -154,7 +162,7 @@ def test_a_damaged_formula_is_named(tmp_path, monkeypatch, content):
     path = tmp_path / "guideline.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    monkeypatch.setattr("edgechaos_core.guideline.guideline.GUIDELINE", path)
+    monkeypatch.setattr("edgechaos_core.guideline.decay_formula.GUIDELINE", path)
     with pytest.raises(ValueError, match=r"guideline\.json cannot be read \(.*\): restore it, or: make calibration"):
         committed_formula()
 
@@ -260,7 +268,7 @@ def train(monkeypatch):
             run.history["J_squared"] = np.where(np.arange(101) < 30, 0.25, function(configs[0].l2))
             return [run]
 
-        monkeypatch.setattr("edgechaos_core.guideline.pilot.obtain", obtain)
+        monkeypatch.setattr("edgechaos_core.guideline.pilot_runs.obtain", obtain)
         return asked
 
     return ends_at

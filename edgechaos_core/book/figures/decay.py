@@ -6,8 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.book.style import COLORS, LABELS
-from edgechaos_core.laws.scaling import settled
 from edgechaos_core.store.runs import Run
 
 

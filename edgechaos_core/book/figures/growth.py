@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from edgechaos_core.analysis.scaling import Line, growth_along, scale_factor
 from edgechaos_core.book.figures.decay import by_decay
 from edgechaos_core.book.figures.path import histories
 from edgechaos_core.book.style import COLORS, LABELS
-from edgechaos_core.laws.scaling import Line, growth_along, scale_factor
 from edgechaos_core.store.runs import Run
 
 

@@ -11,8 +11,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.book.style import AXES, COLORS, LABELS
-from edgechaos_core.laws.intervals import over_seeds
 from edgechaos_core.probes.diagram import Diagram, simulated_edge
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.theory.edges import LARGEST_RATIO, edge_of_chaos, relu_limit

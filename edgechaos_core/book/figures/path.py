@@ -7,9 +7,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from edgechaos_core.analysis.scaling import least_test_loss
 from edgechaos_core.book.figures.maps import plot_edge
 from edgechaos_core.book.style import AXES, COLORS, LABELS
-from edgechaos_core.laws.scaling import least_test_loss
 from edgechaos_core.store.runs import Run
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tqdm import tqdm
 
-from edgechaos_core.laws.scaling import settled
+from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.store.runs import Run, RunConfig, parse_config
 from edgechaos_core.sweeps.sweep import obtain
 from edgechaos_core.system.progress import notes_above_bar, show_progress

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgechaos_core.cli.options import BatchSize, settings_of
-from edgechaos_core.cli.out import json_line
+from edgechaos_core.cli.output import json_line
 
 
 def guide(
@@ -27,8 +27,8 @@ def guide(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains only a --pilot."""
-    from edgechaos_core.guideline.guideline import KNOWN, NEAR, Network, after_pilot, committed_formula
-    from edgechaos_core.guideline.guideline import guide as advise
+    from edgechaos_core.guideline.decay_formula import KNOWN, NEAR, Network, after_pilot, committed_formula
+    from edgechaos_core.guideline.decay_formula import guide as advise
     from edgechaos_core.settings import parse_settings
 
     network, formula = parse_settings(Network, settings_of(context, Network)), committed_formula()
@@ -37,7 +37,7 @@ def guide(
     start = {name: KNOWN[name] for name in ("depth", "activation")} if run_pilot else {}
     advice = advise(network.model_copy(update=start), formula, target)
     if run_pilot:
-        from edgechaos_core.guideline.pilot import pilot
+        from edgechaos_core.guideline.pilot_runs import pilot
 
         found = pilot(network, advice, formula, dataset)
         advice = after_pilot(advice, network, found.l2, found.epochs_to_edge, found.story)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from edgechaos_core.laws import published
+from edgechaos_core.analysis import published
 
 Grid = list[dict[str, Any]]
 
@@ -54,7 +54,7 @@ def _gradients() -> Grid:
 
 
 def _calibration() -> Grid:
-    """Runs with decay that the guideline's formula is fitted to (calibration.py), each to 20,000 rescaled steps."""
+    """Runs with decay that the guideline's formula is fitted to (formula_fit.py), each to 20,000 rescaled steps."""
     fig6 = [{**_FIG2, "l2": l2, "seed": seed, "epochs": 250} for l2 in (5e-5, 9e-5, 1.5e-4) for seed in range(3)]
     rows = [(60_000, 784, 133, 9e-5), (20_000, 784, 400, 6e-5), (5_000, 784, 1_600, 2e-5)]
     rows += [(20_000, 256, 400, 2e-4), (20_000, 1_024, 400, 5e-5), (60_000, 256, 133, 2.5e-4)]
@@ -90,7 +90,7 @@ def _piloted() -> Grid:
     return [_UNSEEN_BASE | own | {"l2": l2, "epochs": 2 * epochs, "seed": 1} for _, l2, epochs, own in _UNSEEN]
 
 
-# What the contest of chapter `search` and the noisy labels are trained at: 2.5 times the speed of Fig. 6. Longer runs
+# What the ways of chapter `search` and the noisy labels are trained at: 2.5 times the speed of Fig. 6. Longer runs
 # go on at a tenth of the learning rate.
 CONTEST = {"learning_rate": 0.02, "momentum": 0.8, "batch_size": 32, "epochs": 48, "milestone": 48}
 SLOW_EPOCHS = 10  # epochs after the milestone

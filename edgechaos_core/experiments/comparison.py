@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.experiments.grids import CONTEST, RIVALS, SLOW_EPOCHS
-from edgechaos_core.experiments.search import Obtain, best, search, stop_early
-from edgechaos_core.laws.intervals import Estimate, over_seeds, shown
-from edgechaos_core.laws.scaling import SETTLED, settled
+from edgechaos_core.analysis.intervals import Estimate, over_seeds, shown
+from edgechaos_core.analysis.scaling import SETTLED, settled
+from edgechaos_core.experiments.hyperparameter_search import Obtain, best, search, stop_early
+from edgechaos_core.experiments.named_grids import CONTEST, RIVALS, SLOW_EPOCHS
 from edgechaos_core.store.runs import Run, cut_run, parse_config
 
 

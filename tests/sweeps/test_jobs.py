@@ -10,8 +10,8 @@ from edgechaos_core.store.checkpoints import load_checkpoint, save_checkpoint
 from edgechaos_core.store.runs import Wanted, parse_config
 from edgechaos_core.store.store import Store, find_run, put_run
 from edgechaos_core.store.tables import TableError
-from edgechaos_core.sweeps import work as works
-from edgechaos_core.sweeps.work import Ended, Job, stack_file, work
+from edgechaos_core.sweeps import jobs
+from edgechaos_core.sweeps.jobs import Ended, Job, stack_file, work
 from edgechaos_core.training.trainer import train
 
 # Epochs are 5 batches, the last of 44 samples.
@@ -30,7 +30,7 @@ def wanted(configs, fingerprint: str = "a piece") -> tuple[Wanted, ...]:
 @pytest.fixture
 def data(small, monkeypatch) -> Dataset:
     own = small()
-    monkeypatch.setattr(works, "dataset_of", lambda *_: own)
+    monkeypatch.setattr(jobs, "dataset_of", lambda *_: own)
     return own
 
 
@@ -43,7 +43,7 @@ def trained(monkeypatch) -> list[tuple[list[int], bool]]:
         stacks.append(([config.seed for config in configs], start is not None))
         return train(configs, *arguments, start=start, **options)
 
-    monkeypatch.setattr(works, "train", spy)
+    monkeypatch.setattr(jobs, "train", spy)
     return stacks
 
 
@@ -56,7 +56,7 @@ def written(monkeypatch) -> list[tuple[int, int]]:
         places.append((checkpoint.epoch, checkpoint.batch))
         save_checkpoint(checkpoint, path)
 
-    monkeypatch.setattr(works, "save_checkpoint", spy)
+    monkeypatch.setattr(jobs, "save_checkpoint", spy)
     return places
 
 
@@ -105,7 +105,7 @@ def test_a_stack_that_was_not_begun_trains_what_is_missing(tmp_path, data, train
 def test_checkpoints_are_written_as_often_as_asked_for(tmp_path, data, written, monkeypatch, seconds, places):
     """By a clock that shows a second more whenever it is looked at: once after every mini-batch and epoch."""
     ticks = itertools.count()
-    monkeypatch.setattr(works.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: float(next(ticks)))
     assert work(Job(wanted(configs_of()), Store(tmp_path), checkpoint_seconds=seconds)) == Ended("done")
     assert sorted(written) == sorted(places)
 
@@ -133,7 +133,7 @@ def test_a_run_that_cannot_be_stored_fails_alone(tmp_path, data, monkeypatch):
             raise TableError("no room")
         return put_run(own, run, key)
 
-    monkeypatch.setattr(works, "put_run", put)
+    monkeypatch.setattr(jobs, "put_run", put)
     assert work(Job(wanted(configs), store)) == Ended("failed", "no room", (1,))
     assert find_run(store, Wanted(configs[0], data.fingerprint)) is not None
     notes = [path.stem for path in (store.folder / "failed").iterdir()]

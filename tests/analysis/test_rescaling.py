@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.laws.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
-from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 BASE = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}

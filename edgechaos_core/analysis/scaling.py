@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.laws.intervals import over_seeds
+from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.store.runs import Run, RunConfig
 
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one

@@ -15,7 +15,7 @@ from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Run, load_run, save_run
 from edgechaos_core.store.store import Store
 from edgechaos_core.sweeps.sweep import SweepError
-from edgechaos_core.system.signals import STOPPING
+from edgechaos_core.system.stop_signals import STOPPING
 from tests.cli.test_main import COMMAND, edgechaos, start  # noqa: F401 - a fixture
 from tests.store.test_runs import FINGERPRINT, run_of
 from tests.waiting import PATIENCE

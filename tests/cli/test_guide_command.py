@@ -72,7 +72,7 @@ def test_a_pilot_run_has_the_last_word(edgechaos, monkeypatch, more):  # noqa: F
         history = pd.DataFrame({"epoch": range(11), "J_squared": 1.04 if not more else 1.54})
         return [Run(configs[0], history, Outcome("finished", 10))]
 
-    monkeypatch.setattr("edgechaos_core.guideline.pilot.obtain", obtain)
+    monkeypatch.setattr("edgechaos_core.guideline.pilot_runs.obtain", obtain)
     code, stdout, _ = edgechaos("guide", *SMALL, "--pilot", "--json", *more)
     assert code == 0
     advice = json.loads(stdout)

@@ -10,7 +10,7 @@ import typer
 
 from edgechaos_core import Interrupted
 from edgechaos_core.cli.options import Activation, BatchSize, Device, Force, settings_of
-from edgechaos_core.cli.out import check_out, json_line, tell
+from edgechaos_core.cli.output import check_out, json_line, tell
 
 if TYPE_CHECKING:  # imported where it is needed: torch takes a second
     from edgechaos_core.store.runs import Row, Run, RunConfig
@@ -73,8 +73,8 @@ def _trained(config: "RunConfig", printer: "_Printer", *, device: str, threads: 
     """Train behind a progress bar, each epoch printed when it is done."""
     from tqdm import tqdm
 
+    from edgechaos_core.sweeps.jobs import dataset_of
     from edgechaos_core.sweeps.plan import source
-    from edgechaos_core.sweeps.work import dataset_of
     from edgechaos_core.system.machine import parse_device
     from edgechaos_core.system.progress import show_progress
     from edgechaos_core.training.trainer import train as train_stack

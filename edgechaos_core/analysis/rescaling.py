@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.laws.intervals import over_seeds
-from edgechaos_core.laws.scaling import scale_factor
+from edgechaos_core.analysis.intervals import over_seeds
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.system.places import EPOCH_SECONDS
 

@@ -1,7 +1,7 @@
 """A worker process: jobs come in as lines of JSON, what becomes of them goes out likewise.
 
-Started by backends.py with ``-m edgechaos_core.sweeps.worker``. It stops with a checkpoint when its input ends, which
-it also does if the process that started it dies, or on SIGTERM or SIGHUP.
+Started by backends.py with ``-m edgechaos_core.sweeps.worker_process``. It stops with a checkpoint when its input ends,
+which it also does if the process that started it dies, or on SIGTERM or SIGHUP.
 """
 
 import json
@@ -13,8 +13,8 @@ import sys
 import threading
 from typing import Any
 
-from edgechaos_core.sweeps.work import Job, work
-from edgechaos_core.system import signals
+from edgechaos_core.sweeps.jobs import Job, work
+from edgechaos_core.system import stop_signals
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
     stopping = threading.Event()
     jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    for number in signals.heeded():
+    for number in stop_signals.heeded():
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgechaos_core.guideline.guideline import HORIZON, NEAR, Formula, Guidance, Network, corrected
-from edgechaos_core.laws.scaling import settled
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.guideline.decay_formula import HORIZON, NEAR, Formula, Guidance, Network, corrected
 from edgechaos_core.store.runs import parse_config
 from edgechaos_core.sweeps.sweep import obtain
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edgechaos_core.laws.intervals import Estimate, over_seeds, resampled, shown
+from edgechaos_core.analysis.intervals import Estimate, over_seeds, resampled, shown
 
 
 def test_the_interval_is_students():

@@ -1,4 +1,4 @@
-"""Fit the guideline's formula to runs with decay, and keep it: ``python -m edgechaos_core.guideline.calibration``."""
+"""Fit the guideline's formula to runs with decay, and keep it: ``python -m edgechaos_core.guideline.formula_fit``."""
 
 import json
 import math
@@ -10,10 +10,10 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.guideline.guideline import NEAR, Formula, terms
-from edgechaos_core.laws.intervals import Estimate
-from edgechaos_core.laws.scaling import scale_factor, settled
+from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
 from edgechaos_core.store.runs import Run
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.sweeps.sweep import committed

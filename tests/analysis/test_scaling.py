@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.laws.scaling import (
+from edgechaos_core.analysis.scaling import (
     epochs_to_pass,
     growth,
     growth_along,

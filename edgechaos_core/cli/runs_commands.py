@@ -10,7 +10,7 @@ import typer
 
 from edgechaos_core import EdgechaosError, Interrupted
 from edgechaos_core.cli.options import Device, Force
-from edgechaos_core.cli.out import check_out, json_line, tell
+from edgechaos_core.cli.output import check_out, json_line, tell
 
 if TYPE_CHECKING:  # imported where it is needed: torch takes a second
     from edgechaos_core.store.runs import Run

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from edgechaos_core.laws.intervals import over_seeds, shown
-from edgechaos_core.laws.scaling import settled
+from edgechaos_core.analysis.intervals import over_seeds, shown
+from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.store.runs import Run, RunConfig
 
 # How far from 1 J^2 may end to count as at the edge, by way (data/claims.yaml, C12, B7 and B8).

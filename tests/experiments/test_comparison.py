@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.experiments.contest import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
-from edgechaos_core.experiments.grids import RIVALS
+from edgechaos_core.experiments.comparison import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
+from edgechaos_core.experiments.hyperparameter_search import best
+from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.experiments.search import best
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 EPOCHS = 20

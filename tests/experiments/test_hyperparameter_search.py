@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.experiments.search import best, rounded, score, search, stop_early
+from edgechaos_core.experiments.hyperparameter_search import best, rounded, score, search, stop_early
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 BASE = parse_config({"validation": 10_000, "epochs": 9})

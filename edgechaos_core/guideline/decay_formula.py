@@ -5,7 +5,7 @@ A penalty ``lambda ||w||^2`` takes ``4 lambda r S/B J^2`` off J^2 an epoch (r = 
 and B. The paper takes c from the ordered phase of training without decay. But c is ``2 S m / width`` with
 ``m = -<W, grad L>``, so the balance is at **lambda = m / (2 width)**; and m, where decay holds the network at the edge,
 is not what it is on the way there without decay. The formula here is therefore fitted to runs with decay
-(calibration.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2 after `HORIZON`
+(formula_fit.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2 after `HORIZON`
 rescaled steps, ``S s epochs`` with the scale factor ``s = eta / ((1 - alpha) B)``: speed itself drops out, but for how
 many epochs that takes. Reading and using the formula needs neither torch nor pandas.
 """

@@ -15,7 +15,7 @@ from edgechaos_core.store.runs import parse_config
 from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.sweep import obtain
 from edgechaos_core.system import machine
-from edgechaos_core.system.isolation import environment
+from edgechaos_core.system.clean_environment import environment
 from tests.book.test_book import notebook_of
 from tests.book.test_notebooks import run_nbval
 

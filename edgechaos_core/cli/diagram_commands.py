@@ -8,7 +8,7 @@ import typer
 
 from edgechaos_core import EdgechaosError, Interrupted
 from edgechaos_core.cli.options import Activation, Device, Force, settings_of
-from edgechaos_core.cli.out import check_out, tell
+from edgechaos_core.cli.output import check_out, tell
 
 if TYPE_CHECKING:
     from edgechaos_core.probes.diagram import DiagramConfig
