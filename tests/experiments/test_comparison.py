@@ -124,16 +124,16 @@ def test_early_stopping_pays_for_its_patience_and_for_training_again():
 
 
 def test_behind_is_seed_by_seed():
-    off = behind(entry_of(0.88, 0.90), entry_of(0.89, 0.91))
+    off = behind(entry_of(0.88, 0.90, 0.87), entry_of(0.89, 0.91, 0.88))
     assert (off.value, off.low, off.high) == pytest.approx((1, 1, 1))
-    assert behind(entry_of(0.88), entry_of(0.89, 0.91)).seeds == 1
+    assert behind(entry_of(0.88), entry_of(0.89, 0.91)).n == 1
     with pytest.raises(ValueError, match=r"^way and other have no seed in common$"):
         behind(Entry("way", "", {3: 0.9}, {}, {}, 1), entry_of(0.9, name="other"))
 
 
 def test_the_table_has_a_row_a_way():
-    best = entry_of(0.9, 0.9, name="search")
-    shown = table([best, entry_of(0.88, 0.89)], best)
+    best = entry_of(0.9, 0.9, 0.9, name="search")
+    shown = table([best, entry_of(0.88, 0.89, 0.887)], best)
     assert shown.loc["search", "behind, points"] == "–"
-    assert shown.loc["way", "behind, points"].startswith("1.50 [")
+    assert shown.loc["way", "behind, points"].startswith("1.4 [")
     assert shown["epochs"].tolist() == [48, 48]
