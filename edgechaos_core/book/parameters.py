@@ -161,7 +161,7 @@ class WeightDecay(ChapterParameters):
         description="strengths of weight decay, as lambda of the penalty lambda ||w||^2",
     )
     samples: Samples = SAMPLES
-    epochs: Epochs = Field(250, description="epochs of training")
+    epochs: Epochs | None = Field(None, description="epochs of training; none: as many as all strengths are stored for")
     seeds: Seeds = SEEDS
     train: bool = TRAIN
     retrain: bool = RETRAIN

@@ -42,9 +42,9 @@ def of_strengths(runs: Sequence[Run]) -> dict[float, dict[int, Run]]:
     return dict(sorted(found.items()))
 
 
-def _accuracy(own: dict[int, Run], seeds: Sequence[int]) -> float:
-    """Test accuracy at the end, the mean of these seeds."""
-    return float(np.mean([settled(own[seed], "test_accuracy") for seed in seeds]))
+def _mean_end(own: dict[int, Run], seeds: Sequence[int], column: str = "test_accuracy") -> float:
+    """A column at the end, test accuracy if none is named, the mean of these seeds."""
+    return float(np.mean([settled(own[seed], column) for seed in seeds]))
 
 
 def least_fall_with_decay(runs: Sequence[Run]) -> Estimate:
@@ -66,19 +66,28 @@ def place_of_best_accuracy(runs: Sequence[Run]) -> Estimate:
     each seed has its own height (`optimum`). Its uncertainty is that of the fit over seeds drawn anew. nan where the
     top is not among the J, or the seeds have no strengths in common. Raises ValueError for fewer than four strengths.
     """
+    return _best_place(runs, "test_accuracy", -1)
+
+
+def place_of_least_final_loss(runs: Sequence[Run]) -> Estimate:
+    """Return J at the least test loss at the end, over strengths of decay, as `place_of_best_accuracy`; no claim's."""
+    return _best_place(runs, "test_loss", 1)
+
+
+def _best_place(runs: Sequence[Run], column: str, sign: int) -> Estimate:
+    """J at the least ``sign`` times a column at the end, of a parabola through the strengths near it."""
     strengths = of_strengths(runs)
     if len(strengths) < NEAR_THE_TOP:
         raise ValueError(f"an optimum is fitted to {NEAR_THE_TOP} strengths of decay, got {len(strengths)}")
     all_have = common_seeds(list(strengths.values()))
-
-    ranked = sorted(strengths.values(), key=lambda own: -_accuracy(own, all_have)) if all_have else []
+    ranked = sorted(strengths.values(), key=lambda own: sign * _mean_end(own, all_have, column)) if all_have else []
     near = ranked[:NEAR_THE_TOP]
     seeds = common_seeds(near) if near else []
     if not seeds:
         return over_seeds([math.nan])
     J = np.array([[settled(own[seed]) ** 0.5 for own in near] for seed in seeds])
-    accuracies = np.array([[settled(own[seed], "test_accuracy") for own in near] for seed in seeds])
-    return bootstrap(lambda places: optimum(J[places], -accuracies[places]), len(seeds))
+    y = sign * np.array([[settled(own[seed], column) for own in near] for seed in seeds])
+    return bootstrap(lambda places: optimum(J[places], y[places]), len(seeds))
 
 
 def end_with_decay(runs: Sequence[Run]) -> Estimate:
@@ -100,9 +109,9 @@ def accuracy_less_best_other(runs: Sequence[Run], strength: float = 9e-5) -> Est
     all_have = common_seeds([chosen, *strengths.values()])
     if not all_have:
         return over_seeds([math.nan])
-    other = max(strengths.values(), key=lambda own: _accuracy(own, all_have))
+    other = max(strengths.values(), key=lambda own: _mean_end(own, all_have))
     seeds = common_seeds([chosen, other])
-    return over_seeds([100 * (_accuracy(chosen, [seed]) - _accuracy(other, [seed])) for seed in seeds])
+    return over_seeds([100 * (_mean_end(chosen, [seed]) - _mean_end(other, [seed])) for seed in seeds])
 
 
 def strength_for_the_edge(runs: Sequence[Run]) -> Estimate:

@@ -48,7 +48,7 @@ def guide(
         print(f"pilot: {advice.pilot}")
     known = ""
     if advice.l2_interval is not None:
-        known = "   (95% prediction interval: {:.2g} to {:.2g})".format(*advice.l2_interval)
+        known = "   (95% interval for a new network: {:.2g} to {:.2g})".format(*advice.l2_interval)
     if advice.untested:
         print(f"a rough guess for {', '.join(advice.untested)} like these: --pilot trains and corrects it")
     if advice.caution is not None:

@@ -2,12 +2,12 @@
 
 A penalty ``lambda ||w||^2`` takes ``4 lambda r S/B J^2`` off J^2 an epoch (r = eta / (1 - alpha)), the gradients add
 ``c r / B``. They balance at J^2 = 1 where **lambda = c / (4 S)** (Zhang et al., arXiv 2107.09437), free of eta, alpha
-and B. The paper takes c from the ordered phase of training without decay. But c is ``2 S m / width`` with
-``m = -<W, grad L>``, so the balance is at **lambda = m / (2 width)**; and m, where decay holds the network at the edge,
-is not what it is on the way there without decay. The formula here is therefore fitted to runs with decay
-(formula_fit.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2 after `HORIZON`
-rescaled steps, ``S s epochs`` with the scale factor ``s = eta / ((1 - alpha) B)``: speed itself drops out, but for how
-many epochs that takes. Reading and using the formula needs neither torch nor pandas.
+and B. The paper takes c from the ordered phase of training without decay. Exactly, ``4 lambda |W|^2 = 2 m + r E|g_B|^2``
+with ``m = -<W, grad L>`` and g_B the gradient of a mini-batch, so that c is ``S (2 m + r E|g_B|^2) / width``. In runs
+that decay holds near the edge c is about twice the paper's; why is open. The formula here is therefore fitted to runs
+with decay (formula_fit.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2 after
+`HORIZON` rescaled steps, ``S s epochs`` with the scale factor ``s = eta / ((1 - alpha) B)``; later J^2 is larger yet.
+Speed itself drops out, but for how many epochs that takes. Using the formula needs neither torch nor pandas.
 """
 
 import json
@@ -75,8 +75,10 @@ class Formula:
 
     ``covariance`` is that of the coefficients, ``scatter`` the standard deviation of ln lambda about the fit, ``t`` the
     quantile of Student's t for 95%, ``runs`` how many it was fitted to, ``within`` the smallest and largest value of
-    each of samples, width, J_squared and speed among them. ``way`` are (a, p, q) of the rescaled steps
-    ``exp(a) (S/60000)^p (width/784)^q`` after which J^2 is within `NEAR` of where it ends.
+    each of samples, width, J_squared and speed among them. ``left_out`` are the errors of ln lambda for networks (S and
+    width, in words) by the fit to the others, ``half`` the half width of the interval of ln lambda that they give.
+    ``way`` are (a, p, q) of the rescaled steps ``exp(a) (S/60000)^p (width/784)^q`` after which J^2 is within `NEAR` of
+    where it ends.
     """
 
     coefficients: Mapping[str, float]
@@ -85,6 +87,8 @@ class Formula:
     t: float
     runs: int
     within: Mapping[str, tuple[float, float]]
+    left_out: Mapping[str, float]
+    half: float
     way: tuple[float, float, float]
 
     def log_l2(self, samples: float, width: float, target: float) -> float:
@@ -98,10 +102,9 @@ class Formula:
         return float(x @ np.array(list(self.coefficients.values()))) - math.log(width / known)
 
     def l2(self, samples: float, width: float, target: float) -> tuple[float, float, float]:
-        """Return lambda that should bring J^2 to the target, and the ends of its 95% prediction interval."""
-        x, mean = self._at(samples, width, target), self.log_l2(samples, width, target)
-        half = self.t * math.sqrt(self.scatter**2 + float(x @ np.array(self.covariance) @ x))
-        return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+        """Return lambda that should bring J^2 to the target, and the ends of its 95% interval for a new network."""
+        mean = self.log_l2(samples, width, target)
+        return math.exp(mean), math.exp(mean - self.half), math.exp(mean + self.half)
 
     def epochs(self, samples: float, width: float, speed: float) -> float:
         """Return after about how many epochs J^2 is within `NEAR` of where it ends."""
@@ -130,9 +133,9 @@ def committed_formula() -> Formula:
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
-    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` the fit's 95% prediction interval, for another seed of such
-    a network, None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of
-    the fit, or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
+    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval for a network that the formula is not fitted
+    to, None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit,
+    or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
     ``weight_decay_sgd_decoupled`` that of an SGD whose decay is decoupled from momentum, ``w <- (1 - eta wd) w``, and
     shrinks the weights as much a step (AdamW's gradients make other steps: for it there is `EdgeDecay`).
     ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None for a target that is not as near to 1, of

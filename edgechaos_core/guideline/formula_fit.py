@@ -21,6 +21,7 @@ from edgechaos_core.system.places import GUIDELINE
 
 NEAR_EDGE = (0.4, 2.5)  # J^2 at the end of runs that the formula is fitted to
 SPARE = 3  # runs more than terms that a fit needs
+FEWEST_LEFT_OUT = 3  # networks that the others predict, for an interval
 
 
 def calibration_runs() -> list[Run]:
@@ -53,8 +54,9 @@ def near_edge(runs: Sequence[Run]) -> list[Run]:
 def calibrate(runs: Sequence[Run]) -> Formula:
     """Fit ``ln lambda`` to its `terms` by ordinary least squares, on the runs that end `near_edge`.
 
-    A term that the runs cannot tell from those before it is left out (its coefficient and covariance are 0). Raises
-    ValueError where there are fewer than three runs more than terms.
+    A term that the runs cannot tell from those before it is left out (its coefficient and covariance are 0). The
+    interval is that of `left_out`, as errors of networks that the formula has not seen. Raises ValueError where there
+    are fewer than three runs more than terms, or fewer than three networks that the others predict.
     """
     decayed = near_edge(runs)
     table = points(decayed)
@@ -71,6 +73,13 @@ def calibrate(runs: Sequence[Run]) -> Formula:
             f"{NEAR_EDGE[0]} and {NEAR_EDGE[1]}, got {len(decayed)}"
         )
     fit = sm.OLS(np.log(table["l2"].to_numpy()), x[used].to_numpy()).fit()
+    errors = left_out(table, x[used])
+    if len(errors) < FEWEST_LEFT_OUT:
+        raise ValueError(
+            f"the interval of a formula needs {FEWEST_LEFT_OUT} networks (S, width) that the fit to the others "
+            f"predicts, got {len(errors)}"
+        )
+    mean_square = float(np.mean([np.mean(np.square(own)) for own in errors.values()]))
     places = [names.index(name) for name in used]
     coefficients, covariance = np.zeros(x.shape[1]), np.zeros((x.shape[1], x.shape[1]))
     coefficients[places], covariance[np.ix_(places, places)] = fit.params, fit.cov_params()
@@ -81,8 +90,27 @@ def calibrate(runs: Sequence[Run]) -> Formula:
         t=float(stats.t.ppf(0.975, fit.df_resid)),
         runs=len(decayed),
         within={name: (float(table[name].min()), float(table[name].max())) for name in [*columns, "speed"]},
+        left_out={network: float(np.mean(own)) for network, own in errors.items()},
+        half=float(stats.t.ppf(0.975, len(errors)) * math.sqrt(mean_square)),
         way=_way(decayed),
     )
+
+
+def left_out(table: pd.DataFrame, x: pd.DataFrame) -> dict[str, list[float]]:
+    """Return the errors of ln lambda of each network's runs by the fit to all others, with the same terms ``x``.
+
+    A network (S and width) without which the other runs do not determine every term is not among them.
+    """
+    errors = {}
+    log_l2 = np.log(table["l2"].to_numpy())
+    for (samples, width), own in table.groupby(["samples", "width"]):
+        apart = table.index.isin(own.index)
+        others = x[~apart].to_numpy()
+        if np.linalg.matrix_rank(others) < x.shape[1]:
+            continue
+        coefficients = np.linalg.lstsq(others, log_l2[~apart], rcond=None)[0]
+        errors[f"S {samples:,}, width {width:,}"] = (x[apart].to_numpy() @ coefficients - log_l2[apart]).tolist()
+    return errors
 
 
 def power_of_speed(runs: Sequence[Run]) -> Estimate:

@@ -1,6 +1,6 @@
 """`EdgeDecay`: hold a layer of anybody's network at the edge of chaos by setting its weight decay while it trains.
 
-Its law, and why it is stable: decay_law.py. What the fan-in of a layer is: fan_in.py.
+Its law, and when it is stable: decay_law.py. What the fan-in of a layer is: fan_in.py.
 """
 
 import math
@@ -45,6 +45,11 @@ class EdgeDecay:
     negative; it takes no more than a tenth off the weight in a step, and no more than half off ln J^2 in a period, as
     far as growth stays what it was. A layer in order, that growth like the last period's will not bring within a tenth
     of the target, gets none; a frozen one is left alone until it is trained.
+
+    If growth (J^2 that gradients add in a period) does not depend on J^2 and decay, every rate and smoothing is stable.
+    If it goes as ``(J^2)^b wd^g`` near the target, the default ones are for ``e b < 0.65`` (g = 0) and
+    ``-1.76 < g < 1`` (b = 0), e being the part of ln J^2 that decay takes off in a period; for others see
+    `theory.decay_law.stable_region`. Where ln growth drifts by v a period, ln J^2 stays ``e v / (rate smoothing)`` off.
 
     For `torch.optim` SGD, Adam and AdamW with their own conventions of decay; the effective rate of SGD is
     ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from edgechaos_core.store.runs import Run, Wanted, cut_run, load_run, run_bytes
+from edgechaos_core.store.runs import Run, Wanted, cut_run, load_run, peek_run, run_bytes
 from edgechaos_core.store.tables import TableError, write_whole
 from edgechaos_core.system.places import COMMITTED_RUNS, STORE_VARIABLE, store_folder
 
@@ -105,6 +105,23 @@ def find_run(store: Store, wanted: Wanted, *, mend: bool = True) -> Run | None:
         if run is not None and (run.outcome.state == "diverged" or run.outcome.epoch >= wanted.config.epochs):
             return cut_run(run, wanted.config)
     return None
+
+
+def stored_epochs(store: Store, wanted: Wanted) -> int:
+    """Return how many epochs the longest stored run with these settings has, 0 for none or a damaged one.
+
+    One that diverged has as many as were asked for: it serves any length.
+    """
+    found = [0]
+    for folder in (*store.layers, store.folder):
+        path = folder / f"{wanted.key}.parquet"
+        try:
+            run = peek_run(path) if path.exists() else None
+        except TableError:
+            continue
+        if run is not None:
+            found.append(run.config.epochs if run.outcome.state == "diverged" else run.outcome.epoch)
+    return max(found)
 
 
 def put_run(store: Store, run: Run, key: str) -> Path:

@@ -6,9 +6,15 @@ add to J^2 in proportion to e, and weight decay wd (PyTorch's convention) takes 
     dJ^2/de = a - wd J^2
 
 A period shows what a was. The law takes a, smoothed, for the next one as well and sets wd such that ln J^2 should end
-at ``x - rate (x - ln target)``, x being where it is now. As far as a stays what it was, the way to the target shrinks
-by the factor 1 - rate a period: stable for any rate in (0, 1), whatever the speed of training. Below the target by
-more than `LET_GO`, a network is only held back where it would otherwise come nearer than that.
+at ``x - rate (x - ln target)``, x being where it is now. Below the target by more than `LET_GO`, a network is only held
+back where it would otherwise come nearer than that.
+
+As far as a is constant, the way to the target shrinks by the factor 1 - rate a period and the error of a by 1 -
+smoothing: every rate and smoothing that are accepted are stable then. Where a itself goes with J^2 and with decay, near
+the target as ``a ~ (J^2)^b wd^g``, x and the smoothed ln a follow a linear recursion, and there are conditions: those
+of `stable_region`. Where ln a drifts by v a period, the smoothed a is v / smoothing behind, and J^2 settles off the
+target, ln J^2 by ``E v / (rate smoothing)`` with E = 1 - exp(-e), e being the decay exposure ``wd x exposure`` of a
+period.
 """
 
 import math
@@ -75,6 +81,32 @@ class DecayLaw:
         x, end = math.log(now), math.log(self.target)
         wanted = max(x - self.rate * (x - end), x - LARGEST_CORRECTION)
         return max(math.exp(wanted), min(free, math.exp(end - LET_GO)))
+
+
+@dataclass(frozen=True)
+class StableRegion:
+    """Where the law is stable near its target if growth goes as ``a ~ (J^2)^b wd^g``, as open intervals.
+
+    ``Eb`` is that of E b where g = 0, and ``g`` that of g where b = 0 and periods are short (E near 0).
+    """
+
+    Eb: tuple[float, float]
+    g: tuple[float, float]
+
+
+def stable_region(rate: float, smoothing: float) -> StableRegion:
+    """Return where the law is stable: Jury's conditions on its recursion, linear near the target.
+
+    With x = ln J^2 - ln target, k the smoothed ln a less its value at the target, and y = ln a in the coming period
+    likewise, ``y = b x + g (k + (rate - E) x / E)``: then ``x' = (1 - rate) x + E (y - k)`` and
+    ``k' = k + smoothing (y - k)``.
+
+    >>> region = stable_region(rate=0.3, smoothing=0.5)
+    >>> round(region.Eb[1], 2), round(region.g[0], 2), region.g[1]
+    (0.65, -1.76, 1.0)
+    """
+    both = rate + smoothing - rate * smoothing / 2
+    return StableRegion((both - 2, both - rate * smoothing / 2), ((both - 2) / both, 1.0))
 
 
 def _mean_of_exp(x: float) -> float:

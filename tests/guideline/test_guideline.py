@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from edgechaos_core.analysis.endpoints import setting_of
 from edgechaos_core.analysis.scaling import growth_constant, scale_factor, settled
@@ -28,7 +29,7 @@ from edgechaos_core.settings import parse_settings
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.sweeps.sweep import committed
 
-M = 0.11  # -<W, grad L> at the edge: lambda = M / (2 width) settles J^2 at 1
+M = 0.11  # -<W, grad L> at the edge, without noise of gradients: lambda = M / (2 width) settles J^2 at 1
 FIG6 = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}
 
 
@@ -49,9 +50,10 @@ def formula(**changes) -> Formula:
     coefficients |= {"1": np.log(7e-5), "ln S": 0.2, "ln w": -1.0, "ln J²": -1.5}
     within = {"samples": (5_000, 60_000), "width": (256, 1_024), "J_squared": (0.5, 2.0)}
     within |= {"speed": (0.001, 0.003)}
+    unseen = {"left_out": {"S 30,000, width 392": 0.01, "S 60,000, width 784": -0.01}, "half": 0.025}
     covariance = tuple(tuple(0.01**2 * (row == column) for column in range(7)) for row in range(7))
     own = {"coefficients": coefficients, "covariance": covariance, "scatter": 0.01, "t": 2.0, "runs": 20}
-    return Formula(**(own | {"within": within, "way": (np.log(13_500), 1.0, 0.5)} | changes))
+    return Formula(**(own | unseen | {"within": within, "way": (np.log(13_500), 1.0, 0.5)} | changes))
 
 
 def spread(*, noise=0.0, **more) -> list[Run]:
@@ -84,16 +86,32 @@ def test_the_fit_finds_the_law_behind_runs():
     assert found.within["J_squared"] == pytest.approx((1 / 1.5, 1 / 0.7), rel=0.01)
 
 
-def test_the_interval_is_that_of_statsmodels_for_one_more_network():
+def test_the_interval_is_that_of_networks_left_out_of_the_fit():
     runs = spread(noise=0.1)
     found, table = calibrate(runs), points(near_edge(runs))
     x = pd.DataFrame([terms(*row) for row in table[["samples", "width", "J_squared"]].itertuples(index=False)])
-    fit = sm.OLS(np.log(table["l2"]), x).fit()
-    expected = fit.get_prediction(pd.DataFrame([terms(20_000, 500, 0.9)])).summary_frame(alpha=0.05)
-    wanted = np.exp(expected[["mean", "obs_ci_lower", "obs_ci_upper"]].to_numpy()[0])
-    np.testing.assert_allclose(found.l2(20_000, 500, 0.9), wanted, rtol=1e-9)
-    low, high = found.l2(60_000, 784, 1.0)[1:]
+    squares = []
+    for samples, width in itertools.product((15_000, 30_000, 60_000), (392, 784)):
+        own = (table["samples"] == samples) & (table["width"] == width)
+        fit = sm.OLS(np.log(table.loc[~own, "l2"]), x[~own]).fit()
+        errors = fit.predict(x[own]) - np.log(table.loc[own, "l2"])
+        squares.append(np.mean(errors**2))
+        assert found.left_out[f"S {samples:,}, width {width}"] == pytest.approx(errors.mean(), rel=1e-6)
+    assert found.half == pytest.approx(stats.t.ppf(0.975, 6) * np.mean(squares) ** 0.5, rel=1e-6)
+    middle, low, high = found.l2(60_000, 784, 1.0)
+    assert (low, high) == pytest.approx((middle * np.exp(-found.half), middle * np.exp(found.half)))
     assert low < M / (2 * 784) < high
+
+
+def test_the_committed_interval_covers_the_networks_that_were_left_out():
+    """The fit's own prediction interval, 5% either way, did not."""
+    formula = committed_formula()
+    errors = {network: math.expm1(error) for network, error in formula.left_out.items()}
+    assert min(errors.values()) == pytest.approx(-0.16, abs=0.01)
+    assert max(errors.values()) == pytest.approx(0.23, abs=0.01)
+    assert "S 5,000, width 784" not in errors  # no fit to the others knows how lambda bends with S
+    middle, low, high = formula.l2(60_000, 784, 1.0)
+    assert all(low < middle * math.exp(sign * error) < high for error in formula.left_out.values() for sign in (-1, 1))
 
 
 def test_speed_drops_out_unless_it_does_not():
@@ -114,9 +132,11 @@ def test_speed_drops_out_unless_it_does_not():
 
 
 def test_terms_that_do_not_vary_are_left_out():
-    runs = [run_of(l2, seed, epochs=4_000) for l2 in (5e-5, 7e-5, 9e-5) for seed in range(2)]
+    runs = [
+        run_of(784 / width * l2, epochs=4_000, width=width) for l2 in (5e-5, 7e-5, 9e-5) for width in (392, 784, 1_568)
+    ]
     found = calibrate(runs)
-    assert {name for name, value in found.coefficients.items() if value} == {"1", "ln J²", "(ln J²)²"}
+    assert {name for name, value in found.coefficients.items() if value} == {"1", "ln w", "ln J²", "(ln J²)²"}
     assert found.l2(60_000, 784, 1.0)[0] == pytest.approx(M / (2 * 784), rel=0.01)
 
 
@@ -129,11 +149,19 @@ def test_runs_that_say_nothing_about_the_edge_are_left_out():
         calibrate(far)
 
 
+def test_an_interval_needs_networks_that_the_others_predict():
+    runs = [run_of(l2, seed, epochs=4_000) for l2 in (5e-5, 7e-5, 9e-5) for seed in range(2)]
+    with pytest.raises(ValueError, match=r"^the interval of a formula needs 3 networks .* got 0$"):
+        calibrate(runs)
+
+
 def test_the_committed_formula_is_the_fit_to_the_committed_runs():
     kept, again = committed_formula(), calibrate(calibration_runs())
     assert kept.coefficients == pytest.approx(again.coefficients, rel=1e-6)
     np.testing.assert_allclose(kept.covariance, again.covariance, rtol=1e-4, atol=1e-12)
     assert (kept.scatter, kept.t, *kept.way) == pytest.approx((again.scatter, again.t, *again.way))
+    assert kept.left_out == pytest.approx(again.left_out, rel=1e-4)
+    assert kept.half == pytest.approx(again.half, rel=1e-4)
     assert {name: tuple(ends) for name, ends in kept.within.items()} == again.within
 
 
@@ -209,8 +237,7 @@ def test_three_conventions():
     assert advice.l2 == pytest.approx(7e-5)
     assert advice.weight_decay_sgd == pytest.approx(1.4e-4)
     assert advice.weight_decay_sgd_decoupled == pytest.approx(2.8e-4)  # a step shrinks w by eta 2 lambda / (1 - alpha)
-    half = 2 * np.hypot(0.01, 0.01)
-    assert advice.l2_interval == pytest.approx((7e-5 * np.exp(-half), 7e-5 * np.exp(half)))
+    assert advice.l2_interval == pytest.approx((7e-5 * np.exp(-0.025), 7e-5 * np.exp(0.025)))
     assert advice.epochs_to_edge == pytest.approx(13_500 / (60_000 * 0.00125))
     wide = guide(parse_settings(Network, FIG6 | {"width": 1_000, "samples": 30_000}), formula())
     assert wide.epochs_to_edge == pytest.approx(6_750 * np.sqrt(1_000 / 784) / (30_000 * 0.00125))
