@@ -5,12 +5,24 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from edgechaos_core.analysis.intervals import over_seeds, shown
-from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.store.runs import Run, RunConfig
 
 # How far from 1 J^2 may end to count as at the edge, by way (data/claims.yaml, C12, B7 and B8).
 BANDS = {"formula": 0.1, "pilot": 0.1, "controller": 0.03}
 USUAL = {"samples": 60_000, "width": 784, "dataset": "fashion-mnist"}
+
+
+def strength_text(l2: float) -> str:
+    """Write a strength of decay as pages do.
+
+    >>> strength_text(0.0), strength_text(9e-5), strength_text(0.00015), strength_text(0.001)
+    ('0', '9e-5', '1.5e-4', '1e-3')
+    """
+    if not l2:
+        return "0"
+    mantissa, exponent = f"{l2:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def way_of(config: RunConfig) -> str:
@@ -58,7 +70,54 @@ def summary(ends: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "J² at the end": groups["J²"].agg(lambda values: shown(over_seeds(values.tolist()))),
-            "lambda": groups["lambda"].mean().map("{:.2g}".format),
+            "λ": groups["lambda"].mean().map(strength_text),
             "test accuracy": groups["test accuracy"].mean().round(4),
         }
     )
+
+
+REACHED = 0.97  # the largest J^2 of a run that has come to the edge, where the controller's band begins
+# What a page says of single settings: name, way, and what the setting's words contain.
+NAMED = (
+    ("fast", "formula", "α 0, B 32"),
+    ("large", "formula", "B 128"),
+    ("small", "formula", "B 8"),
+    ("narrow", "formula", "width 392"),
+    ("wide", "formula", "width 1,568"),
+    ("few", "formula", "S 10,000"),
+    ("half", "formula", "S 30,000"),
+    ("digits", "formula", "mnist"),
+    ("digits_held", "controller", "mnist"),
+    ("wide_pilot", "pilot", "width 1,568"),
+    ("few_pilot", "pilot", "S 10,000"),
+    ("half_pilot", "pilot", "S 30,000"),
+)
+
+
+def decay_exposure(run: Run) -> float:
+    """Return the largest part of ln J^2 that decay takes off in an epoch of a steered run, ``4 lambda S s``."""
+    return 4 * float(run.history["lambda"].max()) * run.config.samples * scale_factor(run.config)
+
+
+def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Return in words where runs of each way end, by the names of `NAMED`; a dash for what is not among them.
+
+    ``few_peak`` is the largest J^2 of the formula's run of 10,000 samples; ``reached`` and ``steered`` count the
+    controller's runs, those that come to the edge and all; ``held`` is the range of J^2 at the end of the former,
+    ``exposure`` their largest `decay_exposure`.
+    """
+    found = {}
+    for name, way, words in NAMED:
+        own = [settled(run) for run in runs.get(way, []) if words in setting_of(run.config)]
+        found[name] = f"{sum(own) / len(own):.3f}" if own else "–"
+    peaks = [run.history["J_squared"].max() for run in runs.get("formula", []) if run.config.samples == 10_000]
+    steered = runs.get("controller", [])
+    reached = [run for run in steered if run.history["J_squared"].max() >= REACHED]
+    held = [settled(run) for run in reached]
+    return found | {
+        "few_peak": f"{max(peaks):.3f}" if peaks else "–",
+        "steered": str(len(steered)),
+        "reached": str(len(reached)),
+        "held": f"{min(held):.3f} to {max(held):.3f}" if held else "–",
+        "exposure": f"{max(map(decay_exposure, reached)):.2f}" if reached else "–",
+    }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from edgechaos_core.analysis.endpoints import strength_text
 from edgechaos_core.analysis.intervals import over_seeds, shown
 from edgechaos_core.analysis.scaling import growth_along, growth_constant, settled
 from edgechaos_core.store.runs import Run
@@ -35,7 +36,7 @@ def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataF
 
     Means over seeds with their interval; a dash where not every seed comes to that loss.
     """
-    rows: dict[float, dict[str, str]] = {}
+    rows: dict[str, dict[str, str]] = {}
     for l2 in sorted({run.config.l2 for run in runs}):
         own = [run for run in runs if run.config.l2 == l2]
         at = {f"c at training loss {loss:.2f}": [growth_at_loss(run, loss) for run in own] for loss in losses}
@@ -43,7 +44,7 @@ def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataF
             "c at the end": [growth_constant(run) for run in own],
             "training loss at the end": [settled(run, "train_loss") for run in own],
         }
-        rows[l2] = {
+        rows[strength_text(l2)] = {
             name: shown(over_seeds(values)) if np.isfinite(values).all() else "–" for name, values in at.items()
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("λ")

@@ -59,29 +59,29 @@ def least_fall_with_decay(runs: Sequence[Run]) -> Estimate:
     return worst([over_seeds(own or [math.nan]) for own in falls], lambda fall: -fall)
 
 
-def place_of_best_accuracy(runs: Sequence[Run]) -> Estimate:
+def place_of_best_accuracy(runs: Sequence[Run], near: int = NEAR_THE_TOP) -> Estimate:
     """C11: J at the best test accuracy at the end, over strengths of decay.
 
-    The top of a parabola of accuracy against J, both at the end, through the four strengths that are best on average;
-    each seed has its own height (`optimum`). Its uncertainty is that of the fit over seeds drawn anew. nan where the
-    top is not among the J, or the seeds have no strengths in common. Raises ValueError for fewer than four strengths.
+    The top of a parabola of accuracy against J, both at the end, through the ``near`` strengths that are best on
+    average; each seed has its own height (`optimum`). Its uncertainty is that of the fit over seeds drawn anew. nan
+    where the top is not among the J, or the seeds have no strengths in common. Raises ValueError for fewer strengths.
     """
-    return _best_place(runs, "test_accuracy", -1)
+    return _best_place(runs, "test_accuracy", -1, near)
 
 
 def place_of_least_final_loss(runs: Sequence[Run]) -> Estimate:
     """Return J at the least test loss at the end, over strengths of decay, as `place_of_best_accuracy`; no claim's."""
-    return _best_place(runs, "test_loss", 1)
+    return _best_place(runs, "test_loss", 1, NEAR_THE_TOP)
 
 
-def _best_place(runs: Sequence[Run], column: str, sign: int) -> Estimate:
+def _best_place(runs: Sequence[Run], column: str, sign: int, count: int) -> Estimate:
     """J at the least ``sign`` times a column at the end, of a parabola through the strengths near it."""
     strengths = of_strengths(runs)
-    if len(strengths) < NEAR_THE_TOP:
-        raise ValueError(f"an optimum is fitted to {NEAR_THE_TOP} strengths of decay, got {len(strengths)}")
+    if len(strengths) < count:
+        raise ValueError(f"an optimum is fitted to {count} strengths of decay, got {len(strengths)}")
     all_have = common_seeds(list(strengths.values()))
     ranked = sorted(strengths.values(), key=lambda own: sign * _mean_end(own, all_have, column)) if all_have else []
-    near = ranked[:NEAR_THE_TOP]
+    near = ranked[:count]
     seeds = common_seeds(near) if near else []
     if not seeds:
         return over_seeds([math.nan])

@@ -2,12 +2,12 @@
 
 A penalty ``lambda ||w||^2`` takes ``4 lambda r S/B J^2`` off J^2 an epoch (r = eta / (1 - alpha)), the gradients add
 ``c r / B``. They balance at J^2 = 1 where **lambda = c / (4 S)** (Zhang et al., arXiv 2107.09437), free of eta, alpha
-and B. The paper takes c from the ordered phase of training without decay. Exactly, ``4 lambda |W|^2 = 2 m + r E|g_B|^2``
-with ``m = -<W, grad L>`` and g_B the gradient of a mini-batch, so that c is ``S (2 m + r E|g_B|^2) / width``. In runs
-that decay holds near the edge c is about twice the paper's; why is open. The formula here is therefore fitted to runs
-with decay (formula_fit.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2 after
-`HORIZON` rescaled steps, ``S s epochs`` with the scale factor ``s = eta / ((1 - alpha) B)``; later J^2 is larger yet.
-Speed itself drops out, but for how many epochs that takes. Using the formula needs neither torch nor pandas.
+and B. The paper takes c from the ordered phase of training without decay. Exactly, with ``m = -<W, grad L>`` and g_B
+the gradient of a mini-batch, ``4 lambda |W|^2 = 2 m + r E|g_B|^2``, so that c is ``S (2 m + r E|g_B|^2) / width``. In
+runs that decay holds near the edge c is about twice the paper's; why is open. The formula here is therefore fitted to
+runs with decay (formula_fit.py): ln lambda as a polynomial in the logarithms of S, width and J^2. It speaks of J^2
+after `HORIZON` rescaled steps, ``S s epochs`` with the scale factor ``s = eta / ((1 - alpha) B)``; later J^2 is larger
+yet. Speed itself drops out, but for how many epochs that takes. Using the formula needs neither torch nor pandas.
 """
 
 import json
@@ -133,8 +133,8 @@ def committed_formula() -> Formula:
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
-    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval for a network that the formula is not fitted
-    to, None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit,
+    ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval for a network that the fit has not seen,
+    None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit,
     or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
     ``weight_decay_sgd_decoupled`` that of an SGD whose decay is decoupled from momentum, ``w <- (1 - eta wd) w``, and
     shrinks the weights as much a step (AdamW's gradients make other steps: for it there is `EdgeDecay`).

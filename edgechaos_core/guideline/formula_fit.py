@@ -10,8 +10,9 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
+from edgechaos_core.analysis.endpoints import strength_text
 from edgechaos_core.analysis.intervals import Estimate
-from edgechaos_core.analysis.scaling import scale_factor, settled
+from edgechaos_core.analysis.scaling import predicted_constant, scale_factor, settled
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
 from edgechaos_core.store.runs import Run
@@ -44,6 +45,22 @@ def points(runs: Sequence[Run]) -> pd.DataFrame:
             for run in runs
         ]
     )
+
+
+def shown_points(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return `points` as a page shows them: a row a setting, J² at the end averaged over seeds."""
+    table = points(runs).assign(**{"λ": lambda own: own["l2"].map(strength_text)})
+    names = {"samples": "S", "width": "width", "speed": "speed s", "λ": "λ"}
+    groups = table.sort_values(["samples", "width", "speed", "l2"]).groupby(list(names), sort=False)
+    ends = groups.agg(**{"J² at the end": ("J_squared", "mean"), "seeds": ("seed", "size")}).round(3)
+    return ends.rename_axis(list(names.values()))
+
+
+def noise_share(runs: Sequence[Run]) -> str:
+    """Return in words the least and largest part of c that is the noise of gradients; a dash without such runs."""
+    parts = [predicted_constant(run) for run in runs]
+    shares = [part["noise"] / part["measured"] for part in parts if math.isfinite(part["noise"])]
+    return f"{100 * min(shares):.0f} to {100 * max(shares):.0f}%" if shares else "–"
 
 
 def near_edge(runs: Sequence[Run]) -> list[Run]:

@@ -6,13 +6,22 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import maps
 from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
 from edgechaos_core.book.figures.contest import plot_search, plot_standings
-from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landing_places
-from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_growth, plot_rescaled
+from edgechaos_core.book.figures.decay import (
+    plot_constants,
+    plot_decays,
+    plot_ends,
+    plot_landing_places,
+    plot_paths,
+    plot_steered,
+    plot_strengths,
+)
+from edgechaos_core.book.figures.growth import plot_constant, plot_growth, plot_rescaled
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
@@ -92,16 +101,61 @@ def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
     assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
 
 
-def test_decays_share_a_colour_and_a_label(runs):
-    decayed = [Run(parse_config({"epochs": 100, "l2": l2}), runs[0].history, runs[0].outcome) for l2 in (1e-4, 0, 1e-4)]
+@pytest.fixture
+def decayed(runs) -> list[Run]:
+    """Two strengths of decay, the stronger from two seeds, one of them with J^2 larger by 0.1."""
+    shifted = runs[0].history.assign(J_squared=runs[0].history["J_squared"] + 0.1, train_loss=0.5, **{"lambda": 1e-5})
+    histories = {0: shifted.assign(J_squared=runs[0].history["J_squared"]), 1: shifted}
+    settings = [(1e-4, 0), (0.0, 0), (1e-4, 1)]
+    return [
+        Run(parse_config({"epochs": 100, "l2": l2, "seed": seed}), histories[seed], Outcome("finished", 100))
+        for l2, seed in settings
+    ]
+
+
+def test_decays_are_means_of_seeds_in_a_band_and_named_at_their_ends(decayed):
     ax = plot_decays(decayed, "J_squared", Figure().subplots())
-    strong, none, again, edge = ax.get_lines()
-    assert strong.get_color() == again.get_color() != none.get_color()
-    assert ax.get_legend_handles_labels()[1] == [r"$\lambda$ = 0.0001", r"$\lambda$ = 0"]
+    none, strong, edge = ax.get_lines()
+    assert none.get_color() != strong.get_color()
+    assert [text.get_text() for text in ax.texts] == ["0", "1e-4"]
+    assert (strong.get_ydata()[0], none.get_ydata()[0]) == pytest.approx((0.30, 0.25))
+    assert ax.collections[1].get_paths()[0].get_extents().y1 == pytest.approx(1.35)
     assert edge.get_ydata()[0] == 1
-    dot = plot_ends(decayed, Figure().subplots()).get_lines()[0]
-    assert dot.get_xdata()[0] == pytest.approx(0.25 + 0.01 * 95.5)  # the mean of epochs 91 to 100
-    assert dot.get_ydata()[0] == pytest.approx(0.8955)
+    labels = plot_decays(decayed, "test_loss", Figure().subplots(), named=False).get_legend_handles_labels()[1]
+    assert labels == [r"$\lambda$ = 0", r"$\lambda$ = 1e-4"]
+
+
+def test_paths_with_decay_end_at_their_means(decayed):
+    ax = plot_paths(decayed, Figure().subplots())
+    ends = [line.get_ydata()[-1] for line in ax.get_lines()[:4:2]]
+    assert ends == pytest.approx([1.25**-0.5, (1.25**-0.5 + 1.35**-0.5) / 2])
+    assert [text.get_text() for text in ax.texts] == ["0", "1e-4"]
+
+
+def test_ends_are_seeds_and_means_with_the_optimum(decayed):
+    best = Estimate(1.1, 1.05, 1.2, 3)
+    ax = plot_ends(decayed, "test_accuracy", best, Figure().subplots())
+    seeds, mean = ax.get_lines()[2:4]  # of the stronger
+    ends = [(0.25 + 0.01 * 95.5 + more) ** 0.5 for more in (0, 0.1)]  # the mean of epochs 91 to 100
+    assert seeds.get_xdata() == pytest.approx(ends)
+    assert mean.get_xdata()[0] == pytest.approx(np.mean(ends))
+    assert mean.get_ydata()[0] == pytest.approx(0.8955)
+    assert [line.get_xdata()[0] for line in ax.get_lines()[-2:]] == [1.1, 1]
+    assert len(plot_ends(decayed, "test_loss", None, Figure().subplots()).get_lines()) == 6
+
+
+def test_strengths_against_the_horizon_are_in_units_of_1e_5():
+    found = pd.DataFrame({"epochs": [100, 250], "strength": [5e-5, np.nan], "low": 4e-5, "high": 6e-5})
+    ax = plot_strengths(found, {"edge": 9e-5}, Figure().subplots())
+    assert ax.get_lines()[0].get_ydata()[0] == pytest.approx(5)
+    assert ax.get_lines()[1].get_ydata()[0] == pytest.approx(9)
+
+
+def test_steered_runs_are_drawn_against_rescaled_steps(decayed):
+    line = plot_steered(decayed[:1], "lambda", Figure().subplots()).get_lines()[0]
+    assert line.get_ydata()[0] == pytest.approx(1)
+    assert line.get_xdata()[-1] == pytest.approx(100 * 60_000 * 0.01 / 32)
+    assert plot_steered(decayed[:1], "J_squared", Figure().subplots()).get_lines()[-1].get_ydata()[0] == 1
 
 
 def test_payoff_has_a_colour_a_batch_size():
@@ -207,10 +261,14 @@ def test_scaling_figures(runs):
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
 
 
-def test_constants_of_growth_share_a_colour_a_strength(runs):
-    ax = plot_constants(runs, 11.0, Figure().subplots())
-    assert len(ax.get_lines()) == len(runs) + 1
-    assert ax.get_lines()[-1].get_ydata() == [11.0, 11.0]
+@pytest.mark.parametrize(("against", "first"), [("scaled", 0.5 * 4 * 60_000 * 0.01 / 32), ("train_loss", 0.5)])
+def test_constants_of_growth_are_means_over_seeds_and_faint_seeds(decayed, against, first):
+    ax = plot_constants(decayed, 11.0, against, Figure().subplots())
+    lines = ax.get_lines()
+    assert len(lines) == 3 + 2 + 1
+    assert lines[1].get_xdata()[0] == pytest.approx(first)
+    np.testing.assert_allclose(lines[1].get_ydata(), 0.01 * 32 / 0.01)  # without decay: the growth over the speed
+    assert lines[-1].get_ydata() == [11.0, 11.0]
 
 
 def test_landing_places_have_a_row_a_setting_and_a_band_a_way():

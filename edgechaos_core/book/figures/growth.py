@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from edgechaos_core.analysis.scaling import Line, growth_along, scale_factor
-from edgechaos_core.book.figures.decay import by_decay
+from edgechaos_core.analysis.scaling import Line, scale_factor
 from edgechaos_core.book.figures.path import histories
 from edgechaos_core.book.style import COLORS, LABELS
 from edgechaos_core.store.runs import Run
@@ -24,17 +23,6 @@ def plot_rescaled(runs: Sequence[Run], c: float, ax: Axes) -> Axes:
     ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
     ax.set(xlabel="rescaled time", ylabel=LABELS["J_squared"], xlim=(0, 0.12))
     ax.legend(loc="upper left")
-    return ax
-
-
-def plot_constants(runs: Sequence[Run], published: float, ax: Axes) -> Axes:
-    """Draw c of the growth of J^2 against rescaled steps, a line a run and a colour a strength of decay."""
-    for run, color, label in by_decay(runs):
-        along = growth_along(run)
-        ax.plot(along["scaled"], along["c"], color=color, lw=1.3, alpha=0.85, label=label)
-    ax.axhline(published, color="0.6", lw=3, alpha=0.6, zorder=0, label=f"$c$ = {published:.3g}")
-    ax.set(xlabel=r"rescaled steps, $S\,s\,\times$ epochs", ylabel="$c$ of the growth", ylim=(0, None))
-    ax.locator_params(axis="x", nbins=4)
     return ax
 
 
