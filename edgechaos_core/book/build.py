@@ -125,6 +125,7 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
                 progress_bar=False,
                 stderr_file=relay,
                 kernel_manager_class=ShieldedAsyncKernelManager,
+                # traitlets hands what is set of a class down to those made of it
                 config=Config(ShieldedKernelManager=kernel),
             )
         except papermill.PapermillExecutionError as error:
@@ -172,6 +173,7 @@ def _build_site(stage: Path, build: str) -> Path:
     if pages.is_dir() and made_from.is_file() and made_from.read_text(encoding="utf-8") == digest:
         return pages
     output.mkdir(parents=True, exist_ok=True)
+    # beside its place, as a rename does not cross file systems
     with kernel_room() as room, tempfile.TemporaryDirectory(dir=output, ignore_cleanup_errors=True) as fresh:
         result = _run_jupyter_book(stage, Path(fresh), Path(room))
         log = output / "build.log"

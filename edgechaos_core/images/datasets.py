@@ -122,6 +122,7 @@ def load_dataset(
 
 def _shuffled(labels: Tensor, share: float) -> Tensor:
     """The labels with that share of them in another order."""
+    # One draw for all seeds: label_noise is a setting of the data, and its share names them.
     generator = np.random.default_rng(0)
     drawn = generator.permutation(len(labels))[: round(share * len(labels))]
     noisy = labels.clone()

@@ -183,6 +183,8 @@ class EdgeDecay:
 
     def _attach(self) -> None:
         group = self._find()
+        # On the optimizer, whose copies and pickles have neither this list nor hooks: whatever is copied with it
+        # attaches anew.
         controllers: list[EdgeDecay] = self.optimizer.__dict__.setdefault(_CONTROLLED, [])
         if group is not None and any(other._find() is group for other in controllers):
             raise ValueError(

@@ -54,7 +54,7 @@ def asymptotic_distance(
         final[cells] = states.masked_fill(grown[:, None], torch.nan)
 
     total, left = torch.zeros_like(distance), torch.arange(cells, device=x.device)
-    pair = torch.stack([x, x + perturbation])
+    pair = torch.stack([x, x + perturbation])  # both are rows of one product, which reads Z once for all
     other = torch.empty_like(pair)
     window = iterations // 5
     report = on_progress or (lambda _: None)
@@ -65,7 +65,7 @@ def asymptotic_distance(
         if not measured and t % _LOOK:
             continue
         norm = (pair[0] - pair[1]).norm(dim=-1).double()
-        if measured:
+        if measured:  # no cell leaves within the last fifth, which is averaged whole
             total += norm
             continue
         report(_LOOK * len(left))

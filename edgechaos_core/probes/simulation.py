@@ -92,6 +92,7 @@ def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None 
     with torch.inference_mode(), cpu_threads(threads):
         Z, x = (torch.rand(size, N, device=place) for size in (slab, rows))
         out, clocks = torch.mm(x, Z.T), []
+        # the least of three: whatever else the machine does can only add; reading a number waits for the device
         for _ in range(3):
             clock = time.perf_counter()
             float(torch.mm(x, Z.T, out=out)[0, 0])

@@ -118,8 +118,10 @@ class RunConfig(Settings):
         """
         identity = self.model_dump(exclude={"epochs"}, exclude_defaults=True)
         identity |= {"data": fingerprint, "numerics": NUMERICS_VERSION}
+        # Of steered runs alone: a new law leaves the keys of all others as they are.
         if self.hold:
             identity |= {"law": decay_law.VERSION}
+        # sorted: the order in which the class names its settings is no part of a run's identity
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

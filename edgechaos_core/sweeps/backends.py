@@ -83,9 +83,12 @@ class _Worker:
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self.selector, self.rest = selector, b""
+        # A file: of a pipe that nobody reads, a talkative library would fill the buffer and stand still.
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process; see close
         self.job: Job | None = None
         self.process = subprocess.Popen(
+            # A command and not multiprocessing, which would run the caller's script or notebook again in each worker,
+            # or fork the threads of torch.
             [*PYTHON, "-m", "edgechaos_core.sweeps.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -106,7 +109,7 @@ class _Worker:
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield what the process has said by now; the last message of one that died is its end."""
-        content = os.read(self.output.fileno(), 1 << 16)
+        content = os.read(self.output.fileno(), 1 << 16)  # what is there by now: readline would wait for a whole line
         *lines, self.rest = (self.rest + content).split(b"\n")
         for line in lines:
             yield json.loads(line)

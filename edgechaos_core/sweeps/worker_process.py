@@ -27,6 +27,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 
+    # The input ends with the parent, whatever ends that, kill -9 included: no worker is left over.
     def read() -> None:
         for line in sys.stdin:
             jobs.put(line)

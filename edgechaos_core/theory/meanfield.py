@@ -164,6 +164,7 @@ def _newton(u: float, q: float, J: float, J0: float, phi: Smooth) -> FixedPoint 
     """Solve for the fixed point near (u, q); None where there is none near."""
 
     def residual(x: Array) -> tuple[Array, Array]:
+        # a step may lead below q = 0, where s = J sqrt q is not defined
         average, jacobian = _linearised(x[0], max(x[1], 1e-300), J, J0, phi)
         return np.array([average.f, average.ff]) - x, jacobian - np.eye(2)
 
