@@ -24,12 +24,7 @@ Obtain = Callable[[Sequence[RunConfig]], list[Run]]
 
 
 def search(
-    base: RunConfig,
-    space: Mapping[str, tuple[float, float]],
-    *,
-    trials: int = 30,
-    seed: int = 0,
-    get: Obtain = obtain,
+    base: RunConfig, space: Mapping[str, tuple[float, float]], *, trials: int = 30, seed: int = 0, get: Obtain = obtain
 ) -> list[Run]:
     """Return the runs of a search, one a trial, in order: Optuna's TPE with its default settings.
 

@@ -129,11 +129,7 @@ def _threads(config: DiagramConfig, wanted: int | None) -> int:
 
 
 def _tiles(
-    config: DiagramConfig,
-    cells: pd.DataFrame,
-    device: torch.device,
-    dtype: torch.dtype,
-    on_progress: OnProgress | None,
+    config: DiagramConfig, cells: pd.DataFrame, device: torch.device, dtype: torch.dtype, on_progress: OnProgress | None
 ) -> Iterator[pd.DataFrame]:
     """Simulate cells in tiles of one draw each and yield them with their results."""
     for draw in range(config.draws):

@@ -11,15 +11,7 @@ import numpy as np
 from scipy.optimize import brentq, root
 
 from edgechaos_core.theory.fixed_points import UNDEFINED, FixedPoint
-from edgechaos_core.theory.quadrature import (
-    TANH,
-    Array,
-    Averages,
-    Smooth,
-    averages,
-    coarsest_level,
-    nodes,
-)
+from edgechaos_core.theory.quadrature import TANH, Array, Averages, Smooth, averages, coarsest_level, nodes
 from edgechaos_core.theory.relu import relu_fixed_point
 
 START = (0.01, 1.0)  # u, q of the published start: x ~ N(0, 1) at N = 10,000 has a mean of the order of 0.01
