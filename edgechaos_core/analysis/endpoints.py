@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from edgechaos_core.analysis.scaling import Interval, over_seeds, settled
+from edgechaos_core.analysis.intervals import over_seeds, shown
+from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.store.runs import Run, RunConfig
 
+# How far from 1 J^2 may end to count as at the edge, by way (data/claims.yaml, C12, B7 and B8).
+BANDS = {"formula": 0.1, "pilot": 0.1, "controller": 0.03}
 USUAL = {"samples": 60_000, "width": 784, "dataset": "fashion-mnist"}
 
 
@@ -54,15 +57,8 @@ def summary(ends: pd.DataFrame) -> pd.DataFrame:
     groups = ends.groupby(["setting", "way"], sort=False)
     return pd.DataFrame(
         {
-            "J² at the end": groups["J²"].agg(lambda values: _shown(over_seeds(values.tolist()))),
+            "J² at the end": groups["J²"].agg(lambda values: shown(over_seeds(values.tolist()))),
             "lambda": groups["lambda"].mean().map("{:.2g}".format),
             "test accuracy": groups["test accuracy"].mean().round(4),
         }
     )
-
-
-def _shown(interval: Interval) -> str:
-    """Three decimals: a controller misses by thousandths."""
-    if interval.low is None:
-        return f"{interval.mean:.3f} (n = 1)"
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}], n = {interval.seeds}"

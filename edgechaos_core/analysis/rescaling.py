@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.analysis.scaling import over_seeds, scale_factor
+from edgechaos_core.analysis.intervals import over_seeds
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.system.places import EPOCH_SECONDS
 
@@ -126,7 +127,7 @@ def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -
 
 def _with_half_width(name: str, values: list[float]) -> dict[str, float]:
     interval = over_seeds(values)
-    return {name: interval.mean, f"± {name}": math.nan if interval.high is None else interval.high - interval.mean}
+    return {name: interval.value, f"± {name}": math.nan if interval.high is None else interval.high - interval.value}
 
 
 def by_setting(runs: Sequence[Run]) -> dict[str, list[Run]]:

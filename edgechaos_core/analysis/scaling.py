@@ -2,13 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.store.runs import Run, RunConfig
 
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one
@@ -37,16 +37,6 @@ def growth(history: pd.DataFrame, window: range = PUBLISHED_WINDOW) -> Line:
     return Line(float(fit.slope), float(fit.intercept), float(fit.rvalue) ** 2)
 
 
-def straightness(history: pd.DataFrame, window: range = PUBLISHED_WINDOW) -> float:
-    """Return the slope over the second half of the window divided by that over the first: 1 for a straight line.
-
-    nan where a half has fewer than three epochs, or J^2 does not change over the first.
-    """
-    middle = len(window) // 2
-    early, late = growth(history, window[: middle + 1]).slope, growth(history, window[middle:]).slope
-    return late / early if early else np.nan
-
-
 def least_test_loss(history: pd.DataFrame) -> "pd.Series[float]":
     """Return the history's row of least test loss: the paper's optimal epoch."""
     return history.iloc[int(history["test_loss"].to_numpy().argmin())]
@@ -56,27 +46,6 @@ def near_least(history: pd.DataFrame, tolerance: float = 0.02) -> str:
     """Return the first and last epoch whose test loss exceeds the least by no more than that fraction: ``30-66``."""
     near = history.loc[history["test_loss"] <= (1 + tolerance) * history["test_loss"].min(), "epoch"]
     return f"{near.min()}-{near.max()}"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds with its confidence interval; ``low`` and ``high`` are None for a single seed."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    seeds: int
-
-
-def over_seeds(values: list[float], confidence: float = 0.95) -> Interval:
-    """Return the mean of one value a seed with Student's t interval. Raises ValueError for an empty list."""
-    if not values:
-        raise ValueError("an interval over seeds needs at least one value")
-    if len(values) == 1:
-        return Interval(values[0], None, None, 1)
-    mean = float(np.mean(values))
-    half = float(stats.sem(values) * stats.t.ppf((1 + confidence) / 2, len(values) - 1))
-    return Interval(mean, mean - half, mean + half, len(values))
 
 
 def scale_factor(config: RunConfig) -> float:
@@ -148,9 +117,9 @@ def predicted_constant(run: Run) -> dict[str, float]:
     if count < 3:
         return dict.fromkeys(names, math.nan) | {"epochs": count}
     interval = over_seeds(terms["total"][rows].tolist())
-    half = math.nan if interval.high is None else interval.high - interval.mean
+    half = math.nan if interval.high is None else interval.high - interval.value
     grown = float((J_squared.diff().shift(-1) / scale_factor(run.config))[rows].mean())
-    parts = (grown, interval.mean, half, float(terms["drift"][rows].mean()), float(terms["noise"][rows].mean()))
+    parts = (grown, interval.value, half, float(terms["drift"][rows].mean()), float(terms["noise"][rows].mean()))
     return dict(zip(names, parts, strict=True)) | {"epochs": count}
 
 
@@ -198,42 +167,3 @@ def _growth_constant(run: Run, first: int, last: int) -> float:
     grown = (J_squared[-1] - J_squared[0]) / (last - first) / scale_factor(run.config)
     held = run.history["lambda"].to_numpy()[first + 1 : last + 1].mean() if run.config.hold else run.config.l2
     return float(grown + 4 * held * run.config.samples * J_squared.mean())
-
-
-@dataclass(frozen=True)
-class Exponent:
-    """The exponent of a power law with its 95% interval, the same by bootstrap, and the number of settings fitted."""
-
-    value: float
-    low: float
-    high: float
-    bootstrap_low: float
-    bootstrap_high: float
-    settings: int
-
-
-def exponent(x: Sequence[float], slopes: Sequence[float], confidence: float = 0.95) -> Exponent:
-    """Fit ``slopes`` to a power of ``x`` by linear regression of the logarithms; Student's t interval of the slope.
-
-    The bootstrap (percentiles of 9,999) draws residuals anew, widened by the degrees of freedom that the fit took.
-    Settings whose slope is nan are left out. Raises ValueError for fewer than three others or values that are not
-    positive.
-    """
-    known = [(a, b) for a, b in zip(x, slopes, strict=True) if not np.isnan(b)]
-    if (distinct := len({a for a, _ in known})) < 3:
-        raise ValueError(f"an exponent needs at least three settings with a slope, got {distinct}")
-    if min(min(pair) for pair in known) <= 0:
-        raise ValueError("an exponent needs values and slopes that are positive")
-    logs = np.log(np.array(known)).T
-    fit = stats.linregress(*logs)
-    n = len(known)
-    half = float(fit.stderr * stats.t.ppf((1 + confidence) / 2, n - 2))
-    centred = logs[0] - logs[0].mean()
-    residuals = (logs[1] - fit.intercept - fit.slope * logs[0]) * np.sqrt(n / (n - 2))
-
-    def slope(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        return np.asarray(fit.slope + np.moveaxis(drawn, axis, -1) @ centred / (centred @ centred))
-
-    drawn = stats.bootstrap((residuals,), slope, confidence_level=confidence, method="percentile", rng=0)
-    ends = (float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
-    return Exponent(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, *ends, n)

@@ -84,7 +84,7 @@ def phase_diagram(
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted: {_left(config, out, force=force)}") from None
     if kept is None:
-        from edgechaos_core.book.map_figures import save_diagram_picture
+        from edgechaos_core.book.figures.maps import save_diagram_picture
 
         save_diagram_picture(result, out)
     print(out)

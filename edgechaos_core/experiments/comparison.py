@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.analysis.scaling import SETTLED, Interval, over_seeds, settled
+from edgechaos_core.analysis.intervals import Estimate, over_seeds, shown
+from edgechaos_core.analysis.scaling import SETTLED, settled
 from edgechaos_core.experiments.hyperparameter_search import Obtain, best, search, stop_early
 from edgechaos_core.experiments.named_grids import CONTEST, RIVALS, SLOW_EPOCHS
 from edgechaos_core.store.runs import Run, cut_run, parse_config
@@ -66,7 +67,7 @@ def hold_contest(
     trials: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> Contest:
-    """Let all ways compete at the setting of named_grids.CONTEST, by runs that ``get`` obtains.
+    """Let all ways compete at the setting of grids.CONTEST, by runs that ``get`` obtains.
 
     Searches over `SPACES` train on ``samples`` and choose on ``validation`` others; what they choose, and the other
     ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and
@@ -159,8 +160,8 @@ def table(entries: Iterable[Entry], reference: Entry) -> pd.DataFrame:
         {
             "way": entry.name,
             "lambda": entry.decay,
-            "test accuracy, %": shown_points(over_seeds([100 * value for value in entry.accuracies.values()])),
-            "behind, points": "–" if entry is reference else shown_points(behind(entry, reference)),
+            "test accuracy, %": shown(over_seeds([100 * value for value in entry.accuracies.values()])),
+            "behind, points": "–" if entry is reference else shown(behind(entry, reference)),
             "test loss": round(float(np.mean(list(entry.losses.values()))), 3),
             "J²": round(float(np.mean(list(entry.J_squared.values()))), 2),
             "epochs": round(entry.epochs),
@@ -170,7 +171,7 @@ def table(entries: Iterable[Entry], reference: Entry) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("way")
 
 
-def behind(entry: Entry, reference: Entry) -> Interval:
+def behind(entry: Entry, reference: Entry) -> Estimate:
     """Return by how many points of accuracy an entry is behind another, over the seeds that both have.
 
     Raises ValueError where they have none in common.
@@ -179,10 +180,3 @@ def behind(entry: Entry, reference: Entry) -> Interval:
     if not both:
         raise ValueError(f"{entry.name} and {reference.name} have no seed in common")
     return over_seeds([100 * (reference.accuracies[seed] - entry.accuracies[seed]) for seed in sorted(both)])
-
-
-def shown_points(interval: Interval) -> str:
-    """Write an interval of percentages with two decimals."""
-    if interval.low is None:
-        return f"{interval.mean:.2f} (n = 1)"
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

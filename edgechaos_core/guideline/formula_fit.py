@@ -10,7 +10,8 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from edgechaos_core.analysis.scaling import Interval, scale_factor, settled
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
 from edgechaos_core.store.runs import Run
@@ -84,7 +85,7 @@ def calibrate(runs: Sequence[Run]) -> Formula:
     )
 
 
-def power_of_speed(runs: Sequence[Run]) -> Interval:
+def power_of_speed(runs: Sequence[Run]) -> Estimate:
     """Return the power of the scale factor s that the formula's residuals leave, with its 95% interval.
 
     The formula has none: by the law it must be 0.
@@ -95,7 +96,7 @@ def power_of_speed(runs: Sequence[Run]) -> Interval:
     used = [name for name, value in formula.coefficients.items() if value]
     fit = sm.OLS(np.log(table["l2"].to_numpy()), x[used].assign(s=np.log(table["speed"])).to_numpy()).fit()
     low, high = fit.conf_int(0.05)[-1]
-    return Interval(float(fit.params[-1]), float(low), float(high), len(decayed))
+    return Estimate(float(fit.params[-1]), float(low), float(high), len(decayed))
 
 
 def _way(runs: Sequence[Run]) -> tuple[float, float, float]:

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.analysis import published
 from edgechaos_core.analysis.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
 from edgechaos_core.analysis.scaling import scale_factor
-from edgechaos_core.claims import growth as claims
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
@@ -116,112 +114,3 @@ def test_payoff_by_hand():
 def test_seconds_are_known_for_every_batch_size_of_the_payoff():
     assert set(epoch_seconds()) == {config.batch_size for config in protocol("payoff")}
     assert all(0.1 < seconds < 100 for seconds in epoch_seconds().values())
-
-
-# claims -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("off", "verdict"), [(0.0, "holds"), (0.04, "holds in part"), (0.2, "fails")])
-def test_rule_of_c8(off, verdict):
-    same = [run_of(BASE | {"learning_rate": 0.04, "batch_size": 64}, 100, offset=off * k) for k in (0.9, 1.0, 1.1)]
-    edge, end = claims.equal_scale_factors_coincide(reference(), same)
-    assert (edge.verdict, edge.quantity) == (verdict, "J² / base J², at J² = 1")
-    assert edge.measured.mean == pytest.approx(1 + off, abs=0.02)
-    assert end.measured.mean == pytest.approx(1 + off / 1.625, abs=1e-6)
-
-
-def test_c8_is_about_equal_scale_factors():
-    with pytest.raises(ValueError, match="equal scale factors are compared"):
-        claims.equal_scale_factors_coincide(reference(), [run_of(SLOW, 100)])
-
-
-def test_c8_before_the_edge():
-    assert [claim.quantity for claim in claims.equal_scale_factors_coincide(reference(30), [run_of(BASE, 30)])] == [
-        "J² / base J², at the end"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("offset", "bend", "verdicts"),
-    [
-        (0.0, 0.3, ["holds", "holds"]),
-        (0.0, 0.0, ["holds", "fails"]),
-        (0.02, 0.0, ["holds in part", "fails"]),
-        (0.02, 0.3, ["holds in part", "holds"]),
-        (0.2, 0.1, ["fails", "holds in part"]),
-    ],
-)
-def test_rule_of_c9(offset, bend, verdicts):
-    runs = [run_of(SLOW, 800, offset=offset + 1e-6 * seed, bend=bend + 1e-6 * seed) for seed in range(3)]
-    assert [claim.verdict for claim in claims.ordered_phase_collapses(reference(), runs)] == verdicts
-
-
-def test_c9_is_held_against_the_largest_spread():
-    """Curves a quarter apart beyond the edge: within the spread of seeds of one, beyond that of another."""
-    seeds = [run_of(BASE, 100, seed=seed, bend=0.1 * (seed - 1)) for seed in range(3)]  # they spread beyond the edge
-    runs = [run_of(SLOW, epochs, bend=0.25) for epochs in (500, 800)]
-    before, beyond = claims.ordered_phase_collapses(seeds, runs)
-    spread = [collapse(seeds, run)["spread"].max() for run in runs]
-    assert spread[0] < beyond.measured.mean < spread[1]
-    assert (before.verdict, beyond.verdict) == ("holds", "holds in part")
-
-
-@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "holds"), (1.1, "holds in part"), (1.3, "fails")])
-def test_rule_of_c7(factor, verdict):
-    def grown(rate):
-        config = parse_config({"learning_rate": rate, "epochs": 400})
-        epoch = np.arange(401)
-        J_squared = 0.25 + factor * published.constant() * scale_factor(config) * epoch
-        return Run(config, pd.DataFrame({"epoch": epoch, "J_squared": J_squared}), Outcome("finished", 400))
-
-    (claim,) = claims.growth_laws([grown(rate) for rate in (0.01, 0.02)])  # two settings give no exponent
-    assert (claim.name, claim.verdict) == ("C7", verdict)
-    assert claim.measured.mean == pytest.approx(factor * published.constant())
-
-
-@pytest.mark.parametrize(("power", "verdict"), [(1.04, "holds"), (1.1, "holds in part"), (1.2, "fails")])
-def test_rule_of_c4(power, verdict):
-    def grown(rate):
-        epoch = np.arange(2_001)
-        J_squared = 0.25 + 0.003 * (rate / 0.01) ** power * epoch
-        config = parse_config({"learning_rate": rate, "epochs": 2_000})
-        return Run(config, pd.DataFrame({"epoch": epoch, "J_squared": J_squared}), Outcome("finished", 2_000))
-
-    claim = claims.growth_laws([grown(rate) for rate in (0.005, 0.01, 0.02, 0.04)])[0]
-    assert (claim.name, claim.verdict) == ("C4", verdict)
-    assert claim.measured.mean == pytest.approx(power)
-
-
-@pytest.mark.parametrize(("loss", "verdict"), [(0.302, "holds"), (0.31, "holds in part"), (0.35, "fails")])
-def test_rule_of_c10(loss, verdict):
-    base = [run_of(BASE, 100, seed=seed) for seed in range(3)]
-    slower = [run_of(SLOW, 100, loss=loss, seed=seed) for seed in range(2)]
-    as_fast = [run_of(BASE | {"momentum": 0.0, "learning_rate": 0.04}, 100)]
-    faster = [run_of(BASE | {"momentum": 0.75}, 100, loss=loss)]
-    faster += [run_of(BASE | {"momentum": 0.95}, 100, loss=2.0)]  # a step larger than any of the paper's
-    found = claims.best_is_alike([*base, *slower, *as_fast, *faster], base[0].config)
-    assert [claim.quantity for claim in found] == [
-        "best test loss / base, equal speed",
-        "best test accuracy / base, equal speed",
-        "best test loss / base, other speeds",
-        "best test accuracy / base, other speeds",
-    ]
-    assert [claim.measured.seeds for claim in found] == [1, 1, 2, 2]
-    assert (found[0].verdict, found[0].clear) == ("holds", False)
-    assert (found[2].verdict, found[2].clear) == (verdict, True)
-    assert found[2].measured.mean == pytest.approx(loss / 0.3)
-    assert found[3].measured.mean == pytest.approx((0.9 - loss / 10) / 0.87)
-    assert len(claims.best_is_alike([*base, *slower], base[0].config)) == 2
-    with pytest.raises(ValueError, match="none of the runs is of it"):
-        claims.best_is_alike(slower, base[0].config)
-
-
-def test_settings_are_compared_seed_by_seed():
-    base = [run_of(BASE, 100, seed=seed, loss=0.3 + 0.03 * seed) for seed in range(3)]
-    other = [run_of(SLOW, 100, seed=2, loss=0.36)]
-    assert claims.best_is_alike([*base, *other], base[0].config)[0].measured.mean == pytest.approx(1)
-
-
-def test_a_payoff_of_nothing():
-    with pytest.raises(ValueError, match="at least one run"):
-        payoff([], run_of(BASE, 10).config, {})

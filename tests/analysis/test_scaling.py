@@ -1,23 +1,19 @@
-"""Lines, straightness and intervals against computations by hand."""
+"""Lines and constants of growth against computations by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 
 from edgechaos_core.analysis.scaling import (
     epochs_to_pass,
-    exponent,
     growth,
     growth_along,
     least_test_loss,
     near_least,
     ordered_growth,
-    over_seeds,
     predicted_constant,
     predicted_growth,
     scale_factor,
-    straightness,
 )
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.training.trainer import train
@@ -60,51 +56,10 @@ def test_growth_over_fewer_than_three_epochs_is_nan(epochs):
     assert np.isnan([line.slope, line.intercept, line.r_squared]).all()
 
 
-@pytest.mark.parametrize(("late", "ratio"), [(1.0, 1.0), (2.0, 2.0), (0.0, 0.0), (-1.0, -1.0)])
-def test_straightness_is_late_slope_over_early(late, ratio):
-    history = history_of(lambda epoch: 0.1 * (epoch if epoch < 24 else 24 + late * (epoch - 24)))
-    assert straightness(history) == pytest.approx(ratio, rel=ROUNDING, abs=ROUNDING)
-
-
-@pytest.mark.parametrize("last", [24, 27])
-def test_straightness_needs_both_halves(last):
-    assert np.isnan(straightness(history_of(lambda epoch: epoch, range(last + 1))))
-
-
-def test_straightness_of_a_frozen_network_is_undefined():
-    assert np.isnan(straightness(history_of(lambda _: 0.25)))
-
-
 def test_least_test_loss_and_the_epochs_near_it():
     history = history_of(lambda epoch: epoch).assign(test_loss=lambda frame: 1 + (frame["epoch"] - 30) ** 2 / 1000)
     assert least_test_loss(history)["epoch"] == 30
     assert near_least(history) == "26-34"  # (4 epochs)^2 / 1000 is within 2%, 5^2 / 1000 is not
-
-
-def test_the_interval_is_students():
-    # Mean 3, standard error (2.5 / 5)^(1/2); the 97.5% point of t with 4 degrees of freedom is 2.776 in any table.
-    interval = over_seeds([1.0, 2.0, 3.0, 4.0, 5.0])
-    half = 2.776 * 0.5**0.5
-    table_digits = 5e-4
-    assert interval.mean == 3
-    assert interval.seeds == 5
-    assert interval.low == pytest.approx(3 - half, abs=table_digits)
-    assert interval.high == pytest.approx(3 + half, abs=table_digits)
-
-
-def test_a_lower_confidence_is_narrower():
-    ninety = over_seeds([1.0, 2.0, 3.0], confidence=0.9)  # t with 2 degrees of freedom: 2.920 at 95%
-    assert ninety.high == pytest.approx(2 + 2.920 / 3**0.5, abs=5e-4)
-
-
-def test_one_seed_has_no_interval():
-    only = over_seeds([0.7])
-    assert (only.mean, only.low, only.high, only.seeds) == (0.7, None, None, 1)
-
-
-def test_no_seeds_are_refused():
-    with pytest.raises(ValueError, match="needs at least one value"):
-        over_seeds([])
 
 
 def test_ordered_growth_takes_the_stretch_from_the_data():
@@ -114,39 +69,6 @@ def test_ordered_growth_takes_the_stretch_from_the_data():
     assert ordered_growth(history_of(bent)).slope == pytest.approx(0.05, rel=ROUNDING)
     assert np.isnan(ordered_growth(history_of(lambda epoch: 0.25 + 0.01 * epoch)).slope)  # ends at 0.75
     assert np.isnan(ordered_growth(history_of(lambda epoch: 0.25 + 0.5 * epoch)).slope)  # passes in one epoch
-
-
-def test_exponents_of_made_up_laws():
-    x = np.geomspace(0.001, 0.1, 8)
-    noise = np.exp(np.random.default_rng(0).normal(0, 0.01, 8))
-    fit = exponent(x, 3 * x**1.25 * noise)
-    assert fit.low < 1.25 < fit.high
-    assert fit.high - fit.low < 0.02
-    assert fit.settings == 8
-    assert fit.bootstrap_low < 1.25 < fit.bootstrap_high
-    ratio = (fit.bootstrap_high - fit.bootstrap_low) / (fit.high - fit.low)
-    assert 0.6 < ratio < 1  # normal instead of t(6): 1.96 / 2.45, and the scatter of eight residuals
-    exact = exponent([1, 2, 4, 8], [5, 10, np.nan, 40])
-    assert (exact.value, exact.settings) == (pytest.approx(1, rel=ROUNDING), 3)
-
-
-def test_the_intervals_of_an_exponent_are_those_of_a_regression():
-    x, slopes = np.geomspace(1, 16, 5), np.array([1.1, 1.9, 4.2, 7.5, 16.9])
-    fit = exponent(x, slopes)
-    line = sm.OLS(np.log(slopes), sm.add_constant(np.log(x))).fit()
-    assert (fit.low, fit.high) == pytest.approx(tuple(line.conf_int(0.05)[1]), rel=ROUNDING)
-    assert exponent(x, slopes, confidence=0.8).low == pytest.approx(line.conf_int(0.2)[1][0], rel=ROUNDING)
-    # Residuals widened by sqrt(n / (n - 2)) give slopes drawn anew just the standard error of the fit as deviation;
-    # as they are, it would be 0.77 of it. Their ends are normal quantiles, but for the scatter of five residuals.
-    half = (fit.bootstrap_high - fit.bootstrap_low) / 2
-    assert half == pytest.approx(1.96 * line.bse[1], rel=0.1)
-    assert (fit.bootstrap_high + fit.bootstrap_low) / 2 == pytest.approx(fit.value, abs=0.2 * line.bse[1])
-
-
-@pytest.mark.parametrize(("x", "slopes"), [([1, 2], [1, 2]), ([1, 2, 3], [1, np.nan, 2]), ([1, 2, 3], [1, -1, 2])])
-def test_no_exponent(x, slopes):
-    with pytest.raises(ValueError, match="an exponent needs"):
-        exponent(x, slopes)
 
 
 @pytest.mark.parametrize(("rate", "epochs"), [(0.01, 221), (0.1, 27), (1.0, 8), (10.0, 8)])
