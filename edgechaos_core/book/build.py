@@ -144,6 +144,7 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
 
 def _inputs_digest() -> str:
     """Digest of what a chapter's outputs depend on besides itself: the package, its pins and the committed data."""
+    # Of the package all, as nobody tells which modules a chapter reaches: too much is executed anew, never too little.
     single = [REPOSITORY / "constraints.txt", REPOSITORY / "data/fashion-mnist/SHA256SUMS"]
     package = sorted((REPOSITORY / "edgechaos_core").rglob("*.py"))
     kinds = (".parquet", ".csv", ".json", ".yaml")
@@ -194,6 +195,7 @@ def _run_jupyter_book(stage: Path, output: Path, room: Path) -> subprocess.Compl
     command += ["--config", REPOSITORY / "_config.yml", "--toc", REPOSITORY / "_toc.yml", "--path-output", output]
     places = dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "MPLCONFIGDIR"), str(room))
     return subprocess.run(
+        # warnings are errors, all of them are told, and a reference to nothing is one
         [*command, "-W", "--keep-going", "-n"],
         capture_output=True,
         encoding="utf-8",

@@ -135,7 +135,7 @@ def lyapunov_exponents(
             state[0].masked_fill_(state[0].abs() < _TINY, 0)
         if leading == 1:
             growth = state[1:].norm(dim=-1)
-            state[1:] /= growth.unsqueeze(-1).clamp_min(_TINY)
+            state[1:] /= growth.unsqueeze(-1).clamp_min(_TINY)  # a vector that has died out stays 0, and is not 0 / 0
             growth = growth.T
         else:
             q, r = torch.linalg.qr(state[1:].permute(1, 2, 0))

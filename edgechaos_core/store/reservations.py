@@ -50,7 +50,7 @@ def _reserved_keys(folder: Path) -> set[str]:
     for note in folder.glob("*.json"):
         lock = FileLock(note.with_suffix(".lock"))
         try:
-            with lock.acquire(blocking=False):
+            with lock.acquire(blocking=False):  # free: the process that held it is gone
                 _discard(note)
         except Timeout:
             with named_errors(note, "reservation"):

@@ -67,6 +67,7 @@ class RunConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: object) -> object:
+        # Before validation, as defaults depend on other settings; what is not valid is left to it, which names it.
         if not isinstance(values, Mapping):
             return values
         values = {name: value for name, value in values.items() if value is not None}

@@ -40,6 +40,7 @@ def serial(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd) -> None:
             job = pending.popleft()
             ended = work(job, on_advance=lambda steps, job=job: on_advance(job, steps), stop=stop)  # type: ignore[misc]
             on_end(job, ended)
+            # only now: the job has written its checkpoint
             if stop():
                 raise KeyboardInterrupt
 
@@ -133,6 +134,7 @@ class _Worker:
 def _stop(workers: list[_Worker]) -> None:
     """End worker processes, each with a checkpoint of what it is at; at once if interrupted while they write it."""
     try:
+        # all are told before one is waited for: they write their checkpoints side by side
         for worker in workers:
             with suppress(BrokenPipeError):
                 worker.input.close()

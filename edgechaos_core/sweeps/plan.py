@@ -191,6 +191,7 @@ def _begun(store: Store, keys: Mapping[str, Wanted], missing: Mapping[str, Wante
             continue
         taken.update(own)
         longest = max(keys[key].config.epochs for key in own)
+        # the epoch under way counts as not done
         plans.append(StackPlan(tuple(keys[key].lasting(longest) for key in own), path, min(max(epoch - 1, 0), longest)))
     return plans
 

@@ -37,7 +37,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
                     needs = {"num_cpus": job.threads, "num_gpus": int(job.device.startswith("cuda"))}
                     _check_resources(ray.nodes(), needs)  # type: ignore[no-untyped-call]
                     active[task.options(**needs).remote(job.to_json(), number, progress)] = number
-                ready, _ = ray.wait(list(active), timeout=0.5)
+                ready, _ = ray.wait(list(active), timeout=0.5)  # and no longer, as progress is asked for in between
                 for number, steps in ray.get(progress.take.remote()).items():
                     on_advance(jobs[number], steps)
                 for reference in ready:

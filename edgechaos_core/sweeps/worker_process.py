@@ -32,7 +32,7 @@ def main() -> None:
         for line in sys.stdin:
             jobs.put(line)
         stopping.set()
-        jobs.put(None)
+        jobs.put(None)  # wakes the loop below where it waits for a job
 
     def say(**message: Any) -> None:  # noqa: ANN401 - JSON
         try:

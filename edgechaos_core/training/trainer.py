@@ -66,7 +66,7 @@ def train(
     """
     shared = shared_settings(configs, dataset)
     place = parse_device(device)
-    with torch.inference_mode(), cpu_threads(threads):
+    with torch.inference_mode(), cpu_threads(threads):  # gradients are in closed form: nothing needs autograd
         made_by = provenance(place, threads=threads, dtype=dtype)
         made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
         training = _Training(configs, dataset, made_by)
