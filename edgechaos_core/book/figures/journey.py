@@ -1,6 +1,7 @@
 """The book's living picture: a network on its way across the phase diagram, with its test loss, moved by a slider."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,27 +32,14 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     x, y = (mean["J0"] / J).to_numpy().round(4), (1 / J).to_numpy().round(4)
     loss = mean["test_loss"].to_numpy().round(4)
     best, until = int(loss.argmin()), int(epochs[-1]) + 1
-    cells = diagram.cells.groupby(["inverse_J", "ratio"])["lyapunov_exponent"].mean().unstack()
     panels = make_subplots(1, 2, subplot_titles=("phase diagram", "test loss"), horizontal_spacing=0.14)
-    heat = go.Heatmap(
-        x=cells.columns.to_numpy().round(3),
-        y=cells.index.to_numpy().round(3),
-        z=cells.to_numpy().round(2),
-        zmid=0,
-        zmin=-1,
-        zmax=1,
-        colorscale="RdBu_r",
-        showscale=False,
-        opacity=0.55,
-        hovertemplate="J<sub>0</sub>/J = %{x}<br>1/J = %{y}<br>exponent %{z}<extra></extra>",
-    )
     path = {"mode": "lines", "hoverinfo": "skip", "line": {"color": COLORS["J0"], "width": 3}}
     curve = path | {"line": {"color": COLORS["test_loss"], "width": 2}}
     dot = {
         "mode": "markers",
         "marker": {"size": 13, "color": COLORS["optimum"], "line": {"color": "white", "width": 1}},
     }
-    panels.add_trace(heat, 1, 1)
+    panels.add_trace(go.Heatmap(**_map(diagram)), 1, 1)
     panels.add_trace(go.Scatter(x=x[:until], y=y[:until], **path), 1, 1)
     panels.add_trace(go.Scatter(x=np.arange(until), y=loss[:until], **curve), 1, 2)
     panels.add_trace(go.Scatter(x=x[best : best + 1], y=y[best : best + 1], **dot), 1, 1)
@@ -81,6 +69,22 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     )
     config = {"responsive": True, "displayModeBar": False}
     return str(panels.to_html(full_html=False, include_plotlyjs=False, config=config, auto_play=False))
+
+
+def _map(diagram: Diagram) -> dict[str, Any]:
+    cells = diagram.cells.groupby(["inverse_J", "ratio"])["lyapunov_exponent"].mean().unstack()
+    return {
+        "x": cells.columns.to_numpy().round(3),
+        "y": cells.index.to_numpy().round(3),
+        "z": cells.to_numpy().round(2),
+        "zmid": 0,
+        "zmin": -1,
+        "zmax": 1,
+        "colorscale": "RdBu_r",
+        "showscale": False,
+        "opacity": 0.55,
+        "hovertemplate": "J<sub>0</sub>/J = %{x}<br>1/J = %{y}<br>exponent %{z}<extra></extra>",
+    }
 
 
 def _places(J: np.ndarray, last: int) -> list[int]:
