@@ -10,8 +10,9 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
+from edgechaos_core.analysis import published
 from edgechaos_core.analysis.endpoints import strength_text
-from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.intervals import Estimate, shown
 from edgechaos_core.analysis.scaling import predicted_constant, scale_factor, settled
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
@@ -61,6 +62,40 @@ def noise_share(runs: Sequence[Run]) -> str:
     parts = [predicted_constant(run) for run in runs]
     shares = [part["noise"] / part["measured"] for part in parts if math.isfinite(part["noise"])]
     return f"{100 * min(shares):.0f} to {100 * max(shares):.0f}%" if shares else "–"
+
+
+def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Run]) -> dict[str, str]:
+    """Return in words what a page says of a formula, the runs behind it, and those whose gradients were measured."""
+    c = published.constant()
+    middle, low, high = formula.l2(60_000, 784, 1.0)
+    errors = np.expm1(list(formula.left_out.values()))
+    return {
+        "c": f"{c:.3g}",
+        "formula_l2": strength_text(c / (4 * published.SAMPLES)),
+        "noise_share": noise_share(gradients),
+        "l2_edge": strength_text(middle),
+        "l2_interval": f"{strength_text(low)} to {strength_text(high)}",
+        "l2_small": strength_text(formula.l2(10_000, 784, 1.0)[0]),
+        "runs": str(formula.runs),
+        "scatter": f"{100 * formula.scatter:.1f}",
+        "missed": f"{100 * errors.min():+.0f} to {100 * errors.max():+.0f}%",
+        "half": f"{100 * math.expm1(formula.half):.0f}",
+        "p_speed": shown(power_of_speed(calibrating)),
+        "p_width": f"{formula.coefficients['ln w']:.2f}",
+    }
+
+
+def shown_coefficients(formula: Formula) -> pd.DataFrame:
+    """Return the coefficients with the half widths of their 95% intervals, by term."""
+    half = np.sqrt(np.diag(formula.covariance)) * formula.t
+    table = {"coefficient": list(formula.coefficients.values()), "±": half}
+    return pd.DataFrame(table, index=list(formula.coefficients)).round(3)
+
+
+def shown_errors(formula: Formula) -> pd.DataFrame:
+    """Return in words the errors of lambda for networks left out of the fit."""
+    errors = {network: f"{100 * math.expm1(error):+.1f}%" for network, error in formula.left_out.items()}
+    return pd.DataFrame({"error of λ": errors}).rename_axis("network left out")
 
 
 def near_edge(runs: Sequence[Run]) -> list[Run]:
