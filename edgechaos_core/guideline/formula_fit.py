@@ -79,7 +79,7 @@ def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Ru
         "runs": str(formula.runs),
         "scatter": f"{100 * formula.scatter:.1f}",
         "missed": f"{100 * errors.min():+.0f} to {100 * errors.max():+.0f}%",
-        "half": f"{100 * math.expm1(formula.half):.0f}",
+        "off_by": f"{100 * math.expm1(formula.half):.0f}",
         "p_speed": shown(power_of_speed(calibrating)),
         "p_width": f"{formula.coefficients['ln w']:.2f}",
     }

@@ -13,6 +13,7 @@ from edgechaos_core.analysis.endpoints import setting_of
 from edgechaos_core.analysis.scaling import growth_constant, scale_factor, settled
 from edgechaos_core.experiments import named_grids as grids
 from edgechaos_core.experiments.protocols import protocol
+from edgechaos_core.guideline import formula_fit, own_networks
 from edgechaos_core.guideline import pilot_runs as pilots
 from edgechaos_core.guideline.decay_formula import (
     Formula,
@@ -411,3 +412,31 @@ def test_the_next_decay_lies_between_those_that_ended_nearest_the_target():
     found = pilots._next(tried, network, committed_formula(), target=2.0)
     share = math.log(2.0 / 1.9) / math.log(2.3 / 1.9)
     assert found == pytest.approx(1e-4 * (5e-5 / 1e-4) ** share)
+
+
+def test_networks_of_a_readers_own_get_the_formulas_decay_then_a_corrected_one():
+    configs = own_networks.configs_to_try([5_000], [100], None, [0, 1], formula())
+    assert [(config.samples, config.width, config.hold, config.seed) for config in configs] == [
+        *[(5_000, 784, hold, seed) for hold in (0.0, 1.0) for seed in (0, 1)],
+        *[(20_000, 100, hold, seed) for hold in (0.0, 1.0) for seed in (0, 1)],
+    ]
+    assert configs[0].epochs == round(20_000 / (5_000 * 0.0025))
+    network = parse_settings(Network, own_networks.BASE | {"samples": 5_000})
+    assert configs[0].l2 == pytest.approx(guide(network, formula()).l2, rel=0.05)
+    history = pd.DataFrame({"epoch": range(11), "J_squared": 2.0})
+    first = [Run(config, history, Outcome("finished", 10)) for config in configs if config.l2]
+    better = own_networks.piloted_configs(first, formula())
+    assert [(config.samples, config.width, config.seed) for config in better] == [(5_000, 784, 2), (20_000, 100, 2)]
+    assert better[0].l2 == pytest.approx(configs[0].l2 * 2**1.5, rel=0.05)
+
+
+def test_a_page_is_told_the_formula_in_words():
+    found, runs = committed_formula(), calibration_runs()
+    told = formula_fit.numbers(found, runs, [])
+    assert (told["l2_edge"], told["noise_share"], told["runs"]) == ("8e-5", "–", "16")
+    assert told["missed"] == "-16 to +23%"
+    assert formula_fit.shown_errors(found)["error of λ"]["S 60,000, width 256"] == "+22.9%"
+    assert formula_fit.shown_coefficients(found)["coefficient"]["ln w"] == pytest.approx(-1.068)
+    shown = formula_fit.shown_points(runs)
+    assert shown["seeds"].sum() == len(runs)
+    assert shown.loc[(60_000, 784, 0.00125, "9e-5"), "J² at the end"] == pytest.approx(0.923, abs=1e-3)
