@@ -47,7 +47,9 @@ class TrainingPath(ChapterParameters):
     l2: Decay = Field(0.0, description="weight decay, as lambda of the penalty lambda ||w||^2")
     samples: Samples = SAMPLES
     epochs: Epochs = Field(501, description="epochs of training")
-    seeds: Seeds = SEEDS
+    seeds: Seeds = Field(
+        [0, 1, 2, 3, 4], description="seeds, each of which decides the initial weights and the shuffles of one run"
+    )
     retrain: bool = RETRAIN
 
     def trained_settings(self) -> list[dict[str, Any]]:
