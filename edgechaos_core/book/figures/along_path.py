@@ -42,8 +42,8 @@ def plot_mean_path(runs: Sequence[Run], marks: dict[str, float], ax: Axes) -> Ax
     A mark that is nan is left out.
     """
     paths = [(run.history["J0"] / np.sqrt(run.history["J_squared"]), run.history["J_squared"] ** -0.5) for run in runs]
-    for x, y in paths:
-        ax.plot(x, y, color=COLORS["J_squared"], lw=0.5, alpha=0.25)
+    for own in paths:
+        ax.plot(*own, color=COLORS["J_squared"], lw=0.5, alpha=0.25)
     x, y = (mean_and_band([path[axis].to_numpy(dtype=float) for path in paths])[0] for axis in (0, 1))
     ax.plot(x, y, color=COLORS["J_squared"], lw=1.8)
     plot_edge(ax, ratios=(-1, 1))

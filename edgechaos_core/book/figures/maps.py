@@ -161,15 +161,14 @@ def plot_sizes(cuts: Sequence[Diagram]) -> Figure:
     """Return the simulated edge against N, by exponent (left) and by distance (right)."""
     with sns.plotting_context("paper"):
         figure, axes = plt.subplots(1, 2, figsize=(6.9, 3.4), sharey=True, layout="constrained")
-        for ax, column, title in zip(axes, ("lyapunov_exponent", "distance"), ("by exponent", "by distance")):
-            plot_edge_against_size(cuts, column, ax).set_title(title)
-        axes[1].set_ylabel("")
+        plot_edge_against_size(cuts, "lyapunov_exponent", axes[0]).set_title("by exponent")
+        plot_edge_against_size(cuts, "distance", axes[1]).set(title="by distance", ylabel="")
     return figure
 
 
 def plot_own_edges(edges: pd.DataFrame, ratio: float, ax: Axes) -> Axes:
     """Draw the ``simulated`` edge of each W against the one ``predicted`` from its eigenvalue, and theory's at J0/J."""
-    ends = [edges.min(axis=None), edges.max(axis=None)]
+    ends = [float(np.nanmin(edges.to_numpy())), float(np.nanmax(edges.to_numpy()))]
     ax.plot(edges["predicted"], edges["simulated"], "o", color=COLORS["J_squared"])
     ax.plot(ends, ends, color=COLORS["edge"], ls="--")
     theory = theoretical_passage(ratio)
