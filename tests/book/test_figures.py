@@ -6,13 +6,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import along_path, maps
 from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
 from edgechaos_core.book.figures.contest import plot_search, plot_standings
 from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landing_places
-from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_growth, plot_rescaled
+from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_rescaled
 from edgechaos_core.book.figures.interactive_map import interactive_diagram
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
@@ -88,14 +87,6 @@ def test_own_edges_are_drawn_with_their_prediction():
 def test_optimum_is_the_mean_epoch_of_least_test_loss(runs):
     ax = plot_optimum(runs, Figure().subplots())
     assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(62)
-
-
-def test_growth_panel_shows_the_window_and_its_line(runs):
-    line = growth(runs[0].history)
-    ax = plot_growth(runs[:1], line, PUBLISHED_WINDOW, Figure().subplots())
-    marks, fitted = ax.get_lines()
-    assert marks.get_xdata().max() == 48
-    assert np.diff(fitted.get_ydata())[0] == pytest.approx(0.01 * 48)
 
 
 def test_settings_are_labelled_slow_to_fast_in_either_time(runs):

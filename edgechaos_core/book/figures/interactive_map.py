@@ -19,7 +19,7 @@ follow();
 
 
 def interactive_diagram(diagram: Diagram) -> str:
-    """Return both maps as a page element that follows the page's theme; needs plotly.min.js."""
+    """Return both maps as a page element that follows the page's theme (see book.css); needs plotly.min.js."""
     titles = ("asymptotic distance / √N, power of 10", "largest Lyapunov exponent")
     panels = make_subplots(2, 1, vertical_spacing=0.12, subplot_titles=titles)
     ratios = np.linspace(diagram.config.ratio_from, diagram.config.ratio_to, 121)
@@ -50,4 +50,5 @@ def interactive_diagram(diagram: Diagram) -> str:
         height=800, margin={"l": 50, "r": 10, "t": 40, "b": 50}, paper_bgcolor=clear, plot_bgcolor=clear
     )
     config = {"responsive": True, "displaylogo": False}
-    return str(panels.to_html(full_html=False, include_plotlyjs=False, config=config, post_script=FOLLOW_THEME))
+    page = panels.to_html(full_html=False, include_plotlyjs=False, config=config, post_script=FOLLOW_THEME)
+    return f'<div class="follows-theme">{page}</div>'
