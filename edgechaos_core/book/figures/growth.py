@@ -1,4 +1,4 @@
-"""The growth of J^2: against epoch, in rescaled time, and its constant c."""
+"""The growth of J^2: in rescaled time, and its constant c."""
 
 from collections.abc import Sequence
 
