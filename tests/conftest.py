@@ -19,7 +19,7 @@ from edgechaos_core.images.datasets import Dataset, Split, load_dataset
 OTHER_ROUNDING = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default"}
 
 
-# Two processes share the tests (`make test`): what takes longest begins first, so that neither is left alone at the end.
+# `make test` has two processes: what takes longest begins first, so that neither is left alone at the end.
 LONGEST = ("book/test_quick_notebooks", "book/test_notebooks", "book/test_browser", "cli", "sweeps", "test_wheel")
 ONE_BY_ONE = LONGEST[:2]  # a chapter a test; tests of any other file share what its fixtures make, and a process
 
