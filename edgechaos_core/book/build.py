@@ -23,17 +23,11 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.book.chapters import (
-    Parameters,
-    chapter_parameters,
-    checked_profiles,
-    documents,
-    find_document,
-    freeze_outputs,
-    read_notebook,
-)
+from edgechaos_core.book.chapters import Parameters, documents, find_document, read_notebook
+from edgechaos_core.book.frozen_outputs import checked_profiles, freeze_outputs
 from edgechaos_core.book.kernels import ShieldedAsyncKernelManager, kernel_room
-from edgechaos_core.system.isolation import PYTHON, environment
+from edgechaos_core.book.parameter_values import chapter_parameters
+from edgechaos_core.system.clean_environment import PYTHON, environment
 from edgechaos_core.system.places import BUILD, REPOSITORY
 from edgechaos_core.system.progress import PROGRESS_VARIABLE, show_progress
 

@@ -16,7 +16,7 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from traitlets import Dict, Unicode
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.system.isolation import PYTHON, environment
+from edgechaos_core.system.clean_environment import PYTHON, environment
 from edgechaos_core.system.places import BUILD
 
 MATPLOTLIB = BUILD / "matplotlib"  # kept, as matplotlib takes seconds to look for fonts anew

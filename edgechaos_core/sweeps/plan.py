@@ -17,7 +17,8 @@ from edgechaos_core.store.tables import TableError
 from edgechaos_core.system.machine import parse_device
 from edgechaos_core.system.progress import duration
 from edgechaos_core.training.measure import EVALUATION_BATCH
-from edgechaos_core.training.trainer import OWN_SETTINGS, train
+from edgechaos_core.training.stacking import OWN_SETTINGS, stack_kind
+from edgechaos_core.training.trainer import train
 
 # A stack on a CPU gains nothing from a second member unless they are small: then calls cost more than products.
 CPU_PARAMETERS = 100_000
@@ -79,7 +80,7 @@ def make_plan(
             missing.pop(member.key, None)
     alike: dict[str, list[Wanted]] = defaultdict(list)
     for run in missing.values():
-        alike[run.config.model_dump_json(exclude=OWN_SETTINGS)].append(run)
+        alike[stack_kind(run.config)].append(run)
     for group in alike.values():
         size = stack_members or members_that_fit(group[0].config, device)
         stacks += [StackPlan(tuple(group[first : first + size])) for first in range(0, len(group), size)]

@@ -11,8 +11,8 @@ from edgechaos_core.images.datasets import Dataset
 from edgechaos_core.store.runs import Outcome, Run, RunConfig, load_run
 from edgechaos_core.store.store import Store, disagreement
 from edgechaos_core.store.tables import TableError
+from edgechaos_core.sweeps.jobs import dataset_of
 from edgechaos_core.sweeps.plan import source
-from edgechaos_core.sweeps.work import dataset_of
 from edgechaos_core.system.progress import show_progress
 from edgechaos_core.training.trainer import train
 

@@ -10,7 +10,7 @@ Averages are those of quadrature.py; ReLU is in closed form.
 import numpy as np
 from scipy.optimize import brentq, root
 
-from edgechaos_core.theory.points import UNDEFINED, FixedPoint
+from edgechaos_core.theory.fixed_points import UNDEFINED, FixedPoint
 from edgechaos_core.theory.quadrature import (
     TANH,
     Array,

@@ -23,8 +23,7 @@ from edgechaos_core.training.measure import Measurement, gather, resident
 from edgechaos_core.training.network import Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.training.optimizers import make_optimizer
 from edgechaos_core.training.schedule import LOWERED, Schedule
-
-OWN_SETTINGS = {"learning_rate", "momentum", "l2", "seed"}  # what members of one stack may differ in
+from edgechaos_core.training.stacking import shared_settings
 
 OnEpoch = Callable[[int, list[Row | None]], None]
 
@@ -65,7 +64,7 @@ def train(
     >>> bool(0.25 < slow.history["J_squared"].iloc[-1] < fast.history["J_squared"].iloc[-1])
     True
     """
-    shared = _shared_settings(configs, dataset)
+    shared = shared_settings(configs, dataset)
     place = parse_device(device)
     with torch.inference_mode(), cpu_threads(threads):
         made_by = provenance(place, threads=threads, dtype=dtype)
@@ -222,25 +221,6 @@ class _Training:
         rows = self.histories[member]
         last = rows[-1]["J_squared"] if rows else None
         return Outcome("diverged", self.epoch - 1, f"NaN or Inf in epoch {self.epoch}", last)
-
-
-def _shared_settings(configs: Sequence[RunConfig], dataset: Dataset) -> RunConfig:
-    if not configs:
-        raise ValueError("train needs at least one config")
-    first = configs[0].model_dump(exclude=OWN_SETTINGS)
-    for config in configs[1:]:
-        other = config.model_dump(exclude=OWN_SETTINGS)
-        differing = [name for name in first if first[name] != other[name]]
-        if differing:
-            own = ", ".join(sorted(OWN_SETTINGS))
-            raise ValueError(f"members of one stack must share {', '.join(differing)}; they may differ in {own}")
-    wanted = (configs[0].dataset, configs[0].samples, configs[0].validation, configs[0].label_noise)
-    held_out = len(dataset.validation) if dataset.validation else 0
-    given = (dataset.name, len(dataset.train), held_out, dataset.label_noise)
-    if wanted != given:
-        names = "(dataset, samples, validation, label_noise)"
-        raise ValueError(f"config and data set differ in {names}: {wanted} against {given}")
-    return configs[0]
 
 
 def _outcome(outcome: Outcome | None, epochs: int) -> Outcome:

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from edgechaos_core.book import build as book
 from edgechaos_core.book import chapters
+from edgechaos_core.book.parameter_values import chapter_parameters
 
 
 class QuickBook:
@@ -30,7 +31,7 @@ class QuickBook:
         with pytest.MonkeyPatch.context() as patch, FileLock(self.locks / Path(page).name):
             for name, value in self.rounding.items():
                 patch.setenv(name, value)
-            done = book.execute(page, source, chapters.chapter_parameters(page, "quick", {}), stage)
+            done = book.execute(page, source, chapter_parameters(page, "quick", {}), stage)
         return nbformat.read(done, as_version=4)
 
     def site(self) -> Path:

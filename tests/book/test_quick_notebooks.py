@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 
-from edgechaos_core.book import chapters
+from edgechaos_core.book import frozen_outputs
 from tests.book.nbval_tolerance import Close
 from tests.book.test_notebooks import CHECKED, TOLERANCE
 
@@ -25,8 +25,8 @@ def texts(outputs: dict[str, list[dict]]) -> Texts:
 
 
 def said_and_frozen(page: str, executed: nbformat.NotebookNode) -> tuple[Texts, Texts]:
-    frozen = json.loads(chapters.reference_file(page, "quick").read_text(encoding="utf-8"))
-    return texts(chapters.checked_outputs(executed, "quick")), texts(frozen)
+    frozen = json.loads(frozen_outputs.reference_file(page, "quick").read_text(encoding="utf-8"))
+    return texts(frozen_outputs.checked_outputs(executed, "quick")), texts(frozen)
 
 
 @pytest.fixture(autouse=True)
