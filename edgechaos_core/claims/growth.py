@@ -183,9 +183,7 @@ def best_is_alike(runs: Sequence[Run], base: RunConfig) -> list[Claim]:
     ``eta / (1 - alpha)`` larger than the largest of its Figs. 4 and 5 are not what it speaks of, and are left out.
     Raises ValueError where no run is of the base setting, or a run has no validation split.
     """
-    steps = {run.config: run.config.learning_rate / (1 - run.config.momentum) for run in runs}
-    runs = [run for run in runs if steps[run.config] <= published.LARGEST_STEP * (1 + 1e-9)]
-    groups = by_setting(runs)
+    groups = by_setting([run for run in runs if published.has_published_step(run.config)])
     centre = groups.pop(setting_of(base), None)
     if centre is None:
         raise ValueError("the best is compared with the base setting's: none of the runs is of it")

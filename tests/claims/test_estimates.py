@@ -235,7 +235,8 @@ def test_c11_finds_the_best_place_through_the_four_best_strengths():
         if run.config.l2 == 1e-5:  # the farthest from the top, and not of the four
             run.history["test_accuracy"] -= 0.3
     assert decay.place_of_best_accuracy(runs).value == pytest.approx(0.97, abs=1e-6)
-    assert math.isnan(decay.place_of_best_accuracy(of_decay(top=5.0)).value)  # not among the J
+    for beyond in (0.1, 5.0):  # not among the J
+        assert math.isnan(decay.place_of_best_accuracy(of_decay(top=beyond)).value)
 
 
 def test_the_uncertainty_of_an_optimum_is_that_over_seeds():
@@ -267,8 +268,12 @@ def test_lambda_of_the_edge():
     estimate = decay.strength_for_the_edge(of_decay())
     assert estimate.value == pytest.approx(8e-5, rel=0.01)  # seeds are by 0.1% in J apart
     assert estimate.low < estimate.value < estimate.high
+    around = [run for run in of_decay() if run.config.l2 < 1e-4]  # the last strength alone ends below the edge
+    assert decay.strength_for_the_edge(around).value == pytest.approx(8e-5, rel=0.01)
     high = [run for run in of_decay() if run.config.l2 < 8e-5]
+    low = [run for run in of_decay() if run.config.l2 > 8e-5]
     assert math.isnan(decay.strength_for_the_edge(high).value)
+    assert math.isnan(decay.strength_for_the_edge(low).value)
 
 
 def test_a_run_that_diverged_has_no_end():

@@ -35,7 +35,7 @@ def edgechaos(capsys, monkeypatch):
     before = {number: signal.getsignal(number) for number in STOPPING}
 
     def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["edgechaos", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["started/in/its-own-way", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
             cli.main()
         return caught.value.code, *capsys.readouterr()

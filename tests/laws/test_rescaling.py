@@ -225,3 +225,13 @@ def test_settings_are_compared_seed_by_seed():
 def test_a_payoff_of_nothing():
     with pytest.raises(ValueError, match="at least one run"):
         payoff([], run_of(BASE, 10).config, {})
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "momentum", "within"),
+    [(0.08, 0.5, True), (0.016, 0.9, True), (0.0801, 0.5, False), (0.02, 0.9, False), (0.16, 0.5, False)],
+)
+def test_the_largest_published_step_is_itself_published(learning_rate, momentum, within):
+    """0.16 itself is, and where it is rounded up by the last digit: 0.016 / (1 - 0.9) is 0.16000000000000003."""
+    config = parse_config({"learning_rate": learning_rate, "momentum": momentum})
+    assert published.has_published_step(config) == within

@@ -368,6 +368,17 @@ def test_bad_input_meets_one_line(arguments, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("more", [torch.relu, lambda y: torch.relu(y).neg()], ids=["another", "one more"])
+def test_a_model_that_computes_otherwise_nearby_is_refused(more):
+    class Deciding(nn.Linear):
+        def forward(self, x):
+            y = super().forward(x)
+            return y.neg() if bool(x[0, 0] == 1) else more(y)
+
+    with pytest.raises(ValueError, match="computes otherwise for a sample that differs a little"):
+        inspect(Deciding(8, 8), torch.ones(16, 8))
+
+
 def test_torch_and_numpy_suffice():
     program = (
         "import sys\nfor name in ('pandas', 'scipy'): sys.modules[name] = None\n"
