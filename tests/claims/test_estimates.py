@@ -188,6 +188,19 @@ def test_c9_measures_the_distance_on_both_sides_of_the_edge():
     assert difference.value == pytest.approx(0.3 - 0.04, abs=EXACT)
 
 
+def test_c9_looks_from_the_end_of_the_bases_first_epoch_to_the_last_of_both():
+    base = of_fig4(1.0)
+    slow = slowed(base, 2, 0.0, 0.0, learning_rate=0.01)
+    for run in slow:
+        path, end = run.history["J_squared"].copy(), len(run.history) - 1
+        path[1] *= 9.0  # within the base's first epoch
+        path[2] *= 0.9
+        path[end] *= 3.0
+        run.history["J_squared"] = path
+    assert paths.distance_in_order(base + slow).value == pytest.approx(0.1, abs=EXACT)
+    assert paths.distance_beyond_less_in_order(base + slow).value == pytest.approx(2.0 - 0.1, abs=EXACT)
+
+
 def validated(rate: float, loss: float, accuracy: float, seed: int) -> Run:
     """Test loss and accuracy are those where the validation loss is least, better ones elsewhere."""
     columns = {

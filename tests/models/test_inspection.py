@@ -171,6 +171,19 @@ def test_relatives_of_activations_are_told_apart(module, name):
     assert row.activation == name
 
 
+@pytest.mark.parametrize(
+    ("model", "sample"),
+    [
+        (nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64)), torch.ones(16, 64)),
+        (nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 1)), torch.ones(16, 3, 8, 8)),
+    ],
+    ids=["addmm", "convolution"],
+)
+def test_between_two_weights_in_a_row_is_no_activation(model, sample):
+    rows = inspect(model, sample)
+    assert [(row.activation, row.edge) for row in rows] == [("none", 1.0)] * 2
+
+
 def test_batch_norm_undoes_the_scale_in_training_alone():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     (train,), (evaluate,) = inspect(model, torch.randn(2, 3, 8, 8)), inspect(model.eval(), torch.randn(2, 3, 8, 8))
