@@ -358,6 +358,8 @@ def test_the_table_prints_and_converts():
     table = inspect(nn.Sequential(nn.Linear(3, 2), nn.Tanh()), torch.randn(4, 3))
     head, row = str(table).splitlines()
     assert head.index("kind") == row.index("Linear")
+    assert row.split()[:4] == ["0.weight", "Linear", "2x3", "3"]
+    assert row.split()[-4:] == ["no", "-", "-", "yes"]  # scale_free, group, weight_decay, steerable
     assert "<th>J_squared</th>" in table._repr_html_()
     assert table.to_dict("records")[0]["shape"] == (2, 3)
     assert list(table.to_frame().columns) == list(table.to_dict()[0])
