@@ -75,7 +75,7 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 		$(call CUT,1.5,0.175,0.375,20); $(call CUT,1.75,0.08,0.24,20)
 
 calibration: setup ## fit the guideline's formula to the committed runs again
-	@$(BIN)/python -m edgechaos_core.guideline.calibration
+	@$(BIN)/python -m edgechaos_core.guideline.formula_fit
 
 picture: setup ## draw the README's picture from the committed runs
 	@$(BIN)/python assets/picture.py

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from edgechaos_core.book import figures, style
+from edgechaos_core.book import style
+from edgechaos_core.book.figures.path import plot_landing
 from edgechaos_core.store.runs import parse_config
 from edgechaos_core.sweeps.sweep import obtain
 
@@ -14,6 +15,6 @@ if __name__ == "__main__":
     runs = obtain([parse_config({**SETTING, "seed": seed}) for seed in (0, 1, 2)], stored_only=True)
     style.use_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    figures.plot_landing(runs, left, right)
+    plot_landing(runs, left, right)
     figure.tight_layout()
     figure.savefig(Path(__file__).with_name("training_path.png"), dpi=110, facecolor="white")

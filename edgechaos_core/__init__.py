@@ -2,8 +2,8 @@
 
 What most users need is named here and loaded when it is first used, so that ``import edgechaos_core`` costs next to
 nothing and ``from edgechaos_core import EdgeDecay`` needs torch and NumPy alone. The folders hold the rest, a step of
-the argument each: `theory`, `probes`, `training`, `store`, `sweeps`, `laws`, `experiments`, `guideline`, `models`,
-`claims`, `book`.
+the argument each: `theory`, `probes`, `training`, `store`, `sweeps`, `analysis`, `experiments`, `guideline`,
+`models`, `claims`, `book`; each says in its own words what belongs there.
 
 >>> from edgechaos_core import edge_of_chaos
 >>> round(edge_of_chaos(1.25), 5)
@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgechaos_core.experiments.protocols import protocol
-    from edgechaos_core.guideline.guideline import Network, committed_formula, guide
+    from edgechaos_core.guideline.decay_formula import Network, committed_formula, guide
     from edgechaos_core.images.datasets import load_dataset
     from edgechaos_core.models.controller import EdgeDecay
     from edgechaos_core.models.initialisation import initialise_at_edge
     from edgechaos_core.models.inspection import inspect
-    from edgechaos_core.probes.chaos import MatrixMap, draw_starts, lyapunov_exponents
-    from edgechaos_core.probes.diagram import DiagramConfig, simulate, simulated_edge
+    from edgechaos_core.probes.chaos import lyapunov_exponents
+    from edgechaos_core.probes.diagram import DiagramConfig, simulated_edge
+    from edgechaos_core.probes.linear_maps import MatrixMap, draw_starts
+    from edgechaos_core.probes.simulation import simulate
     from edgechaos_core.store.runs import Run, RunConfig, load_run, parse_config, save_run
     from edgechaos_core.store.store import Store, open_store
-    from edgechaos_core.sweeps.sweep import How, obtain, sweep
+    from edgechaos_core.sweeps.options import How
+    from edgechaos_core.sweeps.sweep import obtain, sweep
     from edgechaos_core.theory.edges import edge_of_chaos
     from edgechaos_core.theory.meanfield import asymptotic_distance, fixed_point
     from edgechaos_core.theory.order_parameters import order_parameters
@@ -34,16 +37,19 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "experiments.protocols": "protocol",
-    "guideline.guideline": "Network committed_formula guide",
+    "guideline.decay_formula": "Network committed_formula guide",
     "images.datasets": "load_dataset",
     "models.controller": "EdgeDecay",
     "models.initialisation": "initialise_at_edge",
     "models.inspection": "inspect",
-    "probes.chaos": "MatrixMap draw_starts lyapunov_exponents",
-    "probes.diagram": "DiagramConfig simulate simulated_edge",
+    "probes.chaos": "lyapunov_exponents",
+    "probes.diagram": "DiagramConfig simulated_edge",
+    "probes.linear_maps": "MatrixMap draw_starts",
+    "probes.simulation": "simulate",
     "store.runs": "Run RunConfig load_run parse_config save_run",
     "store.store": "Store open_store",
-    "sweeps.sweep": "How obtain sweep",
+    "sweeps.options": "How",
+    "sweeps.sweep": "obtain sweep",
     "theory.edges": "edge_of_chaos",
     "theory.meanfield": "asymptotic_distance fixed_point",
     "theory.order_parameters": "order_parameters",

@@ -139,7 +139,7 @@ def test_what_is_out_of_reach_is_told_in_a_line(installed, words, said):
 
 def test_a_missing_extra_is_named(installed):
     code = (
-        "from edgechaos_core.experiments.search import search; from edgechaos_core import parse_config\n"
+        "from edgechaos_core.experiments.hyperparameter_search import search; from edgechaos_core import parse_config\n"
         "search(parse_config({'validation': 10}), {'l2': (1e-6, 1e-3)})"
     )
     done = installed("-c", code, program="python")

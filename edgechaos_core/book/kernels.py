@@ -16,7 +16,7 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from traitlets import Dict, Unicode
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.system.isolation import PYTHON, environment
+from edgechaos_core.system.clean_environment import PYTHON, environment
 from edgechaos_core.system.places import BUILD
 
 MATPLOTLIB = BUILD / "matplotlib"  # kept, as matplotlib takes seconds to look for fonts anew
@@ -45,6 +45,8 @@ class ShieldedKernelManager(KernelManager):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of KernelManager
         super().__init__(**options)
+        # Left alone, sockets are numbered from 1 in the working directory: of chapters executed at once in one folder,
+        # 11 of 16 failed on each other's.
         self.transport, self.ip, self.connection_file = "ipc", f"{self.room}/kernel", f"{self.room}/kernel.json"
 
     @property

@@ -1,172 +1,183 @@
-"""The paper's claims about weight decay, C11 to C13; the rule of each verdict stands in its function's docstring."""
+"""Estimates of C11 to C14 and B7 to B10, one function a part of data/claims.yaml: decay, noise, ReLU with Adam.
 
+The end of a run is the mean over the last tenth of its epochs (analysis.scaling.settled).
+"""
+
+import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 
-from scipy import stats
+import numpy as np
+from numpy.typing import NDArray
 
-from edgechaos_core.claims.verdicts import Claim, Verdict, judge, judge_beyond
-from edgechaos_core.experiments.contest import Contest, Entry, behind
-from edgechaos_core.laws.landing import way_of
-from edgechaos_core.laws.rescaling import by_setting
-from edgechaos_core.laws.scaling import over_seeds, settled
+from edgechaos_core.analysis.intervals import Estimate, over_seeds
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.claims.growth import place_of_least_test_loss
+from edgechaos_core.claims.optima import (
+    apart,
+    bootstrap,
+    common_seeds,
+    of_one_setting,
+    of_settings,
+    off_one,
+    optimum,
+    worst,
+)
 from edgechaos_core.store.runs import Run
 
+NEAR_THE_TOP = 4  # strengths of decay that an optimum over them is fitted to
+RELU_EDGE = 2**0.5  # J of ReLU's edge of chaos for J0 = 0
 
-def decay_pushes_toward_order(runs: Sequence[Run]) -> list[Claim]:
-    """C11: where J^2 settles falls with lambda, and the accuracy at the end is best near J = 1.
 
-    The rank correlation of settled J^2 with lambda, for each seed, *holds* within 10% of -1, *in part* within 25%. J of
-    the run whose test accuracy, over the last tenth of the epochs, is best of a seed's runs, *holds* within 10% of 1,
-    *in part* within 25%; it is *clear* only if the strength that is best on average beats each other one, seed by seed,
-    by an interval above 0. Expects runs that differ in l2 and seed; raises ValueError for fewer than three strengths,
-    or a seed that lacks one.
+def of_strengths(runs: Sequence[Run]) -> dict[float, dict[int, Run]]:
+    """Return the runs of each lambda by seed, lambda rising.
+
+    Raises ValueError for fewer than two strengths, or runs that differ in more than lambda and seed.
     """
-    by_strength: dict[float, dict[int, Run]] = {}
-    for run in runs:
-        by_strength.setdefault(run.config.l2, {})[run.config.seed] = run
-    seeds = {run.config.seed for run in runs}
-    if len(by_strength) < 3 or any(set(own) != seeds for own in by_strength.values()):
-        raise ValueError("C11 is judged over at least three strengths of decay, each with the same seeds")
-    ranks, peaks = [], []
-    for seed in sorted(seeds):
-        own = [of_seed[seed] for of_seed in by_strength.values()]
-        ends = [settled(run) for run in own]
-        ranks.append(float(stats.spearmanr([run.config.l2 for run in own], ends).statistic))
-        peaks.append(settled(max(own, key=_accuracy)) ** 0.5)
-    statement = "decay pushes toward order, accuracy peaks near J = 1"
-    quantity = "J at the best final accuracy"
-    order = over_seeds(ranks)
-    peak = judge("C11", statement, quantity, over_seeds(peaks), 1.0, holds=0.1, in_part=0.25, judged=True)
-    best = max(by_strength.values(), key=lambda own: sum(map(_accuracy, own.values())))
-    others = [own for own in by_strength.values() if own is not best]
-    leads = [over_seeds([_accuracy(best[seed]) - _accuracy(own[seed]) for seed in sorted(seeds)]) for own in others]
-    ahead = all(lead.low is not None and lead.low > 0 for lead in leads)
-    return [
-        judge("C11", statement, "rank corr. of J², lambda", order, -1.0, holds=0.1, in_part=0.25, judged=True),
-        replace(peak, clear=peak.clear and ahead),
+    if len({run.config.model_dump_json(exclude={"seed", "l2"}) for run in runs}) > 1:
+        raise ValueError("the runs must differ in l2 and seed alone")
+    found = {next(iter(own.values())).config.l2: own for own in of_settings(runs)}
+    if len(found) < 2:
+        raise ValueError(f"at least two strengths of decay are compared, got {len(found)}")
+    return dict(sorted(found.items()))
+
+
+def _accuracy(own: dict[int, Run], seeds: Sequence[int]) -> float:
+    """Test accuracy at the end, the mean of these seeds."""
+    return float(np.mean([settled(own[seed], "test_accuracy") for seed in seeds]))
+
+
+def least_fall_with_decay(runs: Sequence[Run]) -> Estimate:
+    """C11: fall of J^2 at the end from one lambda to the next larger one, seed by seed, of the pair where it is least.
+
+    nan where a pair has no seed in common.
+    """
+    falls = [
+        [settled(weak[seed]) - settled(strong[seed]) for seed in common_seeds([weak, strong])]
+        for weak, strong in itertools.pairwise(of_strengths(runs).values())
     ]
+    return worst([over_seeds(own or [math.nan]) for own in falls], lambda fall: -fall)
 
 
-def _accuracy(run: Run) -> float:
-    return settled(run, "test_accuracy")
+def place_of_best_accuracy(runs: Sequence[Run]) -> Estimate:
+    """C11: J at the best test accuracy at the end, over strengths of decay.
 
-
-def guideline_settles_at_the_edge(runs: Sequence[Run]) -> Claim:
-    """C12: where J^2 settles with one strength of decay, over seeds; *holds* within 10% of 1, *in part* within 25%."""
-    strengths = {run.config.l2 for run in runs}
-    if len(strengths) != 1:
-        raise ValueError(f"C12 is judged for one strength of decay, got {len(strengths)}")
-    measured = over_seeds([settled(run) for run in runs])
-    quantity = f"settled J², lambda = {strengths.pop():g}"
-    statement = "the guideline's decay saturates J² at 1"
-    return judge("C12", statement, quantity, measured, 1.0, holds=0.1, in_part=0.25, judged=True)
-
-
-# How near to 1 J^2 ends: holds, in part.
-LANDING_BOUNDS = {"formula": (0.1, 0.25), "pilot": (0.1, 0.25), "controller": (0.03, 0.1)}
-
-
-def all_land_at_the_edge(runs: Sequence[Run], way: str) -> Claim:
-    """C12 for settings that a way was not made from: *holds* if J^2 ends near 1 in every one of them.
-
-    Near is within 10% for the formula, corrected by a pilot run or not, and 3% for the controller; *in part* within 25%
-    and 10%. A setting's J^2 is the mean of its seeds over the last tenth of the epochs; the measured interval is a 95%
-    Student-t interval over settings, but the verdict is that of the worst. It is *clear* where the worst run, seed by
-    seed, gets the same verdict. Raises ValueError for no runs.
+    The top of a parabola of accuracy against J, both at the end, through the four strengths that are best on average;
+    each seed has its own height (`optimum`). Its uncertainty is that of the fit over seeds drawn anew. nan where the
+    top is not among the J, or the seeds have no strengths in common. Raises ValueError for fewer than four strengths.
     """
-    if not runs:
-        raise ValueError(f"where the {way} lands is judged on at least one run")
-    holds, in_part = LANDING_BOUNDS[way]
-    own = [[settled(run) for run in seeds] for seeds in by_setting(runs).values()]
-    means = [sum(ends) / len(ends) for ends in own]
+    strengths = of_strengths(runs)
+    if len(strengths) < NEAR_THE_TOP:
+        raise ValueError(f"an optimum is fitted to {NEAR_THE_TOP} strengths of decay, got {len(strengths)}")
+    all_have = common_seeds(list(strengths.values()))
 
-    def verdict(ends: Sequence[float]) -> Verdict:  # nan, of a run that diverged, fails
-        if all(abs(end - 1) <= holds for end in ends):
-            return "holds"
-        return "holds in part" if all(abs(end - 1) <= in_part for end in ends) else "fails"
-
-    ours = verdict(means)
-    quantity = f"J² at the end, {len(means)} settings: worst {max(means, key=lambda end: abs(end - 1)):.3g}"
-    clear = all(len(ends) > 1 for ends in own) and verdict([end for ends in own for end in ends]) == ours
-    return Claim("C12", f"the {way} lands on the edge elsewhere", quantity, over_seeds(means), 1.0, ours, clear)
+    ranked = sorted(strengths.values(), key=lambda own: -_accuracy(own, all_have)) if all_have else []
+    near = ranked[:NEAR_THE_TOP]
+    seeds = common_seeds(near) if near else []
+    if not seeds:
+        return over_seeds([math.nan])
+    J = np.array([[settled(own[seed]) ** 0.5 for own in near] for seed in seeds])
+    accuracies = np.array([[settled(own[seed], "test_accuracy") for own in near] for seed in seeds])
+    return bootstrap(lambda places: optimum(J[places], -accuracies[places]), len(seeds))
 
 
-def as_good_as_a_search(way: Entry, found: Entry, points: float = 0.3, share: float = 0.1) -> Claim:
-    """C12 in practice: *holds* if a way ends no more than 0.3 points of accuracy behind a search, seeds averaged.
+def end_with_decay(runs: Sequence[Run]) -> Estimate:
+    """C12: J^2 at the end; seeds of one setting."""
+    return over_seeds([settled(run) for run in of_one_setting(runs).values()])
 
-    And only for less than a tenth of its epochs; *in part* if it is within the points for more of them. *Clear* if the
-    interval of what it is behind, over seeds, is on one side of the bound.
+
+def accuracy_less_best_other(runs: Sequence[Run], strength: float = 9e-5) -> Estimate:
+    """C12: points of test accuracy at the end with one lambda less those of the best other one, seed by seed.
+
+    The best other one is that of the highest accuracy on average over the seeds that all have (nan where they have
+    none); it is compared over all seeds that it has in common with ``strength``. Raises ValueError where ``strength``
+    is not among them.
     """
-    off, cheap = behind(way, found), way.epochs < share * found.epochs
-    near = off.mean <= points
-    ends = [end for end in (off.low, off.high) if end is not None]
-    quantity = f"points behind {found.name}, {way.epochs:.0f} epochs"
-    verdict: Verdict = "fails" if not near else "holds" if cheap else "holds in part"
-    clear = bool(ends) and all((end <= points) == near for end in ends)
-    return Claim("C12", f"{way.name} does as well as a search", quantity, off, 0.0, verdict, clear)
+    strengths = of_strengths(runs)
+    if strength not in strengths:
+        raise ValueError(f"lambda = {strength:g} is not among the runs")
+    chosen = strengths.pop(strength)
+    all_have = common_seeds([chosen, *strengths.values()])
+    if not all_have:
+        return over_seeds([math.nan])
+    other = max(strengths.values(), key=lambda own: _accuracy(own, all_have))
+    seeds = common_seeds([chosen, other])
+    return over_seeds([100 * (_accuracy(chosen, [seed]) - _accuracy(other, [seed])) for seed in seeds])
 
 
-def pays_off(held: Contest) -> list[Claim]:
-    """C12 in practice for the formula and the controller: against a search, and against no decay."""
-    return [
-        claim
-        for part in (held.constant, held.slowed)
-        for way in (part.entries["formula"], part.entries["controller"])
-        for claim in (as_good_as_a_search(way, part.best_found), *beats_no_decay(way, part.entries["no decay"]))
-    ]
+def strength_for_the_edge(runs: Sequence[Run]) -> Estimate:
+    """Return lambda* at which J^2 at the end is 1: ln lambda, linear in ln J^2 between two strengths around it.
 
-
-def beats_no_decay(way: Entry, free: Entry) -> list[Claim]:
-    """C12 in practice, at the end of training, seeds paired and averaged.
-
-    *Less test loss* holds if any is spared against no decay. *As accurate* holds if accuracy is above, in part if it is
-    less than 0.3 points below. *Clear* if the whole interval of the difference says so. Raises ValueError where they
-    have no seed in common.
+    J^2 is the mean of the seeds that all strengths have, lambda = 0 left out; the bootstrap draws these seeds anew. nan
+    where J^2 does not pass 1 between two strengths.
     """
-    both = sorted(way.losses.keys() & free.losses.keys())
-    if not both:
-        raise ValueError(f"{way.name} and {free.name} have no seed in common")
-    spared = over_seeds([free.losses[seed] - way.losses[seed] for seed in both])
-    gained = over_seeds([100 * (way.accuracies[seed] - free.accuracies[seed]) for seed in both])
-    epochs = f"{way.epochs:.0f} epochs"
-    less, level = f"{way.name} ends with less test loss than {free.name}", f"{way.name} is as accurate as {free.name}"
-    return [
-        judge_beyond("C12", less, f"test loss spared, {epochs}", spared, holds=0.0, in_part=0.0),
-        judge_beyond("C12", level, f"points gained, {epochs}", gained, holds=0.0, in_part=-0.3),
-    ]
+    strengths = {l2: own for l2, own in of_strengths(runs).items() if l2 > 0}
+    seeds = common_seeds(list(strengths.values()))
+    if not seeds:
+        return over_seeds([math.nan])
+    log_l2 = np.log(list(strengths))
+    ends = np.array([[settled(own[seed]) for seed in seeds] for own in strengths.values()])
+
+    def passage(places: NDArray[np.int_]) -> float:
+        logs = np.log(ends[:, places].mean(1))
+        below = np.flatnonzero(logs < 0)
+        if not below.size or below[0] == 0:
+            return math.nan
+        pair = [below[0], below[0] - 1]  # J^2 falls with lambda, and np.interp wants it rising
+        return float(np.exp(np.interp(0.0, logs[pair], log_l2[pair])))
+
+    return bootstrap(passage, len(seeds))
 
 
-def noise_is_not_fitted(guided: Sequence[Run], free: Sequence[Run]) -> list[Claim]:
-    """C13: held at the edge, shuffled labels are not fitted while correct ones are.
+def wrong_labels_fitted(runs: Sequence[Run]) -> Estimate:
+    """C13: share, at the end, of the samples with a wrong label that are given that label; seeds of one setting."""
+    return over_seeds([settled(run, "shuffled_accuracy") for run in of_one_setting(runs).values()])
 
-    For runs of one share of noise with a way of holding, and without decay, seed by seed, means over the last tenth of
-    the epochs. *Not fitted* holds if fewer than a tenth of the samples with a wrong label are given that label, in part
-    below a quarter. *Correct ones are* holds if more than nine in ten of the samples with a correct label are given it,
-    in part above three quarters. *Fitted less* holds if fewer wrong labels are fitted than without decay; *better* if
-    test accuracy is above that without decay, in part if it is less than 0.3 points below. Clear where the interval
-    says the same.
-    """
-    config = guided[0].config
-    share = f"{config.label_noise:.0%} noise, {way_of(config)}, {config.epochs} epochs"
-    wrong = over_seeds([settled(run, "shuffled_accuracy") for run in guided])
-    right = over_seeds([settled(run, "kept_accuracy") for run in guided])
-    claims = [
-        judge_beyond(
-            "C13", "shuffled labels are not fitted", f"fitted, {share}", wrong, holds=0.1, in_part=0.25, sign=-1
-        ),
-        judge_beyond("C13", "correct labels are fitted", f"fitted, {share}", right, holds=0.9, in_part=0.75),
-    ]
-    rivals = {run.config.seed: run for run in free}
-    pairs = [(run, rivals[run.config.seed]) for run in guided if run.config.seed in rivals]
-    if pairs:
-        spared, gained = (
-            over_seeds([100 * sign * (settled(own, column) - settled(rival, column)) for own, rival in pairs])
-            for sign, column in ((-1, "shuffled_accuracy"), (1, "test_accuracy"))
-        )
-        less = "shuffled labels are fitted less than without decay"
-        claims += [
-            judge_beyond("C13", less, f"points spared, {share}", spared, holds=0.0, in_part=0.0),
-            judge_beyond("C13", "better on clean data", f"points gained, {share}", gained, holds=0.0, in_part=-0.3),
-        ]
-    return claims
+
+def correct_labels_fitted(runs: Sequence[Run]) -> Estimate:
+    """C13: share, at the end, of the samples with a correct label that are given it; seeds of one setting."""
+    return over_seeds([settled(run, "kept_accuracy") for run in of_one_setting(runs).values()])
+
+
+def relu_place_of_least_test_loss(runs: Sequence[Run]) -> Estimate:
+    """C14: J at the least test loss on the path over the square root of 2; seeds of one setting."""
+    return _over(place_of_least_test_loss(runs), RELU_EDGE)
+
+
+def relu_place_of_best_accuracy(runs: Sequence[Run]) -> Estimate:
+    """C14: J at the best test accuracy at the end over the square root of 2, as `place_of_best_accuracy`."""
+    return _over(place_of_best_accuracy(runs), RELU_EDGE)
+
+
+def worst_end(runs: Sequence[Run]) -> Estimate:
+    """B7, B8: J^2 at the end, of the setting where it is farthest from 1 as a factor."""
+    return worst([over_seeds([settled(run) for run in own.values()]) for own in of_settings(runs)], off_one)
+
+
+def loss_spared_by_formula(runs: Sequence[Run]) -> Estimate:
+    """B9: test loss at the end without decay less that with it, seed by seed."""
+    return _free_and_decayed(runs, "test_loss", -1)
+
+
+def points_gained_by_formula(runs: Sequence[Run]) -> Estimate:
+    """B9: points of test accuracy at the end with decay less those without, seed by seed."""
+    return _free_and_decayed(runs, "test_accuracy", 100)
+
+
+def wrong_labels_spared(runs: Sequence[Run]) -> Estimate:
+    """B10: points of wrong labels fitted at the end without decay less those held at J^2 = 1, seed by seed."""
+    return _free_and_decayed(runs, "shuffled_accuracy", -100)
+
+
+def _free_and_decayed(runs: Sequence[Run], column: str, unit: float) -> Estimate:
+    """``unit`` times a column at the end of the setting with decay (constant or held) less that of the one without."""
+    free, decayed = apart(runs, lambda config: config.l2 == 0 and not config.hold)
+    seeds = common_seeds([free, *decayed])
+    ends = [[settled(own[seed], column) for own in (decayed[0], free)] for seed in seeds]
+    return over_seeds([unit * (one - other) for one, other in ends] or [math.nan])
+
+
+def _over(estimate: Estimate, unit: float) -> Estimate:
+    low, high = (None if end is None else end / unit for end in (estimate.low, estimate.high))
+    sample = tuple(value / unit for value in estimate.sample)
+    return Estimate(estimate.value / unit, low, high, estimate.n, sample, estimate.resampled)

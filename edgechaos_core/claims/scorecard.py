@@ -1,188 +1,79 @@
-"""The claims of data/claims.yaml, and the verdict that an interval alone decides.
+"""The scorecard, one row a claim, and the tables of verdicts on the book's pages, one row a part of a claim."""
 
-A claim has parts, each with bounds inside which an estimate counts as the claim says. The test is one of equivalence
-(Schuirmann 1987): the whole interval inside the bounds is *reproduced*, the whole interval outside *not reproduced*. An
-interval that crosses a bound decides nothing, so that a wide interval is never read as agreement.
-"""
+from collections.abc import Sequence
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+import pandas as pd
 
-import numpy as np
-from pydantic import Field, model_validator
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from edgechaos_core.claims.judging import Evidence, Judged, committed_evidence, judged
+from edgechaos_core.claims.verdicts import Kind, Part, claim_verdict, holm, in_words, read_claims
 
-from edgechaos_core.settings import Settings, parse_settings
-from edgechaos_core.system.places import CLAIMS
-from edgechaos_core.system.yaml_files import read_yaml
-
-CONFIDENCE = 0.95
-FEWEST = 3  # seeds that an interval needs: two give one of 25 times their standard error
-MOST_SEEDS = 10_000  # beyond which "how many more" is no plan
-
-Verdict = Literal["reproduced", "reproduced in part", "not reproduced", "inconclusive", "no verdict"]
+DECIDED = ("reproduced", "not reproduced")
 
 
-class Part(Settings):
-    """One quantity of a claim; an estimate within ``inside`` = (low, high) counts as the claim says, None: no bound."""
+def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
+    """Return the scorecard of the paper's claims, or the book's ``own``; what its parts have each set apart by ``;``.
 
-    quantity: str
-    published: float | None
-    inside: tuple[float | None, float | None] = Field(strict=False)
-    why: str
-    setting: str
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Part":
-        low, high = self.bounds
-        if not low < high or (low, high) == (-math.inf, math.inf):
-            raise ValueError(f"inside must be [low, high] with low below high and not both null, got {self.inside}")
-        return self
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Return (low, high), infinite where there is no bound."""
-        low, high = self.inside
-        return -math.inf if low is None else low, math.inf if high is None else high
-
-
-class ClaimText(Settings):
-    """One claim and its parts; ``set`` tells whether its bounds were set before its runs, or with some known."""
-
-    sentence: str
-    page: str
-    set: Literal["before", "known"]
-    parts: tuple[Part, ...] = Field(strict=False, min_length=1)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its interval and the seeds (or draws, or settings) ``n`` behind it.
-
-    ``sample`` are the values that the interval is made from: one a seed, or with ``resampled`` the bootstrap's.
+    One row a claim: ``sentence``; ``estimate`` with its 95% interval and n, or "not run"; ``verdict``, that of
+    `claim_verdict`, "no verdict" as long as a part has none, and "not run" where no part has an estimate; ``Holm``,
+    whether a decided verdict stands at 5% with all rows (a row's p-value is the largest of its decided parts);
+    ``what would settle it``, seeds or what is lacking; ``page``.
     """
+    claims = read_claims(kind)
+    parts = judged(evidence, list(claims))
+    stands = holm({name: _claim_p(own) for name, own in parts.items()})
+    rows = {}
+    for name, own in parts.items():
+        whole = whole_verdict(own)
+        decided = "reproduced" in whole
+        open_parts = [part for part in own if part.verdict in ("inconclusive", "no verdict")]
+        rows[name] = {
+            "sentence": claims[name].sentence,
+            "estimate": "; ".join(part.shown for part in own),
+            "verdict": in_words(name, whole),
+            "Holm": ("stands" if stands[name] else "does not stand") if decided else "–",
+            "what would settle it": "; ".join(dict.fromkeys(part.told.partition(": ")[2] for part in open_parts))
+            or "–",
+            "page": claims[name].page,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("claim")
 
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    sample: tuple[float, ...] = ()
-    resampled: bool = False
 
+def verdict_table(*names: str, evidence: Evidence | None = None) -> pd.DataFrame:
+    """Return how the parts of some claims are judged, on the committed runs if no ``evidence`` is given.
 
-def read_claims(kind: Literal["claims", "own"] = "claims") -> dict[str, ClaimText]:
-    """Return the paper's claims by name (C1 ...), or with ``own`` the book's (B1 ...).
-
-    Raises ValueError naming the claim and what is wrong in the file.
+    One row a part: the claim's name and the quantity in the index, ``paper``, what counts as the ``same``, what was
+    found ``here`` with its 95% interval and n, and the ``verdict`` with what would bring one where there is none.
     """
-    content = read_yaml(CLAIMS)
-    claims = {}
-    for name, values in content[kind].items():
-        try:
-            claims[name] = parse_settings(ClaimText, values)
-        except ValueError as error:
-            raise ValueError(f"{CLAIMS.name}, {name}: {error}") from None
-    return claims
+    rows = {
+        (name, part.part.quantity): {
+            "paper": "–" if part.part.published is None else f"{part.part.published:g}",
+            "same": _bounds(part.part),
+            "here": part.shown,
+            "verdict": in_words(name, part.told),
+        }
+        for name, own in judged(evidence or committed_evidence(), names).items()
+        for part in own
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """Return the mean of one value a seed with Student's t interval; none for fewer than three seeds, nor with a nan.
-
-    Raises ValueError for an empty list.
-    """
-    if not values:
-        raise ValueError("an estimate needs at least one value")
-    sample = tuple(map(float, values))
-    mean, n = float(np.mean(sample)), len(sample)
-    if n < FEWEST or not math.isfinite(mean):
-        return Estimate(mean, None, None, n, sample)
-    half = float(stats.sem(sample) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
-    return Estimate(mean, mean - half, mean + half, n, sample)
+def _bounds(part: Part) -> str:
+    low, high = part.inside
+    if low is None or high is None:
+        return f"at least {low:g}" if low is not None else f"at most {high:g}"
+    return f"{low:g} to {high:g}"
 
 
-def resampled(value: float, draws: Sequence[float], n: int) -> Estimate:
-    """Return a fitted value with the quantiles of its bootstrap ``draws`` as interval; none for fewer than three seeds.
-
-    Draws in which the fit found nothing are nan; where they are more than a tenth there is no interval.
-    """
-    known = np.asarray(draws, dtype=float)
-    known = known[np.isfinite(known)]
-    if n < FEWEST or len(known) < 0.9 * len(draws) or not math.isfinite(value):
-        return Estimate(value, None, None, n)
-    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(value, float(low), float(high), n, tuple(known.tolist()), resampled=True)
+def whole_verdict(parts: Sequence[Judged]) -> str:
+    """Return the verdict of a claim; one judged in part only is not judged: the rest could turn it either way."""
+    if all(part.estimate is None for part in parts):
+        return "not run"
+    verdicts = [part.verdict for part in parts]
+    return "no verdict" if "no verdict" in verdicts else claim_verdict(verdicts)
 
 
-def verdict(estimate: Estimate, part: Part) -> Verdict:
-    """Judge a part: by its whole interval, or *no verdict* where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return "no verdict"
-    low, high = part.bounds
-    if low <= estimate.low and estimate.high <= high:
-        return "reproduced"
-    return "not reproduced" if estimate.high < low or estimate.low > high else "inconclusive"
-
-
-def claim_verdict(parts: Sequence[Verdict]) -> Verdict:
-    """Judge a claim by the verdicts of its parts: theirs where they agree, *in part* where some are reproduced."""
-    kinds = set(parts)
-    if len(kinds) == 1:
-        return parts[0]
-    if "reproduced" in kinds:
-        return "reproduced in part"
-    return "not reproduced" if "not reproduced" in kinds else "inconclusive"
-
-
-def seeds_to_settle(estimate: Estimate, part: Part) -> int | None:
-    """Return how many more seeds would settle a part if its value and scatter stayed what they are.
-
-    None where it is settled, has no interval, or would take more than 10,000.
-    """
-    if verdict(estimate, part) != "inconclusive" or estimate.low is None or estimate.high is None:
-        return None
-    room = min(abs(estimate.value - bound) for bound in part.bounds)
-    scatter = (estimate.high - estimate.low) / 2 / stats.t.ppf((1 + CONFIDENCE) / 2, estimate.n - 1)
-    scatter *= math.sqrt(estimate.n)
-    more, step = estimate.n, 1
-    while more <= MOST_SEEDS:
-        half = scatter / math.sqrt(more) * stats.t.ppf((1 + CONFIDENCE) / 2, more - 1)
-        if half < room:
-            return more - estimate.n
-        more += step
-    return None
-
-
-def p_value(estimate: Estimate, part: Part) -> float:
-    """Return the p-value of the verdict: that an estimate so far on its side of the bounds came from beyond them.
-
-    Two-sided, so that it is below 0.05 exactly where the 95% interval decides: by Student's t over seeds, by the share
-    of draws over a bootstrap. 1 where there is no interval.
-    """
-    if estimate.low is None or not estimate.sample:
+def _claim_p(parts: Sequence[Judged]) -> float:
+    """The p-value of the claim's verdict: of the least sure of the parts that it rests on; 1 where it has none."""
+    if any(part.verdict == "no verdict" for part in parts):
         return 1.0
-    low, high = part.bounds
-    beyond = [_beyond(estimate, bound) for bound in (low, high) if math.isfinite(bound)]
-    return min(1.0, 2 * max(beyond))  # the nearer bound's
-
-
-def _beyond(estimate: Estimate, bound: float) -> float:
-    """The one-sided p-value of lying on the estimate's side of one bound."""
-    sample = np.asarray(estimate.sample)
-    if estimate.resampled:
-        other_side = sample <= bound if estimate.value > bound else sample >= bound
-        return float((1 + other_side.sum()) / (1 + len(sample)))
-    error = float(stats.sem(sample))
-    if not error:
-        return 0.0 if estimate.value != bound else 1.0
-    return float(stats.t.sf(abs(estimate.value - bound) / error, len(sample) - 1))
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, bool]:
-    """Tell which verdicts stand at 5% together, by Holm's correction over all of them."""
-    if not p_values:
-        return {}
-    stands = multipletests(list(p_values.values()), alpha=1 - CONFIDENCE, method="holm")[0]
-    return dict(zip(p_values, map(bool, stands), strict=True))
+    return max((part.p for part in parts if part.verdict in DECIDED), default=1.0)

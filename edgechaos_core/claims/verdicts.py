@@ -1,109 +1,156 @@
-"""A claim put to the test: what was measured, with its interval, what was published, and a plain verdict."""
+"""The claims of data/claims.yaml, and the verdict that an interval alone decides.
+
+A claim has parts, each with bounds inside which an estimate counts as the claim says. The test is one of equivalence
+(Schuirmann 1987): the whole interval inside the bounds is *reproduced*, the whole interval outside *not reproduced*. An
+interval that crosses a bound decides nothing, so that a wide interval is never read as agreement.
+"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import pandas as pd
+import numpy as np
+from pydantic import Field, model_validator
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from edgechaos_core.laws.scaling import Interval
+from edgechaos_core.analysis.intervals import CONFIDENCE, Estimate
+from edgechaos_core.settings import Settings, parse_settings
+from edgechaos_core.system.places import CLAIMS
+from edgechaos_core.system.yaml_files import read_yaml
 
-Verdict = Literal["holds", "holds in part", "fails", "not judged"]
+MOST_SEEDS = 10_000  # beyond which "how many more" is no plan
+
+Kind = Literal["claims", "own"]
+Verdict = Literal["reproduced", "reproduced in part", "not reproduced", "inconclusive", "no verdict"]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One quantity behind a claim: what was measured, what was published, and the verdict.
+class Part(Settings):
+    """One quantity of a claim; an estimate within ``inside`` = (low, high) counts as the claim says, None: no bound."""
 
-    ``clear`` tells that every value of the interval would get the same verdict; ``published`` is nan where the paper
-    gives no number.
-    """
-
-    name: str
-    statement: str
     quantity: str
-    measured: Interval
-    published: float
-    verdict: Verdict
-    clear: bool
+    published: float | None
+    inside: tuple[float | None, float | None] = Field(strict=False)
+    why: str
+    setting: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Part":
+        low, high = self.bounds
+        if not low < high or (low, high) == (-math.inf, math.inf):
+            raise ValueError(f"inside must be [low, high] with low below high and not both null, got {self.inside}")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return (low, high), infinite where there is no bound."""
+        low, high = self.inside
+        return -math.inf if low is None else low, math.inf if high is None else high
 
 
-def table(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Set claims in a table by claim and quantity: paper, here (with the 95% interval over seeds), verdict.
+class ClaimText(Settings):
+    """One claim and its parts; ``set`` tells whether its bounds were set before its runs, or with some known."""
 
-    What is said of one claim stands together, where its first quantity is.
+    sentence: str
+    page: str
+    set: Literal["before", "known"]
+    parts: tuple[Part, ...] = Field(strict=False, min_length=1)
+
+
+def read_claims(kind: Kind = "claims") -> dict[str, ClaimText]:
+    """Return the paper's claims by name (C1 ...), or with ``own`` the book's (B1 ...).
+
+    Raises ValueError naming the claim and what is wrong in the file.
     """
-    named = [f"{claim.name}: {claim.statement}" for claim in claims]
-    ordered = [claim for _, claim in sorted(zip(named, claims, strict=True), key=lambda pair: named.index(pair[0]))]
-    return pd.DataFrame(
-        {
-            "paper": ["–" if math.isnan(claim.published) else f"{claim.published:.4g}" for claim in ordered],
-            "here": [shown(claim.measured) for claim in ordered],
-            "verdict": [claim.verdict + ("" if claim.clear else " (not clearly)") for claim in ordered],
-        },
-        index=[sorted(named, key=named.index), [claim.quantity for claim in ordered]],
-    )
+    content = read_yaml(CLAIMS)
+    claims = {}
+    for name, values in content[kind].items():
+        try:
+            claims[name] = parse_settings(ClaimText, values)
+        except ValueError as error:
+            raise ValueError(f"{CLAIMS.name}, {name}: {error}") from None
+    return claims
 
 
-def judge(
-    name: str,
-    statement: str,
-    quantity: str,
-    measured: Interval,
-    published: float,
-    *,
-    holds: float,
-    in_part: float,
-    judged: bool,
-) -> Claim:
-    """Judge a mean by its relative distance from the published value; *clear* if all its interval says the same.
+def verdict(estimate: Estimate, part: Part) -> Verdict:
+    """Judge a part: by its whole interval, or *no verdict* where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return "no verdict"
+    low, high = part.bounds
+    if low <= estimate.low and estimate.high <= high:
+        return "reproduced"
+    return "not reproduced" if estimate.high < low or estimate.low > high else "inconclusive"
 
-    Where that value is 0 the distance is the mean itself. *Not judged* where ``judged`` is False or the mean is nan.
+
+def claim_verdict(parts: Sequence[Verdict]) -> Verdict:
+    """Judge a claim by the verdicts of its parts: theirs where they agree, *in part* where some are reproduced."""
+    kinds = set(parts)
+    if len(kinds) == 1:
+        return parts[0]
+    if "reproduced" in kinds:
+        return "reproduced in part"
+    return "not reproduced" if "not reproduced" in kinds else "inconclusive"
+
+
+OWN_WORDS = {"reproduced": "holds", "not reproduced": "does not hold", "reproduced in part": "holds in part"}
+
+
+def in_words(name: str, verdict: str) -> str:
+    """Return a verdict as it is told: of the book's own claims, B1 ..., nothing is *reproduced*.
+
+    >>> in_words("C2", "reproduced"), in_words("B2", "reproduced"), in_words("B2", "inconclusive")
+    ('reproduced', 'holds', 'inconclusive')
     """
-
-    def verdict(value: float) -> Verdict:
-        off = abs(value - published) / (abs(published) or 1)
-        return "holds" if off <= holds else "holds in part" if off <= in_part else "fails"
-
-    if not judged or math.isnan(measured.mean):
-        return Claim(name, statement, quantity, measured, published, "not judged", clear=True)
-    ours, within = verdict(measured.mean), _ends(measured)
-    if within and within[0] <= published <= within[1]:
-        within.append(published)
-    clear = bool(within) and all(verdict(value) == ours for value in within)
-    return Claim(name, statement, quantity, measured, published, ours, clear)
+    return OWN_WORDS.get(verdict, verdict) if name.startswith("B") else verdict
 
 
-def judge_beyond(
-    name: str, statement: str, quantity: str, measured: Interval, *, holds: float, in_part: float, sign: int = 1
-) -> Claim:
-    """Judge a mean by bounds it is to be above, or with ``sign`` -1 below; *clear* if both ends say the same.
+def seeds_to_settle(estimate: Estimate, part: Part) -> int | None:
+    """Return how many more seeds would settle a part if its value and scatter stayed what they are.
 
-    What is nan, of a run that diverged, fails.
+    None where it is settled, has no interval, or would take more than 10,000.
     """
-
-    def verdict(value: float) -> Verdict:
-        above = (sign * value > sign * bound for bound in (holds, in_part))
-        return "holds" if next(above) else "holds in part" if next(above) else "fails"
-
-    ours, ends = verdict(measured.mean), _ends(measured)
-    clear = bool(ends) and all(verdict(end) == ours for end in ends)
-    return Claim(name, statement, quantity, measured, math.nan, ours, clear)
-
-
-def _ends(interval: Interval) -> list[float]:
-    return [end for end in (interval.low, interval.high) if end is not None]
-
-
-def widened(interval: Interval, by: float) -> Interval:
-    """Return the interval with both ends moved out by so much."""
-    low, high = (None if end is None else end + side for end, side in ((interval.low, -by), (interval.high, by)))
-    return replace(interval, low=low, high=high)
+    if verdict(estimate, part) != "inconclusive" or estimate.low is None or estimate.high is None:
+        return None
+    room = min(abs(estimate.value - bound) for bound in part.bounds)
+    scatter = (estimate.high - estimate.low) / 2 / stats.t.ppf((1 + CONFIDENCE) / 2, estimate.n - 1)
+    scatter *= math.sqrt(estimate.n)
+    more, step = estimate.n, 1
+    while more <= MOST_SEEDS:
+        half = scatter / math.sqrt(more) * stats.t.ppf((1 + CONFIDENCE) / 2, more - 1)
+        if half < room:
+            return more - estimate.n
+        more += step
+    return None
 
 
-def shown(interval: Interval) -> str:
-    """Write an interval as ``mean [low, high], n = seeds``."""
-    if interval.low is None:
-        return f"{interval.mean:.3g} (n = 1)"
-    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}], n = {interval.seeds}"
+def p_value(estimate: Estimate, part: Part) -> float:
+    """Return the p-value of the verdict: that an estimate so far on its side of the bounds came from beyond them.
+
+    Two-sided, so that it is below 0.05 exactly where the 95% interval decides: by Student's t over seeds, by the share
+    of draws over a bootstrap. 1 where there is no interval.
+    """
+    if estimate.low is None or not estimate.sample:
+        return 1.0
+    low, high = part.bounds
+    beyond = [_beyond(estimate, bound) for bound in (low, high) if math.isfinite(bound)]
+    return min(1.0, 2 * max(beyond))  # the nearer bound's
+
+
+def _beyond(estimate: Estimate, bound: float) -> float:
+    """The one-sided p-value of lying on the estimate's side of one bound."""
+    sample = np.asarray(estimate.sample)
+    if estimate.resampled:
+        other_side = sample <= bound if estimate.value > bound else sample >= bound
+        return float((1 + other_side.sum()) / (1 + len(sample)))
+    error = float(stats.sem(sample))
+    if not error:
+        return 0.0 if estimate.value != bound else 1.0
+    return float(stats.t.sf(abs(estimate.value - bound) / error, len(sample) - 1))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, bool]:
+    """Tell which verdicts stand at 5% together, by Holm's correction over all of them."""
+    if not p_values:
+        return {}
+    stands = multipletests(list(p_values.values()), alpha=1 - CONFIDENCE, method="holm")[0]
+    return dict(zip(p_values, map(bool, stands), strict=True))

@@ -4,10 +4,7 @@ from typing import Annotated
 
 import typer
 
-from edgechaos_core.cli import guide as cli_guide
-from edgechaos_core.cli import maps as cli_maps
-from edgechaos_core.cli import runs as cli_runs
-from edgechaos_core.cli import train as cli_train
+from edgechaos_core.cli import diagram_commands, guide_command, runs_commands, train_command
 
 app = typer.Typer(
     add_completion=False,
@@ -15,9 +12,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Training neural networks at the edge of chaos: train, map, and build the book.",
 )
-for command in (cli_train.train, cli_runs.sweep, cli_guide.guide, cli_maps.edge, cli_maps.phase_diagram):
+for command in (
+    *(train_command.train, runs_commands.sweep, guide_command.guide),
+    *(diagram_commands.edge, diagram_commands.phase_diagram),
+):
     app.command()(command)
-app.add_typer(cli_runs.runs_app, name="runs")
+app.add_typer(runs_commands.runs_app, name="runs")
 
 
 @app.callback(invoke_without_command=True)
@@ -62,7 +62,8 @@ def book(
         )
     try:
         from edgechaos_core.book.build import build_book
-        from edgechaos_core.book.chapters import find_document, parameter_table, parse_parameters
+        from edgechaos_core.book.chapters import find_document
+        from edgechaos_core.book.parameter_values import parameter_table, parse_parameters
     except ModuleNotFoundError as error:
         raise EdgechaosError(f"the book needs {error.name}: pip install -e '.[book]'") from None
 

@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from edgechaos_core.system import signals
+from edgechaos_core.system import stop_signals
 
 FAILED, BAD_ARGUMENTS = 1, 2
 
@@ -19,7 +19,7 @@ FAILED, BAD_ARGUMENTS = 1, 2
 def main() -> NoReturn:
     """Run the command line and exit: errors are one line each, never a traceback."""
     _open_standard_streams()
-    signals.listen()
+    stop_signals.listen()
     try:
         code = _run()
         sys.stdout.flush()  # at exit a full disk would be told in lines of Python's own
@@ -60,7 +60,7 @@ def _answer(error: Exception) -> tuple[str, int]:
         said, code = str(error), _stopped()
     elif isinstance(error, EdgechaosError):
         said, code = str(error), FAILED
-    elif isinstance(error, Abort) or signals.received() is not None:  # which libraries turn into errors of theirs
+    elif isinstance(error, Abort) or stop_signals.received() is not None:  # which libraries turn into errors of theirs
         said, code = "interrupted", _stopped()
     elif isinstance(error, TyperException):
         said, code = error.format_message(), error.exit_code
@@ -76,17 +76,17 @@ def _answer(error: Exception) -> tuple[str, int]:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    from edgechaos_core.sweeps.work import out_of_memory
+    from edgechaos_core.sweeps.jobs import out_of_memory
 
     return out_of_memory(error)  # torch's allocators raise RuntimeError
 
 
 def _stopped() -> int:
-    return 128 + (signals.received() or signal.SIGINT)
+    return 128 + (stop_signals.received() or signal.SIGINT)
 
 
 def _refuse(message: str, code: int) -> NoReturn:
-    signals.let_go()
+    stop_signals.let_go()
     try:
         print(f"edgechaos: {' '.join(message.split())}", file=sys.stderr, flush=True)
     except OSError:  # the terminal has gone, or the disk is full: the exit code is all that can be told

@@ -1,1 +1,4 @@
-"""Which runs are trained: the paper's protocols, the book's own, and the searches and contests made of them."""
+"""Which runs are trained: the paper's protocols and the book's own as named grids, searches, and comparisons of ways.
+
+Settings in, settings out, or runs that another folder obtains. How a grid is trained stands in `sweeps`.
+"""

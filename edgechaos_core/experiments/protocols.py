@@ -1,4 +1,4 @@
-"""From a name (grids.py) or a reader's YAML file to the settings of every run."""
+"""From a name (named_grids.py) or a reader's YAML file to the settings of every run."""
 
 import itertools
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgechaos_core.experiments.grids import PROTOCOLS, Grid
+from edgechaos_core.experiments.named_grids import PROTOCOLS, Grid
 from edgechaos_core.store.runs import RunConfig, parse_config
 from edgechaos_core.system.places import expanded
 from edgechaos_core.system.yaml_files import read_yaml
@@ -48,7 +48,7 @@ def protocol(
         lengths["epochs"] = max(lengths["epochs"], 1)
         own_seeds = [entry["seed"]] if "seed" in entry else seeds or (0,)
         configs += [parse_config(entry | override | lengths | {"seed": seed}) for seed in own_seeds]
-    return list(dict.fromkeys(configs))
+    return list(dict.fromkeys(configs))  # with fewer epochs two entries may be one run
 
 
 def parse_seeds(text: str) -> list[int]:

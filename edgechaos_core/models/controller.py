@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold, whole
+from edgechaos_core.models.effective_rate import effective_rate, is_lost, relative_decay
+from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold
 from edgechaos_core.theory.decay_law import DecayLaw
 
-LEAST_SCALE = 0.01  # of Adam's sqrt(v), relative to its median
 _STATE = ("J_squared", "rates", "steps")
 _CONTROLLED = "_edgechaos_controlled"  # on the optimizer: its controllers
 _WARNINGS = {
@@ -129,10 +129,11 @@ class EdgeDecay:
             self._warn("closed" if self._closed else self._idle)
             self._idle = "no step"
             return decay
-        relative = self._relative()
-        exposure, coming = 2 * self._rates * relative, 2 * steps * self._rate() * relative  # coming: at the rate of now
+        relative = relative_decay(self.weight, self.group, self.optimizer.state.get(self.weight, {}))
+        exposure = 2 * self._rates * relative
+        coming = 2 * steps * effective_rate(self.group) * relative  # at the rate of now
         J_squared, shrink = self._measure(), decay * exposure / 2 / steps
-        if self._is_lost(shrink):
+        if is_lost(self.weight, shrink):
             self._warn("lost", self.weight.dtype, decay, shrink)
             decay = 0.0  # what the weights have seen of it
         self._J_squared, self._rates, self._steps, self._idle = J_squared, 0.0, 0, "no step"
@@ -182,6 +183,8 @@ class EdgeDecay:
 
     def _attach(self) -> None:
         group = self._find()
+        # On the optimizer, whose copies and pickles have neither this list nor hooks: whatever is copied with it
+        # attaches anew.
         controllers: list[EdgeDecay] = self.optimizer.__dict__.setdefault(_CONTROLLED, [])
         if group is not None and any(other._find() is group for other in controllers):
             raise ValueError(
@@ -199,7 +202,9 @@ class EdgeDecay:
     def _warn(self, cause: str, *values: object) -> None:
         if cause not in self._warned:
             self._warned.add(cause)
-            warnings.warn(f"EdgeDecay: {_WARNINGS[cause].format(*values)}", stacklevel=3)
+            warnings.warn(
+                f"EdgeDecay: {_WARNINGS[cause].format(*values)}", stacklevel=3
+            )  # at the line that called step
 
     def _count(self) -> None:
         skipped = getattr(self.optimizer, "found_inf", None)  # GradScaler leaves it to fused optimizers to skip a step
@@ -209,43 +214,10 @@ class EdgeDecay:
             self._idle = "no gradient" if self.weight.requires_grad else "frozen"
         else:
             self._steps += 1
-            self._rates += self._rate()
-
-    def _rate(self) -> float:
-        """The effective rate of a step, up to `_relative`."""
-        group = self.group
-        momentum = group.get("momentum", 0.0)
-        damping = 1 - group.get("dampening", 0.0) if momentum else 1.0
-        return float(group["lr"]) * float(damping) / (1 - float(momentum))
-
-    def _relative(self) -> float:
-        """How much more strongly decay acts than its rate says: 1, but for Adam's penalty, divided by sqrt(v)."""
-        group, state = self.group, self.optimizer.state.get(self.weight, {})
-        if "betas" not in group or group.get("decoupled_weight_decay") or "exp_avg_sq" not in state:
-            return 1.0
-        second = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
-        correction = 1 - group["betas"][1] ** float(state["step"])
-        squares = _entries(self.weight).double().square()
-        scale = (_entries(second).double() / correction).sqrt() + group["eps"]
-        scale.clamp_(min=LEAST_SCALE * float(scale.median()))  # weights of dead inputs: Adam bounds their step
-        return float((squares / scale).sum() / squares.sum())
-
-    def _is_lost(self, shrink: float) -> bool:
-        """Whether rounding undoes most of what decay takes off a weight of low precision in a step."""
-        if not shrink > 0 or torch.finfo(self.weight.dtype).eps <= torch.finfo(torch.float32).eps:
-            return False
-        weight = _entries(self.weight)
-        before, after = (float(each.double().square().sum()) for each in (weight, weight * (1 - shrink)))
-        return before - after < shrink * before  # half of what it should be
+            self._rates += effective_rate(self.group)
 
     def _measure(self) -> float:
         J, _ = LayerWeight("the weight", self.weight, self.fan_in).order_parameters()
         if not (math.isfinite(J) and J > 0):
             raise ValueError(f"J of the weight is {J}: it must be finite and positive; has training diverged?")
         return J * J
-
-
-def _entries(tensor: Tensor) -> Tensor:
-    """All numbers of a weight or of the optimizer's state, as real ones."""
-    values = whole(tensor)
-    return torch.view_as_real(values) if values.is_complex() else values

@@ -7,7 +7,8 @@ it, until all are 1.
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,29 +95,34 @@ def initialise_at_edge(
         raise ValueError(f"bias_variance must be a number of at least 0, or None, got {bias_variance!r}")
     _refuse_unknown(model, keep)
     before = inspect(model, sample, seed=seed)
-    state = {name: value.detach().clone() for name, value in model.named_parameters() if not numberless(value)}
     generator = torch.Generator().manual_seed(seed)
 
     def look() -> Inspection:
         return inspect(model, sample, seed=seed)
 
-    try:
-        with torch.no_grad():
-            named = {weight.name: weight for weight in named_weights(model)}
-            left = _start(before, named, look, keep, bias_variance, generator)
-            sweeps, table = _to_growth_one(named, look, left) if measured else (0, look())
-    except BaseException:
-        with torch.no_grad():
-            for name, value in model.named_parameters():
-                if name in state:
-                    value.copy_(state[name])
-        raise
+    with torch.no_grad(), _whole_or_not_at_all(model):
+        named = {weight.name: weight for weight in named_weights(model)}
+        left = _start(before, named, look, keep, bias_variance, generator)
+        sweeps, table = _to_growth_one(named, look, left) if measured else (0, look())
     rows = [
         Initialised(now.name, now.activation, old.J_squared, now.J_squared, now.growth, left[now.name])
         for old, now in zip(before, table, strict=True)
     ]
     last = next((row.growth_from_input for row in reversed(table) if not left[row.name]), math.nan)
     return Initialisation(rows, sweeps, last, table)
+
+
+@contextmanager
+def _whole_or_not_at_all(model: nn.Module) -> Iterator[None]:
+    """Put a model's parameters back as they were if what is done within fails."""
+    state = {name: value.detach().clone() for name, value in model.named_parameters() if not numberless(value)}
+    try:
+        yield
+    except BaseException:
+        for name, value in model.named_parameters():
+            if name in state:
+                value.copy_(state[name])
+        raise
 
 
 def _start(

@@ -6,9 +6,7 @@ JSON. Files are whole and checksummed, see tables.py.
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +67,7 @@ class RunConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: object) -> object:
+        # Before validation, as defaults depend on other settings; what is not valid is left to it, which names it.
         if not isinstance(values, Mapping):
             return values
         values = {name: value for name, value in values.items() if value is not None}
@@ -120,8 +119,10 @@ class RunConfig(Settings):
         """
         identity = self.model_dump(exclude={"epochs"}, exclude_defaults=True)
         identity |= {"data": fingerprint, "numerics": NUMERICS_VERSION}
+        # Of steered runs alone: a new law leaves the keys of all others as they are.
         if self.hold:
             identity |= {"law": decay_law.VERSION}
+        # sorted: the order in which the class names its settings is no part of a run's identity
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -239,40 +240,3 @@ def _parse(history: pd.DataFrame, metadata: Mapping[str, str]) -> Run:
         outcome=Outcome(**json.loads(metadata["outcome"])),
         provenance=json.loads(metadata["provenance"]),
     )
-
-
-def in_short(row: Mapping[Any, float]) -> dict[str, float]:
-    """Return an epoch's row for a table of a deep network: of J^2 and J0 of every layer, the first and the last.
-
-    ``J_squared`` and ``J0`` are the first layer's, as in the row; ``J_squared_last`` and ``J0_last`` follow, and
-    ``J_squared_mean``, the geometric mean over layers. Of what else is measured of each layer the first stands.
-    """
-    deeper = {name: int(match[2]) for name in row if (match := re.fullmatch(r"(\D.*)_(\d+)", name))}
-    short = {name: value for name, value in row.items() if name not in deeper}
-    if not deeper:
-        return short
-    last = max(deeper.values())
-    layers = [row["J_squared"], *(row[f"J_squared_{layer}"] for layer in range(2, last + 1))]
-    added = {f"{name}_last": row[f"{name}_{last}"] for name in ("J_squared", "J0")}
-    added["J_squared_mean"] = math.exp(sum(map(math.log, layers)) / last) if min(layers) > 0 else 0.0
-    place = list(short).index("J0") + 1
-    return dict([*list(short.items())[:place], *added.items(), *list(short.items())[place:]])
-
-
-def summary(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return where numbers come from, one row a run; ``minutes`` is its share of its stack's wall time."""
-    rows = [
-        {
-            "learning_rate": run.config.learning_rate,
-            "momentum": run.config.momentum,
-            "batch_size": run.config.batch_size,
-            "l2": run.config.l2,
-            "seed": run.config.seed,
-            "epochs": len(run.history) - 1,
-            "outcome": run.outcome.state,
-            "device": run.provenance["device"],
-            "minutes": round(run.provenance["wall_seconds"] / run.provenance["stack_members"] / 60, 1),
-        }
-        for run in runs
-    ]
-    return pd.DataFrame(rows).set_index("seed")

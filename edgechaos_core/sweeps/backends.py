@@ -1,9 +1,9 @@
-"""Where the jobs of a sweep run: in this process, in worker processes, or on a Ray cluster.
+"""Where the jobs of a sweep run: in this process or in worker processes; on a Ray cluster by ray_backend.py.
 
 A backend takes jobs from the left of a deque until it is empty and nothing is under way, and tells through two
 callbacks how far each has come and how it ended; the latter may put further jobs into the deque. When it is left by
-Ctrl-C (or another signal of signals.py), every job under way has written a checkpoint, and a second one does not wait
-for that; on Ray tasks are cancelled where they are, and their last checkpoint stands.
+Ctrl-C (or another signal of stop_signals.py), every job under way has written a checkpoint, and a second one does not
+wait for that; on Ray tasks are cancelled where they are, and their last checkpoint stands.
 """
 
 import json
@@ -11,7 +11,6 @@ import logging
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,11 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal, get_args
 
-from edgechaos_core import EdgechaosError
-from edgechaos_core.sweeps.work import Ended, Job, work
-from edgechaos_core.system.isolation import PYTHON, environment
-from edgechaos_core.system.places import variables
-from edgechaos_core.system.signals import asked_to_stop
+from edgechaos_core.sweeps.jobs import Ended, Job, work
+from edgechaos_core.system.clean_environment import PYTHON, environment
+from edgechaos_core.system.stop_signals import asked_to_stop
 
 BackendName = Literal["processes", "serial", "ray"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
@@ -43,6 +40,7 @@ def serial(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd) -> None:
             job = pending.popleft()
             ended = work(job, on_advance=lambda steps, job=job: on_advance(job, steps), stop=stop)  # type: ignore[misc]
             on_end(job, ended)
+            # only now: the job has written its checkpoint
             if stop():
                 raise KeyboardInterrupt
 
@@ -81,109 +79,18 @@ def processes(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, work
             _stop([*active, *idle])
 
 
-def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, address: str | None) -> None:
-    """Work on the jobs as Ray tasks, one a job, on the cluster at ``address`` (None: one of this machine's own).
-
-    Tasks whose node or process died are tried again by Ray, three times. The store must be on a file system that all
-    nodes share. Raises ValueError where Ray is not installed, EdgechaosError where the cluster cannot be reached.
-    """
-    try:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-    except ImportError:
-        raise ValueError("backend 'ray' needs Ray: pip install 'edgechaos[ray]', or choose another backend") from None
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            _knock(address)
-            os.environ |= variables()  # Ray's processes have a working folder of their own
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EdgechaosError(f"no Ray cluster at {address!r} ({_first_line(error)})") from error
-
-    @ray.remote(num_cpus=0)
-    class Progress:
-        """Counts the epochs done of every job."""
-
-        def __init__(self) -> None:
-            self.done: dict[int, int] = {}
-
-        def add(self, number: int, steps: int) -> None:
-            self.done[number] = self.done.get(number, 0) + steps
-
-        def take(self) -> dict[int, int]:
-            done, self.done = self.done, {}
-            return done
-
-    @ray.remote(max_retries=3)
-    def task(text: str, number: int, progress: Any) -> tuple[Any, ...]:  # noqa: ANN401 - an actor's handle
-        ended = work(Job.from_json(text), on_advance=lambda steps: progress.add.remote(number, steps))
-        return ended.state, ended.detail, ended.members
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    progress = Progress.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
-    jobs: dict[int, Job] = {}
-    active: dict[Any, int] = {}
-    try:
-        while pending or active:
-            while pending:
-                job = pending.popleft()
-                number = len(jobs)
-                jobs[number] = job
-                needs = {"num_cpus": job.threads, "num_gpus": int(job.device.startswith("cuda"))}
-                _check_resources(ray.nodes(), needs)  # type: ignore[no-untyped-call]
-                active[task.options(**needs).remote(job.to_json(), number, progress)] = number
-            ready, _ = ray.wait(list(active), timeout=0.5)
-            for number, steps in ray.get(progress.take.remote()).items():
-                on_advance(jobs[number], steps)
-            for reference in ready:
-                job = jobs[active.pop(reference)]
-                on_end(job, _ended(ray, reference))
-    finally:
-        for reference in active:
-            ray.cancel(reference)
-        if ours:
-            ray.shutdown()
-
-
-def _check_resources(nodes: list[dict[str, Any]], needs: dict[str, int]) -> None:
-    """Raise EdgechaosError if no node has what a task needs: Ray would wait for one to join, without a word."""
-    have = [node["Resources"] for node in nodes if node["Alive"]]
-    if not any(one.get("CPU", 0) >= needs["num_cpus"] and one.get("GPU", 0) >= needs["num_gpus"] for one in have):
-        wanted = f"{needs['num_cpus']} CPUs and {needs['num_gpus']} GPUs"
-        raise EdgechaosError(f"no node of the Ray cluster has {wanted}, which a stack needs: other threads or device?")
-
-
-def _knock(address: str | None) -> None:
-    """Raise OSError unless something listens at HOST:PORT: Ray itself would wait for minutes."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _ended(ray: Any, reference: Any) -> Ended:  # noqa: ANN401 - Ray's module and reference
-    try:
-        return Ended(*ray.get(reference))
-    except ray.exceptions.OutOfMemoryError as error:
-        return Ended("out of memory", _first_line(error))
-    except ray.exceptions.RayError as error:
-        return Ended("died", f"{type(error).__name__}: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 class _Worker:
     """A worker process, the job it has, and what it says."""
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self.selector, self.rest = selector, b""
+        # A file: of a pipe that nobody reads, a talkative library would fill the buffer and stand still.
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process; see close
         self.job: Job | None = None
         self.process = subprocess.Popen(
-            [*PYTHON, "-m", "edgechaos_core.sweeps.worker"],
+            # A command and not multiprocessing, which would run the caller's script or notebook again in each worker,
+            # or fork the threads of torch.
+            [*PYTHON, "-m", "edgechaos_core.sweeps.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -203,7 +110,7 @@ class _Worker:
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield what the process has said by now; the last message of one that died is its end."""
-        content = os.read(self.output.fileno(), 1 << 16)
+        content = os.read(self.output.fileno(), 1 << 16)  # what is there by now: readline would wait for a whole line
         *lines, self.rest = (self.rest + content).split(b"\n")
         for line in lines:
             yield json.loads(line)
@@ -227,6 +134,7 @@ class _Worker:
 def _stop(workers: list[_Worker]) -> None:
     """End worker processes, each with a checkpoint of what it is at; at once if interrupted while they write it."""
     try:
+        # all are told before one is waited for: they write their checkpoints side by side
         for worker in workers:
             with suppress(BrokenPipeError):
                 worker.input.close()

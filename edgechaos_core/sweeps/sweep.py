@@ -5,12 +5,11 @@ has failed; whatever ends it in between, the same sweep goes on from the checkpo
 """
 
 import logging
-import os
 import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ from edgechaos_core.store.reservations import tidy
 from edgechaos_core.store.runs import Run, RunConfig, Wanted, peek_run
 from edgechaos_core.store.store import Store, check_writable, committed_store, find_run, open_store
 from edgechaos_core.store.tables import TableError
-from edgechaos_core.sweeps.backends import BACKENDS, BackendName, processes, ray_tasks, serial
+from edgechaos_core.sweeps.backends import processes, serial
+from edgechaos_core.sweeps.jobs import Ended, Job, dataset_of, failed, stack_file
+from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.plan import Plan, make_plan, source
-from edgechaos_core.sweeps.work import CHECKPOINT_SECONDS, Ended, Job, dataset_of, failed, stack_file
-from edgechaos_core.system.machine import cpu_threads, parse_device
+from edgechaos_core.sweeps.ray_backend import ray_tasks
 from edgechaos_core.system.places import COMMITTED_RUNS
 from edgechaos_core.system.progress import notes_above_bar, show_progress
 
@@ -38,53 +38,6 @@ _log = logging.getLogger("edgechaos")
 
 class SweepError(EdgechaosError):
     """Some runs of a sweep failed; the message tells the first. The others are stored."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How a sweep trains: ``backend`` None is serial on a GPU and worker processes, one a core, on a CPU.
-
-    ``stack_members`` None sizes stacks to the device; ``checkpoint_seconds`` is what a killed process loses at most;
-    ``address`` is that of a Ray cluster (None: one of this machine's own).
-    """
-
-    backend: BackendName | None = None
-    device: str = "cpu"
-    threads: int = 1
-    workers: int | None = None
-    stack_members: int | None = None
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-    address: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.backend is not None and self.backend not in BACKENDS:
-            raise ValueError(f"unknown backend {self.backend!r}: choose from {', '.join(BACKENDS)}")
-        if self.address is not None and self.backend != "ray":
-            raise ValueError("address is that of a Ray cluster: it needs the backend 'ray'")
-        for name in ("threads", "workers", "stack_members"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if not self.checkpoint_seconds >= 0:
-            raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
-        if self.backend == "ray" and self.workers is not None:
-            raise ValueError(
-                "workers are for the backend 'processes': Ray trains as many stacks as its nodes have room"
-            )
-        if self.backend != "ray":  # the nodes of a cluster have devices and cores of their own
-            parse_device(self.device)
-            with cpu_threads(self.threads):
-                pass
-
-    @property
-    def chosen_backend(self) -> BackendName:
-        """The backend in force."""
-        return self.backend or ("serial" if self.device.startswith("cuda") else "processes")
-
-    @property
-    def chosen_workers(self) -> int:
-        """The number of stacks trained at a time."""
-        return 1 if self.chosen_backend == "serial" else self.workers or max(all_cores() // self.threads, 1)
 
 
 def obtain(
@@ -191,18 +144,12 @@ def wanted_to_plan(configs: Sequence[RunConfig]) -> list[Wanted]:
         return [Wanted(config, known[source(config)]) for config in configs]
 
 
-def all_cores() -> int:
-    """Return the number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def plan_sweep(asked: Sequence[Wanted], store: Store, how: How, *, trusting: bool = True) -> Plan:
     """Plan what `sweep` would train."""
+    size, device = how.stack_members, how.device
     if how.chosen_backend == "ray":  # the memory of its nodes is not known here: what does not fit is split
-        members = how.stack_members or (_ON_A_GPU if how.device.startswith("cuda") else None)
-        return make_plan(asked, store, stack_members=members, trusting=trusting)
-    size = how.stack_members
-    return make_plan(asked, store, device=how.device, stack_members=size, trusting=trusting)
+        size, device = size or (_ON_A_GPU if device.startswith("cuda") else None), "cpu"
+    return make_plan(asked, store, device=device, stack_members=size, trusting=trusting)
 
 
 def _bar(plan: Plan) -> "tqdm[Any]":
@@ -211,11 +158,7 @@ def _bar(plan: Plan) -> "tqdm[Any]":
 
 
 def _run(
-    plan: Plan,
-    store: Store,
-    how: How,
-    bar: "tqdm[Any]",
-    failures: dict[str, tuple[RunConfig, str]],
+    plan: Plan, store: Store, how: How, bar: "tqdm[Any]", failures: dict[str, tuple[RunConfig, str]]
 ) -> tuple[bool, set[str]]:
     """Run a plan's stacks once, splitting those that do not fit in memory, and note failures by key.
 

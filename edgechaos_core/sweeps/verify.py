@@ -11,8 +11,8 @@ from edgechaos_core.images.datasets import Dataset
 from edgechaos_core.store.runs import Outcome, Run, RunConfig, load_run
 from edgechaos_core.store.store import Store, disagreement
 from edgechaos_core.store.tables import TableError
+from edgechaos_core.sweeps.jobs import dataset_of
 from edgechaos_core.sweeps.plan import source
-from edgechaos_core.sweeps.work import dataset_of
 from edgechaos_core.system.progress import show_progress
 from edgechaos_core.training.trainer import train
 
@@ -64,6 +64,7 @@ def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None
             continue
         config = stored.config.model_copy(update={"epochs": min(epochs, stored.config.epochs)})
         data = dataset_of(*source(config))
+        # A run at eta = 0.32, J^2 = 13 after an epoch, once came out 2% apart on another machine: rounding, amplified.
         again, precise = _trained(config, data, torch.float32), _trained(config, data, torch.float64)
         moved = _moved_at_once(again, precise)
         again, precise = _without(again, moved), _without(precise, moved)

@@ -1,4 +1,5 @@
-"""The computer that it runs on: where things are, what machine this is, signals, isolated processes, progress, YAML.
+"""The computer that it runs on: where things are, what machine this is, what asks to stop, processes in a clean
+environment, progress bars, YAML.
 
 The ground floor. Nothing here knows what is computed.
 """

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from edgechaos_core.theory.points import UNDEFINED, FixedPoint
+from edgechaos_core.theory.fixed_points import UNDEFINED, FixedPoint
 from edgechaos_core.theory.quadrature import relu_mean, relu_square
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgechaos_core.probes.chaos import MatrixMap, asymptotic_distance, draw_starts, lyapunov_exponents
+from edgechaos_core.probes.chaos import asymptotic_distance, lyapunov_exponents
+from edgechaos_core.probes.linear_maps import MatrixMap, draw_starts
 from edgechaos_core.training.network import Stack
 
 STARTS = 4  # trajectories that each measure is averaged over

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgechaos_core.probes.chaos import ITERATIONS, asymptotic_distance, draw_maps
-from edgechaos_core.probes.diagram import TILE, DiagramConfig, simulate
+from edgechaos_core.probes.chaos import ITERATIONS, asymptotic_distance
+from edgechaos_core.probes.diagram import DiagramConfig
+from edgechaos_core.probes.linear_maps import draw_maps
+from edgechaos_core.probes.simulation import TILE, simulate
 from edgechaos_core.theory.edges import edge_of_chaos
 
 REPEATS = 5

@@ -10,7 +10,7 @@ import pytest
 
 from edgechaos_core import EdgechaosError
 from edgechaos_core.book import build as book
-from edgechaos_core.book import chapters
+from edgechaos_core.book import chapters, frozen_outputs, parameter_values
 from edgechaos_core.book import parameters as chapter_parameters
 from edgechaos_core.cli import main as cli
 
@@ -41,18 +41,18 @@ CHAPTER = "chapters/training_path"
     ],
 )
 def test_parameters_are_parsed(word, parsed):
-    assert chapters.parse_parameters([word]) == parsed
+    assert parameter_values.parse_parameters([word]) == parsed
 
 
 @pytest.mark.parametrize("words", [["epochs"], ["=3"], ["1x=3"], ["epochs=[1"], ["a b=3"], ["seeds=" + 9_999 * "["]])
 def test_words_of_another_form_are_refused(words):
     with pytest.raises(ValueError, match="-p "):
-        chapters.parse_parameters(words)
+        parameter_values.parse_parameters(words)
 
 
 def test_a_parameter_given_twice_is_refused():
     with pytest.raises(ValueError, match="-p epochs is given twice"):
-        chapters.parse_parameters(["epochs=1", "epochs=2"])
+        parameter_values.parse_parameters(["epochs=1", "epochs=2"])
 
 
 REFUSED = {
@@ -137,7 +137,7 @@ def test_bad_parameters_are_refused_in_one_line(chapter, words, message):
     page = chapters.find_document(chapter)
     given = words.split(" ") if words.count("=") > 1 else [words]
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
-        chapters.chapter_parameters(page, "standard", chapters.parse_parameters(given))
+        parameter_values.chapter_parameters(page, "standard", parameter_values.parse_parameters(given))
     assert "\n" not in str(refused.value)
 
 
@@ -155,7 +155,7 @@ def test_bad_parameters_are_refused_in_one_line(chapter, words, message):
 )
 def test_good_parameters_take_the_place_of_defaults(chapter, words, values):
     page = chapters.find_document(chapter)
-    taken = chapters.chapter_parameters(page, "standard", chapters.parse_parameters(words))
+    taken = parameter_values.chapter_parameters(page, "standard", parameter_values.parse_parameters(words))
     defaults = chapters.default_parameters(chapters.read_notebook(page))
     assert defaults.keys() >= values.keys()
     for name, default in defaults.items():
@@ -181,20 +181,20 @@ def test_bad_builds_are_refused(options, message, monkeypatch):
 
 
 def test_declared_parameters_are_those_of_the_cell_and_profiles_keep_to_them():
-    declared = [page for page in chapters.documents() if chapters.declared_parameters(page).model_fields]
+    declared = [page for page in chapters.documents() if parameter_values.declared_parameters(page).model_fields]
     assert {Path(page).name for page in declared} == chapter_parameters.PARAMETERS.keys()
     for page in chapters.documents():
         notebook = chapters.read_notebook(page)
         if notebook is None:
             continue
-        fields = chapters.declared_parameters(page).model_fields
+        fields = parameter_values.declared_parameters(page).model_fields
         assert json.dumps({name: field.default for name, field in fields.items()}) == json.dumps(
             chapters.default_parameters(notebook)
         )
         assert all(field.description for field in fields.values())
         assert notebook.metadata.get("edgechaos", {}).get("profiles", {}).keys() <= set(chapters.PROFILES)
         for profile in chapters.PROFILES:
-            assert chapters.chapter_parameters(page, profile, {}).keys() == fields.keys()
+            assert parameter_values.chapter_parameters(page, profile, {}).keys() == fields.keys()
 
 
 def test_parameters_are_listed(capsys, monkeypatch):
@@ -273,11 +273,11 @@ def test_a_failing_chapter_is_named_and_leaves_the_good_one_alone(tmp_path):
 
 
 def test_a_checked_cell_without_a_reference_is_an_error(tmp_path):
-    frozen = json.loads(chapters.reference_file(CHAPTER, "standard").read_text(encoding="utf-8"))
+    frozen = json.loads(frozen_outputs.reference_file(CHAPTER, "standard").read_text(encoding="utf-8"))
     frozen.popitem()
     (tmp_path / "reference.json").write_text(json.dumps(frozen), encoding="utf-8")
     with pytest.raises(EdgechaosError, match="has no frozen output: run `make freeze`"):
-        chapters.nbval_notebook(CHAPTER, "standard", reference=tmp_path / "reference.json")
+        frozen_outputs.nbval_notebook(CHAPTER, "standard", reference=tmp_path / "reference.json")
 
 
 @pytest.fixture

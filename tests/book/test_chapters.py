@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from edgechaos_core import conventions
-from edgechaos_core.book import chapters
-from edgechaos_core.laws import scaling
-from edgechaos_core.probes import chaos as probes
+from edgechaos_core.analysis import scaling
+from edgechaos_core.book import chapters, frozen_outputs
+from edgechaos_core.probes import chaos, linear_maps
 from edgechaos_core.store.runs import parse_config
 from edgechaos_core.theory import meanfield
 from edgechaos_core.theory import order_parameters as package
@@ -86,9 +86,9 @@ def test_distance_shown_in_phase_diagram_is_the_package():
     shown = formulas("chapters/phase_diagram")["distance"]
     J = torch.tensor([0.9, 1.2, 3.0], dtype=torch.float64)
     options = {"neurons": 60, "seed": 5, "device": "cpu", "dtype": torch.float64}
-    maps, start, shift = probes.draw_maps(J, 0.3 * J, **options)
+    maps, start, shift = linear_maps.draw_maps(J, 0.3 * J, **options)
     few = 10  # chaos has not yet amplified rounding
-    ours, _ = probes.asymptotic_distance(maps, start.expand(3, -1), shift.expand(3, -1), iterations=few, settle=False)
+    ours, _ = chaos.asymptotic_distance(maps, start.expand(3, -1), shift.expand(3, -1), iterations=few, settle=False)
     for cell, mine in zip(range(3), ours.tolist(), strict=True):
         W = (0.3 * J[cell] / 60 + J[cell] / 60**0.5 * maps.Z).numpy()
         assert shown(W, start.numpy(), shift.numpy(), iterations=few) == pytest.approx(mine, rel=1e-9)
@@ -111,6 +111,6 @@ def test_cells_are_short_and_parameters_are_literal(page):
 def test_what_nbval_checks_is_not_glued():
     """Glue leaves an output of its own in the cell, which nbval takes for one too many."""
     cells = [(page, cell) for page in PAGES for cell in chapters.read_notebook(page).cells]
-    checked = [(page, cell.source) for page, cell in cells if chapters.is_checked(cell, "standard")]
+    checked = [(page, cell.source) for page, cell in cells if frozen_outputs.is_checked(cell, "standard")]
     assert len(checked) >= 3
     assert [(page, source) for page, source in checked if "glue(" in source] == []

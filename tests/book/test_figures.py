@@ -6,9 +6,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from edgechaos_core.book import figures, style
-from edgechaos_core.book import map_figures as maps
-from edgechaos_core.laws.scaling import PUBLISHED_WINDOW, growth
+from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
+from edgechaos_core.book import style
+from edgechaos_core.book.figures import maps
+from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
+from edgechaos_core.book.figures.contest import plot_search, plot_standings
+from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landing_places
+from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_growth, plot_rescaled
+from edgechaos_core.book.figures.noise import plot_noise
+from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError
@@ -26,7 +32,7 @@ def runs() -> list[Run]:
 
 
 def test_path_runs_from_order_to_chaos_and_is_starred_at_the_least_loss(runs):
-    ax = figures.plot_phase_path(runs[:1], Figure().subplots())
+    ax = plot_phase_path(runs[:1], Figure().subplots())
     path, star, start, edge = ax.get_lines()
     assert path.get_ydata()[0] == pytest.approx(2)
     assert path.get_xdata()[0] == pytest.approx(0.1 / 0.5)
@@ -38,26 +44,26 @@ def test_path_runs_from_order_to_chaos_and_is_starred_at_the_least_loss(runs):
 
 
 def test_path_is_labelled_in_words_and_drawn_for_every_seed(runs):
-    ax = figures.plot_phase_path(runs, Figure().subplots())
+    ax = plot_phase_path(runs, Figure().subplots())
     assert [text.get_text() for text in ax.texts] == ["order", "chaos", "edge, $J = 1$", "start", "least test loss"]
     assert len(ax.get_lines()) == 3 * len(runs) + 1
 
 
 def test_epoch_panel_shows_every_seed(runs):
-    ax = figures.plot_by_epoch(runs, "J0", Figure().subplots())
+    ax = plot_by_epoch(runs, "J0", Figure().subplots())
     lines = [line.get_ydata() for line in ax.get_lines() if len(line.get_ydata())]
     assert ax.get_legend_handles_labels()[1] == ["$J_0$"]
     np.testing.assert_allclose(lines, [0.1 + 0.01 * seed + 0.001 * np.arange(101) for seed in (0, 4)])
 
 
 def test_optimum_is_the_mean_epoch_of_least_test_loss(runs):
-    ax = figures.plot_optimum(runs, Figure().subplots())
+    ax = plot_optimum(runs, Figure().subplots())
     assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(62)
 
 
 def test_growth_panel_shows_the_window_and_its_line(runs):
     line = growth(runs[0].history)
-    ax = figures.plot_growth(runs[:1], line, PUBLISHED_WINDOW, Figure().subplots())
+    ax = plot_growth(runs[:1], line, PUBLISHED_WINDOW, Figure().subplots())
     marks, fitted = ax.get_lines()
     assert marks.get_xdata().max() == 48
     assert np.diff(fitted.get_ydata())[0] == pytest.approx(0.01 * 48)
@@ -65,13 +71,13 @@ def test_growth_panel_shows_the_window_and_its_line(runs):
 
 def test_settings_are_labelled_slow_to_fast_in_either_time(runs):
     fast = Run(parse_config({"epochs": 100, "momentum": 0.75}), runs[0].history, runs[0].outcome)
-    ax = figures.plot_settings([fast, runs[0]], "J_squared", Figure().subplots(), rescaled=True)
+    ax = plot_settings([fast, runs[0]], "J_squared", Figure().subplots(), rescaled=True)
     slow_line, fast_line, edge = ax.get_lines()
     assert slow_line.get_label() == r"$\eta$ = 0.01, $\alpha$ = 0, $B$ = 32"
     assert slow_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
     assert fast_line.get_xdata()[-1] == pytest.approx(4 * 100 * 0.01 / 32)
     assert edge.get_ydata()[0] == 1
-    epochs = figures.plot_settings([fast], "test_loss", Figure().subplots()).get_lines()[0]
+    epochs = plot_settings([fast], "test_loss", Figure().subplots()).get_lines()[0]
     assert epochs.get_xdata()[-1] == 100
 
 
@@ -80,7 +86,7 @@ def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
         J_squared = np.linspace(0.3, end, 5)
         return pd.DataFrame({"J_squared": J_squared, "distance": 0.01 * J_squared, "spread": 0.02})
 
-    ax = figures.plot_collapse({"a": collapsed(1.0), "b": collapsed(2.0)}, Figure().subplots())
+    ax = plot_collapse({"a": collapsed(1.0), "b": collapsed(2.0)}, Figure().subplots())
     assert ax.get_lines()[1].get_ydata()[-1] == pytest.approx(2.0)
     extent = ax.collections[0].get_paths()[0].get_extents()
     assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
@@ -88,12 +94,12 @@ def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
 
 def test_decays_share_a_colour_and_a_label(runs):
     decayed = [Run(parse_config({"epochs": 100, "l2": l2}), runs[0].history, runs[0].outcome) for l2 in (1e-4, 0, 1e-4)]
-    ax = figures.plot_decays(decayed, "J_squared", Figure().subplots())
+    ax = plot_decays(decayed, "J_squared", Figure().subplots())
     strong, none, again, edge = ax.get_lines()
     assert strong.get_color() == again.get_color() != none.get_color()
     assert ax.get_legend_handles_labels()[1] == [r"$\lambda$ = 0.0001", r"$\lambda$ = 0"]
     assert edge.get_ydata()[0] == 1
-    dot = figures.plot_ends(decayed, Figure().subplots()).get_lines()[0]
+    dot = plot_ends(decayed, Figure().subplots()).get_lines()[0]
     assert dot.get_xdata()[0] == pytest.approx(0.25 + 0.01 * 95.5)  # the mean of epochs 91 to 100
     assert dot.get_ydata()[0] == pytest.approx(0.8955)
 
@@ -101,7 +107,7 @@ def test_decays_share_a_colour_and_a_label(runs):
 def test_payoff_has_a_colour_a_batch_size():
     index = pd.MultiIndex.from_tuples([(0.1, 0.0, 8), (0.2, 0.0, 8), (0.1, 0.0, 64)], names=["eta", "alpha", "B"])
     table = pd.DataFrame({"speed": [1.0, 2.0, 1.0], "epochs": [50, 25, 50]}, index=index)
-    ax = figures.plot_payoff(table, Figure().subplots(), "epochs", "epochs to the best")
+    ax = plot_payoff(table, Figure().subplots(), "epochs", "epochs to the best")
     small, large = ax.get_lines()
     assert (small.get_label(), large.get_label()) == ("$B$ = 8", "$B$ = 64")
     np.testing.assert_allclose(small.get_xydata(), [(1, 50), (2, 25)])
@@ -198,24 +204,24 @@ def test_picture_is_whole_or_absent(tmp_path, monkeypatch):
 
 
 def test_scaling_figures(runs):
-    ax = figures.plot_rescaled(runs, 11.0, Figure().subplots())
+    ax = plot_rescaled(runs, 11.0, Figure().subplots())
     time, J_squared = ax.get_lines()[0].get_data()
     assert time[1] == pytest.approx(0.01 / 32)
     assert J_squared.max() <= 1.5
     np.testing.assert_allclose(ax.get_lines()[2].get_xydata(), [(0, 0.25), (1 / 11, 1.25)])  # the law's own line
-    ax = figures.plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
+    ax = plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
 
 
 def test_constants_of_growth_share_a_colour_a_strength(runs):
-    ax = figures.plot_constants(runs, 11.0, Figure().subplots())
+    ax = plot_constants(runs, 11.0, Figure().subplots())
     assert len(ax.get_lines()) == len(runs) + 1
     assert ax.get_lines()[-1].get_ydata() == [11.0, 11.0]
 
 
 def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
     ends = pd.DataFrame({"setting": ["a", "a", "b"], "way": ["formula", "controller", "formula"], "J²": [0.9, 1, 1.2]})
-    ax = figures.plot_landing_places(ends, Figure().subplots(), {"formula": (0.1, 0.2), "controller": (0.03, 0.1)})
+    ax = plot_landing_places(ends, Figure().subplots(), {"formula": 0.1, "controller": 0.03})
     formula, controller = ax.get_lines()[:2]
     assert formula.get_xdata().tolist() == [0.9, 1.2]
     assert controller.get_xdata().tolist() == [1.0]
@@ -224,20 +230,20 @@ def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
 
 
 def test_a_search_rings_its_best_trial():
-    ax = figures.plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
+    ax = plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
     assert ax.get_lines()[0].get_xdata() == [1e-3]
     assert len(ax.collections[0].get_offsets()) == 3
 
 
 def test_noise_is_drawn_where_it_is_measured(runs):
     noisy = [Run(run.config, run.history.assign(shuffled_accuracy=0.3), run.outcome) for run in runs]
-    ax = figures.plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
+    ax = plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
     assert len(ax.get_lines()) == len(noisy)
     assert [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")] == ["none, 20%"]
 
 
 def test_standings_keep_a_way_on_its_line():
-    ax = figures.plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
+    ax = plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
     bars = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
     assert bars["before"].get_xdata().tolist() == [1.5, 3]
     assert bars["before"].get_ydata().tolist() == [2, 1]

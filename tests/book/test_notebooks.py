@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from edgechaos_core.book import chapters
-from edgechaos_core.system.isolation import PYTHON, environment
+from edgechaos_core.book import chapters, frozen_outputs
+from edgechaos_core.system.clean_environment import PYTHON, environment
 from edgechaos_core.system.places import REPOSITORY
 from tests.book.nbval_tolerance import Close
 
@@ -26,7 +26,7 @@ CHECKED = [
     (page, profile)
     for page in chapters.documents()
     if (notebook := chapters.read_notebook(page)) is not None
-    for profile in chapters.checked_profiles(notebook)
+    for profile in frozen_outputs.checked_profiles(notebook)
 ]
 
 
@@ -52,7 +52,7 @@ STANDARD = [page for page, profile in CHECKED if profile == "standard"]  # the q
 
 @pytest.mark.parametrize("page", STANDARD)
 def test_chapter_reproduces_its_frozen_outputs(page, tmp_path):
-    result = run_nbval(chapters.nbval_notebook(page, "standard"), tmp_path, "standard")
+    result = run_nbval(frozen_outputs.nbval_notebook(page, "standard"), tmp_path, "standard")
     assert result.returncode == 0, result.stdout
 
 
@@ -60,8 +60,8 @@ def test_every_page_with_code_has_a_checked_cell_and_a_reference():
     assert ("chapters/training_path", "quick") in CHECKED
     for page, profile in CHECKED:
         tags = [tag for cell in chapters.read_notebook(page).cells for tag in cell.metadata.get("tags", [])]
-        assert chapters.CHECKED in tags, page
-        assert chapters.reference_file(page, profile).exists(), (page, profile)
+        assert frozen_outputs.CHECKED in tags, page
+        assert frozen_outputs.reference_file(page, profile).exists(), (page, profile)
 
 
 @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ def test_a_changed_formula_turns_nbval_red(right, wrong, tmp_path):
     source = (REPOSITORY / "chapters/training_path.md").read_text(encoding="utf-8")
     assert right in source
     (tmp_path / "chapters/training_path.md").write_text(source.replace(right, wrong), encoding="utf-8")
-    notebook = chapters.nbval_notebook("chapters/training_path", "standard", root=tmp_path)
+    notebook = frozen_outputs.nbval_notebook("chapters/training_path", "standard", root=tmp_path)
     result = run_nbval(notebook, tmp_path, "standard")
     assert result.returncode == 1
     assert "formula and package agree" in result.stdout
 
 
 def test_a_changed_number_turns_nbval_red(tmp_path):
-    reference = chapters.reference_file("intro", "standard")
+    reference = frozen_outputs.reference_file("intro", "standard")
     text = reference.read_text(encoding="utf-8")
     assert "0.00342 " in text
     shutil.copy(reference, tmp_path / "reference.json")
     (tmp_path / "reference.json").write_text(text.replace("0.00342 ", "0.00343 "), encoding="utf-8")
-    notebook = chapters.nbval_notebook("intro", "standard", reference=tmp_path / "reference.json")
+    notebook = frozen_outputs.nbval_notebook("intro", "standard", reference=tmp_path / "reference.json")
     result = run_nbval(notebook, tmp_path, "standard")
     assert result.returncode == 1
     assert "0.00343" in result.stdout

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgechaos_core.book import chapters
+from edgechaos_core.book import frozen_outputs
 from tests.book.test_notebooks import CHECKED, run_nbval
 
 QUICK = [page for page, profile in CHECKED if profile == "quick"]
@@ -15,7 +15,7 @@ QUICK = [page for page, profile in CHECKED if profile == "quick"]
 @pytest.mark.parametrize("page", QUICK)
 def test_what_a_chapter_computes_live_is_the_same_on_another_processor(page, tmp_path, other_rounding):
     """The references were made with the vector instructions of their machine, and are held against other rounding."""
-    result = run_nbval(chapters.nbval_notebook(page, "quick"), tmp_path, "quick", other_rounding)
+    result = run_nbval(frozen_outputs.nbval_notebook(page, "quick"), tmp_path, "quick", other_rounding)
     assert result.returncode == 0, result.stdout
 
 

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edgechaos_core.claims import decay_estimates as decay
-from edgechaos_core.claims import estimates
-from edgechaos_core.claims import growth_estimates as growth
-from edgechaos_core.claims import path_estimates as paths
-from edgechaos_core.claims.estimates import RULES, Rule
-from edgechaos_core.claims.scorecard import Estimate
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.rescaling import by_setting, setting_of
+from edgechaos_core.claims import decay, growth, judging, paths
+from edgechaos_core.claims.rules import RULES, Rule
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.laws.rescaling import by_setting, setting_of
 from edgechaos_core.store.runs import Run, cut_run, load_run
 from edgechaos_core.store.store import COMMITTED_RUNS
 from tests.claims import second_opinion
@@ -28,7 +25,7 @@ def of_rule(runs: Sequence[Run], rule: Rule) -> list[Run]:
     """What the scorecard judges a part on."""
     groups = by_setting(runs)
     wanted = [config for config in protocol(rule.protocol) if rule.keep(config)]
-    return [run for config in wanted for run in estimates._serving(groups.get(setting_of(config), []), config, rule)]
+    return [run for config in wanted for run in judging.serving(groups.get(setting_of(config), []), config, rule)]
 
 
 def fig6_so_far(runs: Sequence[Run]) -> list[Run]:

@@ -15,10 +15,10 @@ import pytest
 
 from edgechaos_core import __version__
 from edgechaos_core.cli import main as cli
-from edgechaos_core.probes import diagram
+from edgechaos_core.probes import simulation
 from edgechaos_core.probes.diagram import DiagramConfig, load_diagram
 from edgechaos_core.store.runs import load_run, parse_config
-from edgechaos_core.system.signals import STOPPING
+from edgechaos_core.system.stop_signals import STOPPING
 from edgechaos_core.theory.edges import edge_of_chaos
 from tests.waiting import PATIENCE, wait_for
 
@@ -328,7 +328,7 @@ def test_stopped_while_loading(edgechaos, monkeypatch):
     def load(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgechaos_core.sweeps.work.dataset_of", load)
+    monkeypatch.setattr("edgechaos_core.sweeps.jobs.dataset_of", load)
     assert edgechaos(*TINY) == (130, "", "edgechaos: interrupted\n")
 
 
@@ -565,11 +565,11 @@ def test_a_signal_while_simulating(tmp_path, sent):
     assert list(tmp_path.iterdir()) == [out]
     kept = load_diagram(out, partial=True)
     assert 0 < len(kept.cells) < kept.config.size == 1_000_000
-    assert len(kept.cells) % 10_000 % diagram.TILE == 0  # whole tiles, of one draw each
+    assert len(kept.cells) % 10_000 % simulation.TILE == 0  # whole tiles, of one draw each
 
 
 def interrupted_after_tiles(monkeypatch, tiles: int) -> None:
-    save, saved = diagram.save_diagram, []
+    save, saved = simulation.save_diagram, []
 
     def save_and_stop(*arguments):
         save(*arguments)
@@ -577,11 +577,11 @@ def interrupted_after_tiles(monkeypatch, tiles: int) -> None:
         if len(saved) == tiles:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(diagram, "save_diagram", save_and_stop)
+    monkeypatch.setattr(simulation, "save_diagram", save_and_stop)
 
 
 def test_an_interrupted_diagram_says_what_is_kept(edgechaos, tmp_path, monkeypatch):
-    monkeypatch.setattr(diagram, "TILE", 5)
+    monkeypatch.setattr(simulation, "TILE", 5)
     out = tmp_path / "diagram.parquet"
     interrupted_after_tiles(monkeypatch, 1)
     said = f"edgechaos: interrupted: {out} holds 5 of 12 cells: the same command goes on\n"
@@ -594,7 +594,7 @@ def test_an_interrupted_picture_says_that_nothing_is_kept(edgechaos, tmp_path, m
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(diagram, "simulate", stop)
+    monkeypatch.setattr(simulation, "simulate", stop)
     code, stdout, stderr = edgechaos(*DIAGRAM, "--out", tmp_path / "diagram.png")
     assert (code, stdout) == (130, "")
     assert stderr == "edgechaos: interrupted: nothing is kept (of a FILE.parquet, what is done would be)\n"
@@ -608,7 +608,7 @@ def test_an_interrupted_replacement_leaves_the_old_diagram(edgechaos, tmp_path, 
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(diagram, "simulate", stop)
+    monkeypatch.setattr(simulation, "simulate", stop)
     said = f"edgechaos: interrupted: no cells are done yet, {out} is as it was\n"
     assert edgechaos(*DIAGRAM, "--seed", 1, "--out", out, "--force") == (130, "", said)
     assert load_diagram(out).config.seed == 0

@@ -7,9 +7,9 @@ import sys
 import pandas as pd
 import pytest
 
-from edgechaos_core.experiments.grids import PROTOCOLS, RIVALS
+from edgechaos_core.analysis.scaling import scale_factor
+from edgechaos_core.experiments.named_grids import PROTOCOLS, RIVALS
 from edgechaos_core.experiments.protocols import parse_seeds, protocol, read_grid
-from edgechaos_core.laws.scaling import scale_factor
 from edgechaos_core.system.places import REPOSITORY
 
 

@@ -30,9 +30,10 @@ from edgechaos_core.store.checkpoints import load_checkpoint
 from edgechaos_core.store.runs import Run, RunConfig, load_run, parse_config
 from edgechaos_core.store.store import Store
 from edgechaos_core.store.tables import TableError
+from edgechaos_core.sweeps import jobs
 from edgechaos_core.sweeps import sweep as sweeps
-from edgechaos_core.sweeps import work
-from edgechaos_core.sweeps.sweep import How, sweep
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import sweep
 from tests.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")
@@ -179,7 +180,7 @@ def damage_everywhere(regions: int) -> str:
         wanted = {run.config: run for run in map(load_run, store.folder.glob("*.parquet"))}
         run_file = next(store.folder.glob("*.parquet"))
         config = load_run(run_file).config
-        checkpoint = work.stack_file(store, sweeps.wanted([config]))
+        checkpoint = jobs.stack_file(store, sweeps.wanted([config]))
         whole = {path: path.read_bytes() for path in (run_file, checkpoint)}
         for region in tqdm(range(2 * regions), desc="damage", disable=not sys.stderr.isatty()):
             for path, content in whole.items():
@@ -209,13 +210,13 @@ def many_processes(count: int, wanted: dict[RunConfig, Run]) -> str:
         store = Store(Path(folder))
 
         def one() -> None:
-            train = work.train
+            train = jobs.train
 
             def noted(configs: list[RunConfig], *arguments: object, **options: object) -> list[Run]:
                 os.write(log.fileno(), b"".join(f"{config.width} {config.seed}\n".encode() for config in configs))
                 return train(configs, *arguments, **options)
 
-            work.train = noted
+            jobs.train = noted
             sweeps._BUSY_SECONDS = 0.05
             sweep(CONFIGS, store, How(backend="serial", stack_members=1))
 
@@ -237,7 +238,8 @@ DRIVER = """
 import sys, pathlib, ray
 from tests.faults.torture import LONG
 from edgechaos_core.store.store import Store
-from edgechaos_core.sweeps.sweep import How, sweep
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import sweep
 sweep(LONG, Store(pathlib.Path(sys.argv[2])), How(backend="ray", address=sys.argv[1], checkpoint_seconds=0.2))
 """
 LONG = [parse_config({"samples": 2_000, "width": 32, "epochs": 150, "seed": seed, "depth": depth})

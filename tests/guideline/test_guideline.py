@@ -8,15 +8,22 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from edgechaos_core.claims.decay import decay_pushes_toward_order, guideline_settles_at_the_edge
-from edgechaos_core.experiments import grids
+from edgechaos_core.analysis.endpoints import setting_of
+from edgechaos_core.analysis.scaling import growth_constant, scale_factor, settled
+from edgechaos_core.experiments import named_grids as grids
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.guideline import pilot as pilots
-from edgechaos_core.guideline.calibration import calibrate, calibration_runs, near_edge, points, power_of_speed
-from edgechaos_core.guideline.guideline import Formula, Network, after_pilot, committed_formula, corrected, guide, terms
-from edgechaos_core.guideline.pilot import pilot
-from edgechaos_core.laws.landing import setting_of
-from edgechaos_core.laws.scaling import growth_constant, scale_factor, settled
+from edgechaos_core.guideline import pilot_runs as pilots
+from edgechaos_core.guideline.decay_formula import (
+    Formula,
+    Network,
+    after_pilot,
+    committed_formula,
+    corrected,
+    guide,
+    terms,
+)
+from edgechaos_core.guideline.formula_fit import calibrate, calibration_runs, near_edge, points, power_of_speed
+from edgechaos_core.guideline.pilot_runs import pilot
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.sweeps.sweep import committed
@@ -102,7 +109,7 @@ def test_speed_drops_out_unless_it_does_not():
         for run in runs
     ]
     some = power_of_speed(faster)
-    assert some.mean - none.mean == pytest.approx(0.3)
+    assert some.value - none.value == pytest.approx(0.3)
     assert some.low > 0
 
 
@@ -155,7 +162,7 @@ def test_a_damaged_formula_is_named(tmp_path, monkeypatch, content):
     path = tmp_path / "guideline.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    monkeypatch.setattr("edgechaos_core.guideline.guideline.GUIDELINE", path)
+    monkeypatch.setattr("edgechaos_core.guideline.decay_formula.GUIDELINE", path)
     with pytest.raises(ValueError, match=r"guideline\.json cannot be read \(.*\): restore it, or: make calibration"):
         committed_formula()
 
@@ -261,7 +268,7 @@ def train(monkeypatch):
             run.history["J_squared"] = np.where(np.arange(101) < 30, 0.25, function(configs[0].l2))
             return [run]
 
-        monkeypatch.setattr("edgechaos_core.guideline.pilot.obtain", obtain)
+        monkeypatch.setattr("edgechaos_core.guideline.pilot_runs.obtain", obtain)
         return asked
 
     return ends_at
@@ -368,47 +375,6 @@ def test_sooner():
 def test_what_the_guideline_does_not_speak_of(settings, message):
     with pytest.raises(ValueError, match=message):
         guide(parse_settings(Network, FIG6 | settings), formula())
-
-
-# claims -------------------------------------------------------------------------------------------------------------
-
-
-def decayed(seed=0, peak=1.0, reverse=False) -> list[Run]:
-    """Runs that settle by the law, with the best final accuracy at J = peak."""
-    runs = [run_of(l2, seed) for l2 in (3e-5, 7e-5, 1.4e-4, 5e-4)]
-    for run in runs:
-        run.history["test_accuracy"] = 0.9 - 0.01 * abs(run.history["J_squared"] ** 0.5 - peak)
-        if reverse:
-            run.history["J_squared"] = 1 / run.history["J_squared"]
-    return runs
-
-
-@pytest.mark.parametrize(("peak", "verdict"), [(1.0, "holds"), (0.75, "fails"), (1.5, "fails")])
-def test_rule_of_c11(peak, verdict):
-    order, best = decay_pushes_toward_order([*decayed(0, peak), *decayed(1, peak)])
-    assert (order.verdict, order.measured.mean) == ("holds", -1)
-    assert best.verdict == verdict
-    assert best.clear
-    assert decay_pushes_toward_order(decayed(reverse=True))[0].verdict == "fails"
-    with pytest.raises(ValueError, match="at least three strengths of decay, each with the same seeds"):
-        decay_pushes_toward_order(decayed()[:2])
-
-
-def test_a_lead_within_the_scatter_of_seeds_is_not_clear():
-    runs = [run for seed in range(3) for run in decayed(seed)]
-    for run in runs:
-        if run.config.l2 != 7e-5:  # best for every seed, but by a hair for one and a lot for another
-            run.history["test_accuracy"] -= (1e-5, 0.0, 0.1)[run.config.seed]
-    best = decay_pushes_toward_order(runs)[1]
-    assert (best.verdict, best.clear) == ("holds", False)
-    assert not decay_pushes_toward_order(decayed())[1].clear  # one seed
-
-
-@pytest.mark.parametrize(("l2", "verdict"), [(7e-5, "holds"), (8.5e-5, "holds in part"), (4.6e-5, "fails")])
-def test_rule_of_c12(l2, verdict):
-    assert guideline_settles_at_the_edge([run_of(l2, seed) for seed in range(2)]).verdict == verdict
-    with pytest.raises(ValueError, match="for one strength of decay, got 2"):
-        guideline_settles_at_the_edge([run_of(l2), run_of(2 * l2)])
 
 
 def test_the_next_decay_lies_between_those_that_ended_nearest_the_target():

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
 
 from edgechaos_core.models.controller import EdgeDecay
+from edgechaos_core.models.effective_rate import relative_decay
 from edgechaos_core.store.runs import load_run
 from edgechaos_core.store.store import COMMITTED_RUNS
 from edgechaos_core.theory.decay_law import LET_GO, DecayLaw
@@ -219,7 +220,8 @@ def test_exposure_is_what_decay_takes_off(optimizer, small):
         own.optimizer.param_groups[0]["weight_decay"] = decay
         controller = EdgeDecay(own.optimizer, own.weight, smoothing=1.0)
         own.epoch()
-        exposure = 2 * controller._rates * controller._relative()
+        state = own.optimizer.state[own.weight]
+        exposure = 2 * controller._rates * relative_decay(own.weight, controller.group, state)
         controller.step()
         paths.append((math.log(controller.J_squared), exposure * decay))
     taken, expected = paths[0][0] - paths[1][0], paths[1][1]

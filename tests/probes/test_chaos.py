@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgechaos_core.probes.chaos import (
-    PERTURBATION,
-    SETTLED,
-    GaussianMaps,
-    MatrixMap,
-    asymptotic_distance,
-    draw_maps,
-    draw_starts,
-    lyapunov_exponents,
-)
+from edgechaos_core.probes.chaos import SETTLED, asymptotic_distance, lyapunov_exponents
+from edgechaos_core.probes.linear_maps import PERTURBATION, GaussianMaps, MatrixMap, draw_maps, draw_starts
 from edgechaos_core.theory import meanfield
 from edgechaos_core.training.network import ACTIVATIONS
 

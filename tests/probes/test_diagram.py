@@ -14,19 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from edgechaos_core.probes import diagram
-from edgechaos_core.probes.chaos import PERTURBATION
-from edgechaos_core.probes.diagram import (
-    Diagram,
-    DiagramConfig,
-    estimate,
-    load_diagram,
-    obtain_diagram,
-    save_diagram,
-    simulate,
-    simulated_edge,
-    steps,
-)
+from edgechaos_core.probes import diagram, simulation
+from edgechaos_core.probes.diagram import Diagram, DiagramConfig, load_diagram, save_diagram, simulated_edge
+from edgechaos_core.probes.linear_maps import PERTURBATION
+from edgechaos_core.probes.simulation import estimate, obtain_diagram, simulate, steps
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.system.progress import duration
@@ -52,7 +43,7 @@ def path(tmp_path):
 @pytest.fixture
 def tiles_of_five(monkeypatch):
     """Tiles so small that each draw of SMALL's has 5 + 5 + 2 cells."""
-    monkeypatch.setattr(diagram, "TILE", 5)
+    monkeypatch.setattr(simulation, "TILE", 5)
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def no_simulation(monkeypatch):
     def draw_maps(*_, **__):
         raise AssertionError("a simulation")
 
-    return lambda: monkeypatch.setattr(diagram, "draw_maps", draw_maps)
+    return lambda: monkeypatch.setattr(simulation, "draw_maps", draw_maps)
 
 
 class Interrupt:
@@ -185,7 +176,7 @@ def test_a_draw_does_not_depend_on_its_company():
 def test_the_time_of_a_diagram_is_that_of_its_tiles(tiles_of_five, monkeypatch):
     """By a clock that shows a second more whenever it is looked at: at the start, and after each of six tiles."""
     ticks = iter(range(100))
-    monkeypatch.setattr(diagram.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(simulation.time, "perf_counter", lambda: next(ticks))
     assert simulate(config_of(SMALL), **EXACT).provenance["wall_seconds"] == 6
 
 
@@ -197,7 +188,7 @@ def test_small_networks_are_simulated_by_one_thread(neurons, threads):
 
 def test_tiles_do_not_show(tiles_of_five, monkeypatch):
     tiled = simulate(config_of(SMALL), **EXACT)
-    monkeypatch.setattr(diagram, "TILE", 512)
+    monkeypatch.setattr(simulation, "TILE", 512)
     assert_same(tiled, simulate(config_of(SMALL), **EXACT))
 
 
@@ -279,7 +270,7 @@ def test_an_estimate(changed, chaotic):
 def test_an_estimate_counts_both_of_each_pair(monkeypatch):
     """A product of 24 rows, 12 cells and 12 perturbed ones, takes a second by a clock made up to say so."""
     ticks = iter(range(100))
-    monkeypatch.setattr(diagram.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(simulation.time, "perf_counter", lambda: next(ticks))
     config = config_of(SMALL | {"iterations": 100, "draws": 10})  # 120 cells, 20 of them chaotic
     line = estimate(config, threads=1)
     both = 2 * 120 * (100 + 2 + 3) / 24
@@ -288,7 +279,7 @@ def test_an_estimate_counts_both_of_each_pair(monkeypatch):
 
 
 def test_an_estimate_of_memory_counts_states_and_tangents_of_a_tile(monkeypatch):
-    monkeypatch.setattr(diagram, "TILE", 4_096)
+    monkeypatch.setattr(simulation, "TILE", 4_096)
     line = estimate(config_of(SMALL | {"neurons": 4_000}), threads=1)
     assert line.endswith(f"; {0.3 + 4 * 4_000 * (4_000 + 8 * 4_096) / 1e9:.1f} GB of memory")
     assert line.endswith("; 0.9 GB of memory")
@@ -443,10 +434,10 @@ SIMULATE = """
 import sys
 from pathlib import Path
 import torch
-from edgechaos_core.probes import diagram
+from edgechaos_core.probes import simulation
 from tests.probes.test_diagram import EXACT, SMALL, config_of
-diagram.TILE = 5
-diagram.simulate(
+simulation.TILE = 5
+simulation.simulate(
     config_of(SMALL | {"draws": 4_000}), path=Path(sys.argv[1]), on_progress=lambda _: print(flush=True), **EXACT
 )
 """
@@ -525,9 +516,9 @@ def test_an_interrupted_one_in_the_cache_goes_on(stores, tiles_of_five, monkeypa
             raise KeyboardInterrupt
         return whole(*arguments, on_progress=on_progress, **options)
 
-    whole = diagram.lyapunov_exponents
+    whole = simulation.lyapunov_exponents
     with monkeypatch.context() as stopped:
-        stopped.setattr(diagram, "lyapunov_exponents", lyapunov_exponents)
+        stopped.setattr(simulation, "lyapunov_exponents", lyapunov_exponents)
         with pytest.raises(KeyboardInterrupt):
             obtain_diagram(config, threads=1)
     (kept,) = stores[1].iterdir()

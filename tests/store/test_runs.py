@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgechaos_core.store.run_tables import summary
 from edgechaos_core.store.runs import (
     Outcome,
     Run,
@@ -26,7 +27,6 @@ from edgechaos_core.store.runs import (
     load_run,
     parse_config,
     save_run,
-    summary,
 )
 from edgechaos_core.store.tables import TableError
 

@@ -15,10 +15,11 @@ from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
-from edgechaos_core.sweeps import sweep, work
+from edgechaos_core.sweeps import jobs, sweep
+from edgechaos_core.sweeps.jobs import Ended, Job
+from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.plan import make_plan, members_that_fit, stack_memory
-from edgechaos_core.sweeps.sweep import How, SweepError, available, obtain
-from edgechaos_core.sweeps.work import Ended, Job
+from edgechaos_core.sweeps.sweep import SweepError, available, obtain
 from edgechaos_core.system import progress
 from tests.waiting import PATIENCE, wait_for, wait_for_end
 
@@ -34,13 +35,13 @@ def config_of(**settings):
 @pytest.fixture
 def trained(folders, monkeypatch):
     """The stacks that are trained in this process, in order."""
-    stacks, train = [], work.train
+    stacks, train = [], jobs.train
 
     def spy(configs, *arguments, **options):
         stacks.append(list(configs))
         return train(configs, *arguments, **options)
 
-    monkeypatch.setattr(work, "train", spy)
+    monkeypatch.setattr(jobs, "train", spy)
     return stacks
 
 
@@ -223,14 +224,14 @@ def test_a_stack_fits_its_device():
 
 
 def test_a_stack_too_large_for_memory_is_split(trained, monkeypatch, caplog):
-    spy = work.train
+    spy = jobs.train
 
     def small_memory(configs, *arguments, **options):
         if len(configs) > 1:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return spy(configs, *arguments, **options)
 
-    monkeypatch.setattr(work, "train", small_memory)
+    monkeypatch.setattr(jobs, "train", small_memory)
     configs = [config_of(seed=seed) for seed in range(3)]
     assert [run.config for run in obtain(configs, how=SERIAL)] == configs
     assert sorted(len(stack) for stack in trained) == [1, 1, 1]
@@ -238,29 +239,29 @@ def test_a_stack_too_large_for_memory_is_split(trained, monkeypatch, caplog):
 
 
 def test_one_network_too_large_for_memory_fails_alone(trained, folders, monkeypatch):
-    spy = work.train
+    spy = jobs.train
 
     def small_memory(configs, *arguments, **options):
         if configs[0].width > 16:
             raise MemoryError
         return spy(configs, *arguments, **options)
 
-    monkeypatch.setattr(work, "train", small_memory)
+    monkeypatch.setattr(jobs, "train", small_memory)
     with pytest.raises(SweepError, match=r"1 of 2 runs failed, e.g. RunConfig\(.*width=17.*MemoryError"):
         obtain([config_of(width=17), config_of()], how=SERIAL)
     assert {entry.state for entry in entries(Store(folders[1]))} == {"finished", "failed"}
-    monkeypatch.setattr(work, "train", spy)
+    monkeypatch.setattr(jobs, "train", spy)
     assert len(obtain([config_of(width=17), config_of()], how=SERIAL)) == 2
     assert {entry.state for entry in entries(Store(folders[1]))} == {"finished"}
 
 
 def test_a_bug_is_told_with_its_place_and_takes_nothing_with_it(trained, folders, monkeypatch):
-    spy = work.train
+    spy = jobs.train
 
     def buggy(configs, *arguments, **options):
         return spy(configs, *arguments, **options) if configs[0].width == 16 else [*configs][99]
 
-    monkeypatch.setattr(work, "train", buggy)
+    monkeypatch.setattr(jobs, "train", buggy)
     with pytest.raises(SweepError, match=r"IndexError: list index out of range \(at test_sweep.py:\d+\)"):
         obtain([config_of(width=17), config_of()], how=SERIAL)
     assert len(files(folders[1])) == 1
@@ -372,7 +373,7 @@ def test_kept_checkpoints_are_pruned_to_their_share(trained, folders, monkeypatc
 
 def interrupt_soon(monkeypatch, at_epoch: int, times: int = 1) -> None:
     """Send this process SIGINT when training comes to an epoch."""
-    spy = work.train
+    spy = jobs.train
 
     def interrupted(*arguments, on_epoch, **options):
         def watch(epoch, rows):
@@ -383,13 +384,13 @@ def interrupt_soon(monkeypatch, at_epoch: int, times: int = 1) -> None:
 
         return spy(*arguments, on_epoch=watch, **options)
 
-    monkeypatch.setattr(work, "train", interrupted)
+    monkeypatch.setattr(jobs, "train", interrupted)
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_and_the_same_again(trained, folders, monkeypatch, times):
     configs = [config_of(seed=seed, epochs=6) for seed in (0, 1)]
-    spy = work.train
+    spy = jobs.train
     interrupt_soon(monkeypatch, at_epoch=3, times=times)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -398,7 +399,7 @@ def test_ctrl_c_and_the_same_again(trained, folders, monkeypatch, times):
     assert files(folders[1]) == []
     if times == 1:
         assert [entry.state for entry in entries(Store(folders[1]))] == ["interrupted"] * 2
-    monkeypatch.setattr(work, "train", spy)
+    monkeypatch.setattr(jobs, "train", spy)
     resumed = obtain(configs, how=SERIAL)
     assert ("earlier" in resumed[0].provenance) == (times == 1)
     for one, other in zip(resumed, obtain(configs, retrain=True, how=SERIAL), strict=True):
@@ -428,7 +429,7 @@ def test_runs_that_another_process_trains_are_waited_for(trained, folders, monke
     thread = threading.Thread(target=other_process)
     thread.start()
     assert inside.wait(PATIENCE)
-    assert work.work(Job(tuple(sweep.wanted([config])), store)) == Ended("busy")
+    assert jobs.work(Job(tuple(sweep.wanted([config])), store)) == Ended("busy")
     obtain([config], how=SERIAL)
     assert looks == [sweep._BUSY_SECONDS] * 3
     assert len(trained) == 1
@@ -463,7 +464,8 @@ def test_a_killed_worker_is_replaced(folders, monkeypatch, caplog):
 SCRIPT = """
 import sys
 from edgechaos_core.store.runs import parse_config
-from edgechaos_core.sweeps.sweep import How, obtain
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import obtain
 configs = [parse_config({"samples": 2000, "width": 32, "epochs": 4000, "seed": seed}) for seed in (0, 1)]
 obtain(configs, how=How(backend="processes", workers=2, stack_members=1, checkpoint_seconds=0.2))
 """
@@ -526,20 +528,20 @@ def test_stored_runs_are_read_from_a_store_that_cannot_be_written(trained, folde
 
 
 def test_an_error_about_memory_is_not_always_want_of_it():
-    assert work.out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
-    assert work.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    assert work.out_of_memory(MemoryError())
-    assert not work.out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    assert jobs.out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert jobs.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert jobs.out_of_memory(MemoryError())
+    assert not jobs.out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
 
 
 def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folders, monkeypatch):
     obtain([config_of()], how=SERIAL)
-    put_run = work.put_run
+    put_run = jobs.put_run
     monkeypatch.setattr(reservations, "KEPT_BYTES", 0)
-    monkeypatch.setattr(work, "put_run", lambda *_: (_ for _ in ()).throw(TableError("no space")))
+    monkeypatch.setattr(jobs, "put_run", lambda *_: (_ for _ in ()).throw(TableError("no space")))
     with pytest.raises(SweepError, match="no space"):
         obtain([config_of(epochs=4)], how=SERIAL)
-    monkeypatch.setattr(work, "put_run", put_run)
+    monkeypatch.setattr(jobs, "put_run", put_run)
     store = Store(folders[1])
     reservations.tidy(store)
     assert len(list(store.checkpoints.iterdir())) == 1

@@ -9,7 +9,8 @@ import pytest
 from edgechaos_core import EdgechaosError
 from edgechaos_core.store.store import open_store
 from edgechaos_core.store.tables import read_metadata, read_table, write_table, write_whole
-from edgechaos_core.sweeps.sweep import How, sweep
+from edgechaos_core.sweeps.options import How
+from edgechaos_core.sweeps.sweep import sweep
 from edgechaos_core.system import places
 from tests.store.test_runs import run_of
 

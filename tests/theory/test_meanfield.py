@@ -10,8 +10,8 @@ from scipy.optimize import brentq
 from scipy.special import erf
 
 from edgechaos_core.theory.edges import _edge_by_search, edge_of_chaos, relu_limit
+from edgechaos_core.theory.fixed_points import FixedPoint
 from edgechaos_core.theory.meanfield import START, asymptotic_distance, fixed_point, fixed_points
-from edgechaos_core.theory.points import FixedPoint
 from edgechaos_core.theory.quadrature import TANH, Averages, Smooth, averages
 
 # What is promised. At the smallest 1/J, 0.02, chi is 2,500 times an average, hence the tighter bound for averages.

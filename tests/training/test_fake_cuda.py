@@ -21,7 +21,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from edgechaos_core.images.datasets import Dataset, Split
-from edgechaos_core.probes.chaos import draw_maps, lyapunov_exponents
+from edgechaos_core.probes.chaos import lyapunov_exponents
+from edgechaos_core.probes.linear_maps import draw_maps
 from edgechaos_core.store.runs import Outcome, parse_config
 from edgechaos_core.training import measure, trainer
 from edgechaos_core.training.measure import EVALUATION_BATCH

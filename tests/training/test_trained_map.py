@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from edgechaos_core.probes.chaos import MatrixMap
-from edgechaos_core.store.runs import in_short, parse_config
+from edgechaos_core.probes.linear_maps import MatrixMap
+from edgechaos_core.store.run_tables import in_short
+from edgechaos_core.store.runs import parse_config
 from edgechaos_core.training import trained_map
 from edgechaos_core.training.network import initialise
 from edgechaos_core.training.trained_map import map_columns, without_outliers

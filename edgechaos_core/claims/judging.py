@@ -1,0 +1,172 @@
+"""Claims judged: each part of data/claims.yaml on those of the runs and diagrams that it is about.
+
+A part is judged on all settings of its protocol. One of the *worst* setting has no estimate until all of them are
+there; a fit over settings has one from those that are, and no verdict.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from edgechaos_core.analysis.intervals import Estimate, shown
+from edgechaos_core.analysis.rescaling import by_setting, setting_of
+from edgechaos_core.analysis.scaling import ORDERED
+from edgechaos_core.claims import growth
+from edgechaos_core.claims.rules import OWN_RULES, RULES, Over, Rule
+from edgechaos_core.claims.verdicts import Part, Verdict, p_value, read_claims, seeds_to_settle, verdict
+from edgechaos_core.experiments.protocols import protocol
+from edgechaos_core.probes.diagram import Diagram, load_diagram
+from edgechaos_core.store.runs import Run, RunConfig, cut_run, load_run
+from edgechaos_core.system.places import COMMITTED_DIAGRAMS, COMMITTED_RUNS
+
+LEAST_SHARE = 0.2  # of a protocol's epochs after which an estimate is shown, though not judged
+CUT_NEURONS, CUT_RATIOS = 10_000, (0.0, 1.1, 1.25, 1.5, 1.75)  # N and J0/J of the cuts that C1 is judged on
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A part of a claim, its estimate from the runs there are (None: not run), verdict, and what to train for it.
+
+    ``share`` is the part of the protocol's epochs that the estimate is made after; below 1 there is no verdict.
+    """
+
+    part: Part
+    estimate: Estimate | None
+    verdict: Verdict
+    to_train: str
+    over: Over = "seeds"
+    share: float = 1.0
+
+    @property
+    def more(self) -> int | None:
+        """How many more seeds (draws of W for C1) would settle it, None where it is settled or no seeds would."""
+        if self.estimate is None or self.verdict != "inconclusive" or self.over == "settings":
+            return None
+        return seeds_to_settle(self.estimate, self.part)
+
+    @property
+    def p(self) -> float:
+        """The p-value of its verdict, 1 where it has none."""
+        if self.estimate is None or self.verdict == "no verdict":
+            return 1.0
+        return p_value(self.estimate, self.part)
+
+    @property
+    def shown(self) -> str:
+        """The estimate as ``value [low, high]``, n, and how far the runs got; or ``not run``."""
+        if self.estimate is None:
+            return "not run"
+        n = self.estimate.n
+        early = "" if self.share >= 1 else f", after {self.share:.0%} of the epochs"
+        return f"{shown(self.estimate)}, {n} {_counted(self.over, n)}{early}"
+
+    @property
+    def told(self) -> str:
+        """The verdict, and where there is none yet what would bring one."""
+        if self.verdict == "inconclusive":
+            more = (
+                f"{self.more:,} more {_counted(self.over, self.more)} would settle it"
+                if self.more
+                else "more seeds would not settle it"
+            )
+            return f"inconclusive: {more}"
+        return f"no verdict: {self.to_train}" if self.verdict == "no verdict" else self.verdict
+
+
+def _counted(units: Over, n: int) -> str:
+    return units if n > 1 else units[:-1]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What claims are judged on."""
+
+    runs: Sequence[Run]
+    diagrams: Sequence[Diagram]
+
+
+@cache
+def committed_evidence() -> Evidence:
+    """Return all committed runs and cuts through the phase diagram: what the book's verdicts rest on."""
+    runs = [load_run(path) for path in sorted(COMMITTED_RUNS.glob("*.parquet"))]
+    return Evidence(runs, [load_diagram(path) for path in sorted(COMMITTED_DIAGRAMS.glob("cut-*.parquet"))])
+
+
+def judged(evidence: Evidence, names: Sequence[str] = ()) -> dict[str, list[Judged]]:
+    """Judge every part of these claims (none named: C1 to C14 and B1 to B10), whatever other runs are given."""
+    claims, groups = read_claims() | read_claims("own"), by_setting(evidence.runs)
+    if unknown := [name for name in names if name not in claims]:
+        raise ValueError(f"unknown claim {unknown[0]!r}: choose from {', '.join(claims)}")
+    found = {}
+    for name in names or claims:
+        if name == "C1":
+            found[name] = [_judge_edge(claims[name].parts[0], evidence.diagrams)]
+        else:
+            rules = zip(claims[name].parts, (RULES | OWN_RULES)[name], strict=True)
+            found[name] = [_judge(part, rule, groups) for part, rule in rules]
+    return found
+
+
+def _judge(part: Part, rule: Rule, groups: Mapping[str, Sequence[Run]]) -> Judged:
+    """Judge a part on the runs that serve it, each cut to the protocol's length where that counts.
+
+    Where some setting has no run so long, the estimate is made after the share of the epochs that all of them have,
+    and there is no verdict.
+    """
+    wanted = [config for config in protocol(rule.protocol) if rule.keep(config)]
+    own = [groups.get(setting_of(config), []) for config in wanted]
+    served = [serving(runs, config, rule) for runs, config in zip(own, wanted, strict=True)]
+    there, share = [runs for runs in served if runs], 1.0
+    if len(there) < len(wanted) and rule.until == "end":
+        early = min(map(_longest_share, own, wanted))
+        if early >= LEAST_SHARE:
+            share = early
+            there = [serving(runs, config, rule, share) for runs, config in zip(own, wanted, strict=True)]
+    enough = len(there) == len(wanted) or (rule.fewest is not None and len(there) >= rule.fewest)
+    estimate = rule.estimate([run for runs in there for run in runs]) if enough else None
+    decided = verdict(estimate, part) if estimate is not None and all(served) else "no verdict"
+    return Judged(part, estimate, decided, _to_train(rule, served), rule.over, share)
+
+
+def _longest_share(runs: Sequence[Run], config: RunConfig) -> float:
+    return max((run.outcome.epoch / config.epochs for run in runs), default=0.0)
+
+
+def _to_train(rule: Rule, served: Sequence[Sequence[Run]]) -> str:
+    """What is lacking, in words and as a command; empty where nothing is."""
+    whole = sum(map(bool, served))
+    command = f"edgechaos sweep {rule.protocol} --seeds 0:{rule.seeds}"
+    command += ", on to J² = 1" if rule.until == "edge" else ""
+    if whole < len(served):
+        return f"{whole} of {len(served)} settings run ({command})"
+    seeds = sorted(map(len, served), reverse=True)[(rule.best or len(served)) - 1]
+    return "" if seeds >= rule.seeds else f"{seeds} of {rule.seeds} seeds run ({command})"
+
+
+def serving(runs: Sequence[Run], config: RunConfig, rule: Rule, share: float = 1.0) -> list[Run]:
+    """Return those of a setting's runs that are long enough; a run that diverged is as long as it can be."""
+    if rule.until == "edge":
+        return [run for run in runs if run.history["J_squared"].max() > ORDERED[1]]
+    epochs = math.floor(share * config.epochs + 1e-9)
+    return [
+        cut_run(run, run.config.model_copy(update={"epochs": epochs}))
+        for run in runs
+        if run.outcome.epoch >= epochs or run.outcome.state == "diverged"
+    ]
+
+
+def _judge_edge(part: Part, diagrams: Sequence[Diagram]) -> Judged:
+    """C1 on the cuts at N = 10,000, one each J0/J."""
+    cuts = {
+        diagram.config.ratio_from: diagram
+        for diagram in diagrams
+        if diagram.config.neurons == CUT_NEURONS and diagram.config.columns == 1 and diagram.complete
+    }
+    there = [cuts[ratio] for ratio in CUT_RATIOS if ratio in cuts]
+    if len(there) < len(CUT_RATIOS):
+        lacking = f"{len(there)} of {len(CUT_RATIOS)} cuts simulated"
+        command = f"edgechaos phase-diagram --neurons {CUT_NEURONS}"
+        return Judged(part, None, "no verdict", f"{lacking} ({command})", "draws")
+    estimate = growth.edge_over_theory(there)
+    return Judged(part, estimate, verdict(estimate, part), "", "draws")

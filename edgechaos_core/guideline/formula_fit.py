@@ -1,0 +1,120 @@
+"""Fit the guideline's formula to runs with decay, and keep it: ``python -m edgechaos_core.guideline.formula_fit``."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats
+
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.scaling import scale_factor, settled
+from edgechaos_core.experiments.protocols import protocol
+from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
+from edgechaos_core.store.runs import Run
+from edgechaos_core.store.tables import write_whole
+from edgechaos_core.sweeps.sweep import committed
+from edgechaos_core.system.places import GUIDELINE
+
+NEAR_EDGE = (0.4, 2.5)  # J^2 at the end of runs that the formula is fitted to
+SPARE = 3  # runs more than terms that a fit needs
+
+
+def calibration_runs() -> list[Run]:
+    """Return the committed runs that the formula is fitted to; raises TableError where one is missing."""
+    return committed(protocol("calibration"))
+
+
+def points(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return one row a run: samples, width, speed, l2, seed, and J_squared over the last tenth of its epochs."""
+    return pd.DataFrame(
+        [
+            {
+                "samples": run.config.samples,
+                "width": run.config.width,
+                "speed": scale_factor(run.config),
+                "l2": run.config.l2,
+                "seed": run.config.seed,
+                "J_squared": settled(run),
+            }
+            for run in runs
+        ]
+    )
+
+
+def near_edge(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with decay that end near the edge, with J^2 in `NEAR_EDGE`."""
+    return [run for run in runs if run.config.l2 > 0 and NEAR_EDGE[0] <= settled(run) <= NEAR_EDGE[1]]
+
+
+def calibrate(runs: Sequence[Run]) -> Formula:
+    """Fit ``ln lambda`` to its `terms` by ordinary least squares, on the runs that end `near_edge`.
+
+    A term that the runs cannot tell from those before it is left out (its coefficient and covariance are 0). Raises
+    ValueError where there are fewer than three runs more than terms.
+    """
+    decayed = near_edge(runs)
+    table = points(decayed)
+    columns = ["samples", "width", "J_squared"]
+    x = pd.DataFrame([terms(*row) for row in table[columns].itertuples(index=False)] if decayed else [])
+    names = [str(name) for name in x.columns]
+    used: list[str] = []
+    for name in names:
+        if np.linalg.matrix_rank(x[[*used, name]].to_numpy()) > len(used):
+            used.append(name)
+    if len(decayed) < len(used) + SPARE:
+        raise ValueError(
+            f"a formula of {len(used)} terms needs {len(used) + SPARE} runs with decay that end with J^2 between "
+            f"{NEAR_EDGE[0]} and {NEAR_EDGE[1]}, got {len(decayed)}"
+        )
+    fit = sm.OLS(np.log(table["l2"].to_numpy()), x[used].to_numpy()).fit()
+    places = [names.index(name) for name in used]
+    coefficients, covariance = np.zeros(x.shape[1]), np.zeros((x.shape[1], x.shape[1]))
+    coefficients[places], covariance[np.ix_(places, places)] = fit.params, fit.cov_params()
+    return Formula(
+        coefficients=dict(zip(names, map(float, coefficients), strict=True)),
+        covariance=tuple(tuple(map(float, row)) for row in covariance),
+        scatter=float(math.sqrt(fit.scale)),
+        t=float(stats.t.ppf(0.975, fit.df_resid)),
+        runs=len(decayed),
+        within={name: (float(table[name].min()), float(table[name].max())) for name in [*columns, "speed"]},
+        way=_way(decayed),
+    )
+
+
+def power_of_speed(runs: Sequence[Run]) -> Estimate:
+    """Return the power of the scale factor s that the formula's residuals leave, with its 95% interval.
+
+    The formula has none: by the law it must be 0.
+    """
+    decayed, formula = near_edge(runs), calibrate(runs)
+    table = points(decayed)
+    x = pd.DataFrame([terms(*row) for row in table[["samples", "width", "J_squared"]].itertuples(index=False)])
+    used = [name for name, value in formula.coefficients.items() if value]
+    fit = sm.OLS(np.log(table["l2"].to_numpy()), x[used].assign(s=np.log(table["speed"])).to_numpy()).fit()
+    low, high = fit.conf_int(0.05)[-1]
+    return Estimate(float(fit.params[-1]), float(low), float(high), len(decayed))
+
+
+def _way(runs: Sequence[Run]) -> tuple[float, float, float]:
+    """Fit the rescaled steps after which J^2 is near where it ends to powers of S and width, those that vary.
+
+    On the runs that end at the edge, if there are any: others take another time.
+    """
+    rows, ways = [], []
+    for run in [run for run in runs if abs(settled(run) - 1) <= NEAR] or runs:
+        epoch = max(int(np.argmax(run.history["J_squared"].to_numpy() >= (1 - NEAR) * settled(run))), 1)
+        own = terms(run.config.samples, run.config.width, 1.0)
+        rows.append([1.0, own["ln S"], own["ln w"]])
+        ways.append(math.log(epoch * run.config.samples * scale_factor(run.config)))
+    intercept, *powers = np.linalg.lstsq(np.array(rows), np.array(ways), rcond=None)[0]  # 0 for what does not vary
+    return float(intercept), float(powers[0]), float(powers[1])
+
+
+if __name__ == "__main__":
+    fitted = json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False)
+    write_whole(GUIDELINE, f"{fitted}\n".encode())
+    print(GUIDELINE)

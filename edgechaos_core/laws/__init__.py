@@ -1,1 +1,0 @@
-"""What finished runs say, as numbers with intervals: slopes, passages, rescaled time, where decay lands them."""

@@ -1,0 +1,127 @@
+"""Collapse, parting and pay-off, on trajectories made up to have them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
+from edgechaos_core.analysis.scaling import scale_factor
+from edgechaos_core.experiments.protocols import protocol
+from edgechaos_core.store.runs import Outcome, Run, parse_config
+
+BASE = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}
+SLOW = {"learning_rate": 0.005, "momentum": 0.0, "batch_size": 32}  # an eighth of its speed
+C = 11.0
+
+
+def run_of(settings, epochs, *, seed=0, bend=0.0, offset=0.0, best_at=50, loss=0.3) -> Run:
+    """J^2 = 1/4 + c time + offset, and from J^2 = 1 on, bent by a fraction ``bend`` of what is beyond."""
+    config = parse_config(settings | {"epochs": epochs, "seed": seed, "validation": 10_000})
+    epoch = np.arange(epochs + 1)
+    line = 0.25 + C * epoch * scale_factor(config)
+    J_squared = line + offset + bend * np.maximum(line - 1, 0)
+    columns = {"epoch": epoch, "J_squared": J_squared, "test_loss": loss + 1e-4 * np.abs(epoch - best_at)}
+    columns |= {"test_accuracy": 0.9 - columns["test_loss"] / 10, "validation_loss": columns["test_loss"] + 0.01}
+    return Run(config, pd.DataFrame(columns), Outcome("finished", epochs))
+
+
+def reference(epochs=100, scatter=0.01) -> list[Run]:
+    return [run_of(BASE, epochs, seed=seed, offset=scatter * (seed - 1)) for seed in range(3)]
+
+
+def test_one_law_collapses_at_any_speed():
+    collapsed = collapse(reference(), run_of(SLOW, 800))
+    assert collapsed["distance"].abs().max() < 1e-12
+    assert collapsed["epoch"].tolist() == list(range(8, 801))  # from the reference's first epoch on
+    assert parting(collapsed) is None
+
+
+def test_the_spread_is_a_prediction_interval():
+    own = collapse(reference(), run_of(BASE, 100))
+    # three seeds at -0.01, 0, 0.01: deviation 0.01, t(0.975; 2) = 4.302653, sqrt(1 + 1/3)
+    expected = 4.302653 * 1.1547005 * 0.01 / own["J_squared"]
+    np.testing.assert_allclose(own["spread"], expected, rtol=1e-6)
+
+
+def test_curves_part_where_they_were_made_to():
+    collapsed = collapse(reference(scatter=1e-3), run_of(SLOW, 800, bend=0.3))
+    assert farthest(collapsed, ordered=True) < 1e-9
+    assert farthest(collapsed, ordered=False) == pytest.approx(0.3 * (1.625 - 1) / 1.625, rel=1e-3)  # 1.625 at the end
+    row = parting(collapsed)
+    assert row is not None
+    assert row["J_squared"] == pytest.approx(
+        1 + 0.00497 / 0.3, abs=0.002
+    )  # where 0.3 (J^2 - 1) is the spread's 0.00497
+    later = parting(collapsed, tolerance=0.05)
+    assert later is not None
+    assert later["J_squared"] == pytest.approx(1.2, abs=0.002)  # 0.3 (J^2 - 1) = 0.05 J^2
+
+
+def test_curves_that_come_back_have_not_parted():
+    collapsed = pd.DataFrame({"distance": [0.0, 0.2, 0.2, 0.0], "spread": 0.1, "J_squared": [0.3, 0.5, 0.8, 1.1]})
+    assert parting(collapsed) is None
+    assert parting(collapsed[:3])["J_squared"] == 0.5
+    assert parting(collapsed[1:3])["J_squared"] == 0.5  # beyond from the start
+    assert parting(collapsed[:0]) is None
+
+
+def test_no_common_stretch():
+    assert np.isnan(farthest(collapse(reference(), run_of(BASE, 20)), ordered=False))
+
+
+@pytest.mark.parametrize(
+    "runs", [reference()[:1], [*reference()[:2], run_of(SLOW, 100)], []], ids=["one seed", "two settings", "none"]
+)
+def test_a_reference_is_seeds_of_one_setting(runs):
+    with pytest.raises(ValueError, match="at least two seeds of one setting"):
+        collapse(runs, run_of(SLOW, 100))
+
+
+def test_a_collapse_ends_with_the_shortest_of_the_reference():
+    unequal = [run_of(BASE, epochs, seed=seed) for seed, epochs in ((0, 100), (1, 60), (2, 80))]
+    assert collapse(unequal, run_of(BASE, 100))["epoch"].tolist() == list(range(1, 61))
+    assert collapse(unequal, run_of(SLOW, 800))["epoch"].tolist() == list(range(8, 481))
+
+
+def test_an_unknown_column():
+    with pytest.raises(ValueError, match="unknown column 'J0': choose from J_squared, "):
+        collapse(reference(), run_of(SLOW, 100), "J0")
+
+
+def test_the_best_epoch_is_chosen_on_validation():
+    run = run_of(BASE, 100)
+    run.history["validation_loss"] = np.abs(run.history["epoch"] - 30.0)
+    assert best_epoch(run)["epoch"] == 30
+    with pytest.raises(ValueError, match="the run needs the setting validation"):
+        best_epoch(Run(run.config, run.history.drop(columns="validation_loss"), run.outcome))
+
+
+def test_payoff_by_hand():
+    runs = [run_of(BASE, 100, seed=seed, best_at=best) for seed, best in ((0, 40), (1, 60))]
+    table = payoff([*runs, run_of(SLOW, 600, best_at=400, loss=0.4)], runs[0].config, {32: 3.0})
+    assert table.index.tolist() == [(0.005, 0.0, 32), (0.02, 0.5, 32)]
+    slow, fast = table.to_dict("records")
+    assert slow == pytest.approx(
+        {"speed": 1 / 8, "epochs": 400, "steps": 400 * 1563, "seconds": 1200.0, "J²": 0.25 + C / 8 / 2}
+        | {"test loss": 0.4, "± test loss": np.nan, "test accuracy": 0.86, "± test accuracy": np.nan, "seeds": 1},
+        nan_ok=True,
+    )
+    assert (fast["epochs"], fast["speed"], fast["seeds"]) == (50, 1, 2)
+    assert fast["seconds"] == pytest.approx(50 * 3.0)
+    assert payoff(runs, runs[0].config, {})["seconds"].isna().all()
+
+
+def test_seconds_are_known_for_every_batch_size_of_the_payoff():
+    assert set(epoch_seconds()) == {config.batch_size for config in protocol("payoff")}
+    assert all(0.1 < seconds < 100 for seconds in epoch_seconds().values())
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "momentum", "within"),
+    [(0.08, 0.5, True), (0.016, 0.9, True), (0.0801, 0.5, False), (0.02, 0.9, False), (0.16, 0.5, False)],
+)
+def test_the_largest_published_step_is_itself_published(learning_rate, momentum, within):
+    """0.16 itself is, and where it is rounded up by the last digit: 0.016 / (1 - 0.9) is 0.16000000000000003."""
+    config = parse_config({"learning_rate": learning_rate, "momentum": momentum})
+    assert published.has_published_step(config) == within
