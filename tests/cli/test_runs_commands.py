@@ -18,7 +18,6 @@ from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Run, load_run, save_run
 from edgechaos_core.store.store import Store
 from edgechaos_core.sweeps.sweep import How, SweepError
-from edgechaos_core.system.stop_signals import STOPPING
 from tests.cli.test_main import COMMAND, edgechaos, start  # noqa: F401 - a fixture
 from tests.store.test_runs import FINGERPRINT, run_of
 from tests.waiting import PATIENCE
@@ -98,9 +97,9 @@ def test_a_failed_sweep_says_so(edgechaos, grid, monkeypatch):  # noqa: F811
     assert edgechaos("sweep", grid) == (1, "", "edgechaos: 1 of 2 runs failed, e.g. that one: no luck\n")
 
 
+# Every signal and both backends; a signal's own way is in system/stop_signals.py alone, and tested on `train`.
 @pytest.mark.parametrize(
-    ("backend", "sent"),
-    [("processes", signal.SIGINT), ("processes", signal.SIGHUP), *(("serial", number) for number in STOPPING)],
+    ("backend", "sent"), [("processes", signal.SIGINT), ("serial", signal.SIGTERM), ("serial", signal.SIGHUP)]
 )
 def test_a_signal_and_the_same_command_again(grid, folders, backend, sent):
     grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n", encoding="utf-8")
