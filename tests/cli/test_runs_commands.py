@@ -1,20 +1,23 @@
 """The commands of many runs: sweep, and runs list, show, verify, export."""
 
+import inspect
 import io
 import json
 import os
 import re
 import signal
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from edgechaos_core.cli.runs_commands import sweep
 from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Run, load_run, save_run
 from edgechaos_core.store.store import Store
-from edgechaos_core.sweeps.sweep import SweepError
+from edgechaos_core.sweeps.sweep import How, SweepError
 from tests.cli.test_main import COMMAND, edgechaos, start  # noqa: F401 - a fixture
 from tests.store.test_runs import FINGERPRINT, run_of
 from tests.waiting import PATIENCE
@@ -269,6 +272,21 @@ def test_verify(edgechaos, grid, folders):  # noqa: F811
     assert stdout.endswith("2 files read, 2 trained again, 1 problems\n")
     assert stderr.startswith(f"edgechaos: {path}: epochs 0-1 trained again: test_loss ")
     assert edgechaos("runs", "verify", "--sample", "-1")[0] == 2
+
+
+def test_verify_draws_three_runs_and_trains_one_epoch_unless_told_otherwise(edgechaos, grid, folders):  # noqa: F811
+    edgechaos("sweep", grid, "--seeds", "0:2", *SERIAL)
+    folders[1].rename(folders[0])
+    code, stdout, stderr = edgechaos("runs", "verify")
+    assert (code, stderr) == (0, "")
+    assert stdout.count("epochs 0-1 trained again: agrees") == 3
+    assert stdout.endswith("4 files read, 3 trained again, 0 problems\n")
+
+
+def test_a_sweep_trains_as_the_package_does_unless_told_otherwise():
+    defaults = {name: option.default for name, option in inspect.signature(sweep).parameters.items()}
+    names = {field.name: "stack" if field.name == "stack_members" else field.name for field in fields(How)}
+    assert How(**{name: defaults[option] for name, option in names.items()}) == How()
 
 
 def test_the_sweep_commands_are_listed(edgechaos):  # noqa: F811
