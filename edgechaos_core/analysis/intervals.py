@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -41,6 +43,11 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n, sample)
 
 
+def estimates_of(table: pd.DataFrame, column: str) -> dict[Any, Estimate]:
+    """Return a table's column of estimates by its index."""
+    return dict(zip(table.index.to_list(), list[Any](table[column]), strict=True))
+
+
 def resampled(value: float, draws: Sequence[float], n: int) -> Estimate:
     """Return a fitted value with the quantiles of its bootstrap ``draws`` as interval; none for fewer than three seeds.
 
@@ -57,9 +64,13 @@ def resampled(value: float, draws: Sequence[float], n: int) -> Estimate:
 def shown(estimate: Estimate) -> str:
     """Write an estimate as ``value [low, high]`` with the digits that its interval supports, three where it has none.
 
+    A value that is nan is a dash.
+
     >>> shown(Estimate(0.94512, 0.92549, 0.96431, 5)), shown(Estimate(20.4, None, None, 1))
     ('0.945 [0.925, 0.964]', '20.4')
     """
+    if math.isnan(estimate.value):
+        return "–"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3g}"
     half = (estimate.high - estimate.low) / 2
