@@ -6,13 +6,26 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis import slopes
+from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import maps
-from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
+from edgechaos_core.book.figures.collapse import (
+    draw_collapse,
+    draw_others,
+    draw_price,
+    draw_trends,
+    plot_distances,
+    plot_estimates,
+    plot_price,
+    plot_residual,
+    plot_settings,
+)
 from edgechaos_core.book.figures.contest import plot_search, plot_standings
 from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landing_places
 from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_growth, plot_rescaled
+from edgechaos_core.book.figures.laws import draw_balance, draw_laws, draw_window, plot_fit, plot_slopes
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
@@ -69,27 +82,61 @@ def test_growth_panel_shows_the_window_and_its_line(runs):
     assert np.diff(fitted.get_ydata())[0] == pytest.approx(0.01 * 48)
 
 
-def test_settings_are_labelled_slow_to_fast_in_either_time(runs):
-    fast = Run(parse_config({"epochs": 100, "momentum": 0.75}), runs[0].history, runs[0].outcome)
-    ax = plot_settings([fast, runs[0]], "J_squared", Figure().subplots(), rescaled=True)
-    slow_line, fast_line, edge = ax.get_lines()
+def faster(run: Run, seed: int = 0) -> Run:
+    """The same J^2 at four times the speed: the run's every fourth epoch."""
+    history = run.history[::4].assign(epoch=range(26))
+    return Run(parse_config({"epochs": 25, "momentum": 0.75, "seed": seed}), history, Outcome("finished", 25))
+
+
+def test_settings_are_labelled_slow_to_fast_in_rescaled_time(runs):
+    ax = plot_settings([faster(runs[0]), *runs], "J_squared", Figure().subplots())
+    slow_line, again, fast_line, edge = ax.get_lines()
     assert slow_line.get_label() == r"$\eta$ = 0.01, $\alpha$ = 0, $B$ = 32"
-    assert slow_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
-    assert fast_line.get_xdata()[-1] == pytest.approx(4 * 100 * 0.01 / 32)
+    assert again.get_color() == slow_line.get_color() != fast_line.get_color()
+    assert again.get_label().startswith("_")
+    assert slow_line.get_xdata()[-1] == fast_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
     assert edge.get_ydata()[0] == 1
-    epochs = plot_settings([fast], "test_loss", Figure().subplots()).get_lines()[0]
-    assert epochs.get_xdata()[-1] == 100
 
 
-def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
-    def collapsed(end):
-        J_squared = np.linspace(0.3, end, 5)
-        return pd.DataFrame({"J_squared": J_squared, "distance": 0.01 * J_squared, "spread": 0.02})
-
-    ax = plot_collapse({"a": collapsed(1.0), "b": collapsed(2.0)}, Figure().subplots())
-    assert ax.get_lines()[1].get_ydata()[-1] == pytest.approx(2.0)
+def test_residuals_are_drawn_in_percent_with_what_two_seeds_differ_by(runs):
+    off = faster(runs[0])
+    off.history["J_squared"] *= 1.02
+    apart = [
+        Run(run.config, run.history.assign(J_squared=run.history["J_squared"] * by), run.outcome)
+        for run, by in zip(runs, (1.0, 1.01), strict=True)
+    ]
+    ax = plot_residual(apart, [off], Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 2.0)
+    deviation = 0.01 / 2**0.5 / 1.005
     extent = ax.collections[0].get_paths()[0].get_extents()
-    assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
+    assert extent.y1 == pytest.approx(100 * 12.7062 * 2**0.5 * deviation, rel=1e-4)  # t(0.975; 1) = 12.7062
+    assert ax.get_lines()[1].get_xdata()[0] == pytest.approx(76 * 0.01 / 32)  # the first epoch with J^2 > 1
+
+
+def test_a_collapse_has_a_column_a_group(runs):
+    groups = {"one": [faster(runs[0])], "other": [faster(runs[1], seed=4)]}
+    axes = draw_collapse(runs, groups).axes
+    assert [ax.get_title() for ax in axes] == ["one", "other", "", ""]
+    assert len(draw_others(groups).axes) == 6
+
+
+def test_estimates_have_bars_where_they_have_intervals():
+    estimates = [Estimate(0.02, 0.01, 0.04, 3), Estimate(0.03, None, None, 1)]
+    bars = plot_estimates([1, 2], estimates, Figure().subplots(), "o", "red", "label", scale=100).collections[0]
+    low, none = [segment[:, 1] for segment in bars.get_segments()]
+    assert low == pytest.approx([1, 4])
+    assert none == pytest.approx([3, 3])
+
+
+def test_distances_are_drawn_against_speed():
+    index = pd.MultiIndex.from_tuples([(0.01, 0.0, 32), (0.02, 0.0, 32)], names=["η", "α", "B"])
+    near, far = Estimate(0.01, None, None, 1), Estimate(0.06, None, None, 1)
+    others = pd.DataFrame({"speed": [0.25, 0.5], "up to the edge": [far, near], "beyond the edge": [far, far]}, index)
+    ax = plot_distances(others, Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(0.25, 6), (0.5, 1)])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1/4", "1/2"]
+    ratios = {name: [near, near] for name in ("J² where the base's is 1", "J² at the end over the base's")}
+    assert len(draw_trends(pd.DataFrame({"speed": 1.0} | ratios, index), others).axes) == 2
 
 
 def test_decays_share_a_colour_and_a_label(runs):
@@ -104,13 +151,25 @@ def test_decays_share_a_colour_and_a_label(runs):
     assert dot.get_ydata()[0] == pytest.approx(0.8955)
 
 
-def test_payoff_has_a_colour_a_batch_size():
-    index = pd.MultiIndex.from_tuples([(0.1, 0.0, 8), (0.2, 0.0, 8), (0.1, 0.0, 64)], names=["eta", "alpha", "B"])
-    table = pd.DataFrame({"speed": [1.0, 2.0, 1.0], "epochs": [50, 25, 50]}, index=index)
-    ax = plot_payoff(table, Figure().subplots(), "epochs", "epochs to the best")
-    small, large = ax.get_lines()
-    assert (small.get_label(), large.get_label()) == ("$B$ = 8", "$B$ = 64")
-    np.testing.assert_allclose(small.get_xydata(), [(1, 50), (2, 25)])
+def test_a_price_has_a_colour_a_batch_size_and_is_hollow_beyond_the_papers_steps():
+    places = [(0.1, 0.0, 64), (0.1, 0.0, 8), (0.2, 0.0, 8)]
+    speed = dict(zip(places, (0.5, 1.0, 2.0), strict=True))
+    ax = plot_price(speed, {place: Estimate(1.0, None, None, 1) for place in places}, Figure().subplots())
+    small, large_step, big = [bars.lines[0] for bars in ax.containers]
+    assert (small.get_xdata()[0], large_step.get_xdata()[0], big.get_xdata()[0]) == (1.0, 2.0, 0.5)
+    assert small.get_color() == large_step.get_color() != big.get_color()
+    assert (small.get_markerfacecolor(), large_step.get_markerfacecolor()) == (small.get_color(), "none")
+    assert ax.get_legend_handles_labels()[1] == ["$B$ = 8", "$B$ = 64"]
+
+
+def test_settings_that_never_improve_have_no_price():
+    index = pd.MultiIndex.from_tuples([(0.02, 0.5, 32), (0.64, 0.5, 32)], names=["η", "α", "B"])
+    same = [Estimate(1.0, None, None, 1)] * 2
+    table = pd.DataFrame({"speed": [1.0, 32.0], "epochs": [40.0, 0.0]}, index)
+    against = pd.DataFrame({"loss over the base's": same, "points of accuracy": same}, index)
+    fig = draw_price(table, against)
+    assert [len(ax.containers) for ax in fig.axes] == [1, 1, 1]
+    assert draw_price(pd.DataFrame(), pd.DataFrame()).axes == []
 
 
 def test_style_is_transparent():
@@ -205,6 +264,36 @@ def test_scaling_figures(runs):
     np.testing.assert_allclose(ax.get_lines()[2].get_xydata(), [(0, 0.25), (1 / 11, 1.25)])  # the law's own line
     ax = plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
+
+
+def test_the_laws_are_drawn_with_the_published_slopes():
+    def growing(epochs: int) -> Run:
+        epoch = np.arange(epochs + 1)
+        history = pd.DataFrame({"epoch": epoch, "J_squared": 0.25 + 0.004 * epoch})
+        return Run(parse_config({"samples": 60_000, "epochs": epochs}), history, Outcome("finished", epochs))
+
+    table = slopes.slope_table([growing(50)], [growing(300)])
+    fit = plot_fit(growing(300), Figure().subplots())
+    assert fit.get_lines()[0].get_ydata().max() <= 1.3
+    assert np.diff(fit.get_lines()[1].get_ydata())[0] == pytest.approx(0.004 * fit.get_lines()[1].get_xdata()[1])
+    assert [text.get_text() for text in fit.texts] == [
+        "$J^2$ from 0.3 to 1: $A$ = 0.004",
+        "epochs 0 to 48: $A$ = 0.004",
+    ]
+    published, ordered, window = plot_slopes(table, "B", Figure().subplots()).get_lines()
+    assert published.get_xydata().tolist() == [[1 / 32, 0.00342]]
+    assert (ordered.get_ydata()[0], window.get_ydata()[0]) == pytest.approx((0.004, 0.004))
+    assert len(draw_laws(growing(50), table).axes) == 4
+    assert len(draw_window([growing(50)], table).axes) == 2
+
+
+def test_a_balance_is_stacked_from_nought():
+    index = pd.MultiIndex.from_tuples([(0.02, 0.0, 32), (0.1, 0.0, 32)], names=["η", "α", "B"])
+    ax = draw_balance(pd.DataFrame({"drift": [7.0, -1.0], "noise": [4.0, 9.0], "measured": [11.0, 11.0]}, index)).axes[
+        0
+    ]
+    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(0, 7), (0, -1), (7, 4), (0, 9)]
+    assert next(label.get_text() for label in ax.get_yticklabels()) == r"$\eta$ = 0.02, $\alpha$ = 0, $B$ = 32"
 
 
 def test_constants_of_growth_share_a_colour_a_strength(runs):
