@@ -32,7 +32,7 @@ def compare(base: Run, run: Run, column: Column = "J_squared") -> pd.DataFrame:
     if column not in MEASURED:
         raise ValueError(f"unknown column {column!r}: choose from {', '.join(MEASURED)}")
     clock, time = rescaled_time(base), rescaled_time(run)
-    # Times are products of rounded numbers: equal ones may differ in the last digit.
+    # Times are products of rounded numbers: the ends count although rounding may put them beyond.
     common = (time >= clock[1] * (1 - 1e-12)) & (time <= clock[-1] * (1 + 1e-12))
     own = run.history[column].to_numpy(dtype=float)[common]
     return pd.DataFrame(
