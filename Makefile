@@ -32,7 +32,7 @@ book: setup ## build the book (PROFILE=standard, quick or paper)
 	@echo "open that page, or: make serve"
 
 test: setup browser lint ## lint, types, unit tests, nbval, a quick book, the browser
-	@PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+	@PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 10
 
 lint: setup ## ruff (format and lint), mypy, and the order of the rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }

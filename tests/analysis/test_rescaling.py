@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis import published
 from edgechaos_core.analysis.rescaling import best_epoch, collapse, farthest, of_seeds, parting, parts_at
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.store.runs import Outcome, Run, parse_config
@@ -114,3 +115,13 @@ def test_configs_are_repeated_with_each_seed():
         (5, 0.02),
         (5, 0.005),
     ]
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "momentum", "within"),
+    [(0.08, 0.5, True), (0.016, 0.9, True), (0.0801, 0.5, False), (0.02, 0.9, False), (0.16, 0.5, False)],
+)
+def test_the_largest_published_step_is_itself_published(learning_rate, momentum, within):
+    """0.16 itself is, and where it is rounded up by the last digit: 0.016 / (1 - 0.9) is 0.16000000000000003."""
+    config = parse_config({"learning_rate": learning_rate, "momentum": momentum})
+    assert published.has_published_step(config) == within

@@ -23,15 +23,15 @@ SCREENSHOTS = book.BUILD / "screenshots"
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    """Build the quick book and serve it on loopback; yield its address."""
-    page = book.build_book("quick")
+def site(quick_book) -> Iterator[str]:
+    """Serve the quick book on loopback; yield its address."""
+    pages = quick_book.site()
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Keep the test output clean."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=page.parent))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=pages))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

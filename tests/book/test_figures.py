@@ -178,6 +178,12 @@ def test_style_is_transparent():
         assert mpl.rcParams["figure.facecolor"] == mpl.rcParams["axes.facecolor"] == "none"
 
 
+def test_roles_of_one_figure_have_colours_of_their_own():
+    on_map = {"edge on map", "path on map"}
+    for roles in (on_map, style.COLORS.keys() - on_map):
+        assert len({style.COLORS[role] for role in roles}) == len(roles)
+
+
 @pytest.fixture
 def diagram() -> Diagram:
     config = DiagramConfig(neurons=100, rows=4, columns=3, draws=2)

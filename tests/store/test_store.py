@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -434,6 +435,14 @@ def test_a_killed_process_holds_nothing(store):
     process.join(PATIENCE)
     with reserved(store, ["a"]) as afterwards:
         assert afterwards
+
+
+def test_a_store_emptied_meanwhile_is_as_good_as_new(store):
+    with reserved(store, ["a"]) as free:
+        assert free
+        shutil.rmtree(store.folder / "reservations")
+    with reserved(store, ["a"]) as again:
+        assert again
 
 
 def test_a_clock_that_goes_back_changes_nothing(store, monkeypatch):

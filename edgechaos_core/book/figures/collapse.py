@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgechaos_core.analysis.intervals import Estimate, estimates_of
-from edgechaos_core.analysis.published import LARGEST_STEP
+from edgechaos_core.analysis.published import has_published_step
 from edgechaos_core.analysis.rescaling import EDGE, collapse, rescaled_time
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.book.style import COLORS, LABELS
-from edgechaos_core.store.runs import Run, RunConfig
+from edgechaos_core.store.runs import Run, RunConfig, parse_config
 
 Place = tuple[float, float, int]  # learning rate, momentum and batch size of a setting
 WIDTH = 6.9  # inches: 688 px on the page
@@ -181,7 +181,8 @@ def plot_price(speed: Mapping[Place, float], estimates: Mapping[Place, Estimate]
     told = set()
     for place, estimate in sorted(estimates.items(), key=lambda item: item[0][2]):
         rate, momentum, size = place
-        face = colors[size] if rate / (1 - momentum) <= LARGEST_STEP * (1 + 1e-9) else "none"
+        step = parse_config({"learning_rate": rate, "momentum": momentum})
+        face = colors[size] if has_published_step(step) else "none"
         label = "_" if size in told else f"$B$ = {size}"
         plot_estimates([speed[place]], [estimate], ax, "o", colors[size], label, face=face)
         told.add(size)
