@@ -91,7 +91,7 @@ def test_page_loads_whole_and_fits(site, chrome, path, width, scheme):
 def test_chapter_shows_its_equations_and_figures(site, chrome):
     page, _ = open_page(chrome, f"{site}/chapters/training_path.html", width=1280)
     assert page.locator("mjx-container").count() > 20
-    assert page.locator("article figure img").count() == 3
+    assert page.locator("article figure img").count() == 2
     heights = page.eval_on_selector_all("article figure img", "images => images.map(image => image.clientHeight)")
     assert min(heights) > 150
     assert page.get_by_text("epochs = 4").count() == 1  # the parameters in force, once
