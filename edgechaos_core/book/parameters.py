@@ -227,7 +227,7 @@ class LabelNoise(ChapterParameters):
         [0.0, 0.2, 0.4], description="shares of the training images whose labels are shuffled among themselves"
     )
     epochs: Epochs = Field(48, description="epochs of the runs of all shares and seeds")
-    long_epochs: Epochs = Field(240, description="epochs of the longer runs: the largest share, the first seed")
+    long_epochs: Epochs = Field(240, description="epochs of the longer runs: the largest share, all seeds")
     seeds: Seeds = SEEDS
     train: bool = TRAIN
     retrain: bool = RETRAIN
