@@ -103,11 +103,11 @@ def _measures(standing: Standing | None, way: str) -> dict[str, str]:
 
 
 def _habit(contest: Contest | None) -> dict[str, str]:
-    """How the weaker habit stands against the controller: points behind, and loss spared, slowed at the end."""
+    """How the weaker habit stands against the controller, slowed at the end: points behind, and how much more loss."""
     if contest is None:
-        return dict.fromkeys(("habit_points", "habit_spared"), MISSING)
+        return dict.fromkeys(("habit_points", "habit_more_loss"), MISSING)
     habit, controller = (contest.slowed.entries[TOLD[name]] for name in ("habit", "controller"))
-    return {"habit_points": shown(behind(habit, controller)), "habit_spared": shown(spared(habit, controller))}
+    return {"habit_points": shown(behind(habit, controller)), "habit_more_loss": shown(spared(controller, habit))}
 
 
 def _choices(contest: Contest | None) -> dict[str, str]:

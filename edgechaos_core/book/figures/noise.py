@@ -29,7 +29,7 @@ def plot_noise(runs: Mapping[str, Sequence[Run]], column: str, ax: Axes, *, bott
         smooth = mean.rolling(max(len(mean) // SMOOTHED, 1), center=True, min_periods=1).mean()
         ax.plot(smooth.index, smooth, color=color, lw=1.6, label=way)
         ends[way] = (float(smooth.iloc[-1]), color)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.tick_params(labelsize=8)
     ax.set_xlabel("epoch", fontsize=9)
     ax.set_ylim(bottom=bottom)
