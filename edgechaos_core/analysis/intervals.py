@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -41,6 +43,11 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n, sample)
 
 
+def estimates_of(table: pd.DataFrame, column: str) -> dict[Any, Estimate]:
+    """Return a table's column of estimates by its index."""
+    return dict(zip(table.index.to_list(), list[Any](table[column]), strict=True))
+
+
 def resampled(value: float, draws: Sequence[float], n: int) -> Estimate:
     """Return a fitted value with the quantiles of its bootstrap ``draws`` as interval; none for fewer than three seeds.
 
@@ -71,4 +78,7 @@ def shown(estimate: Estimate) -> str:
     if half > 1e-9 * abs(estimate.value):  # else it is rounding
         first = math.floor(math.log10(half))
         digits = max(0, -first + (half / 10.0**first < 3))  # two digits of the half width where its first is 1 or 2
-    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    value, low, high = (
+        f"{round(end, digits) + 0.0:.{digits}f}" for end in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} [{low}, {high}]"  # 0.0 was added so that nothing is shown as -0.0

@@ -1,21 +1,20 @@
-"""Trajectories in rescaled time, epoch x eta / ((1 - alpha) B): how well they collapse, and what speed costs.
+"""Trajectories in rescaled time, epoch x eta / ((1 - alpha) B): how well they collapse.
 
 In the ordered phase the paper's law (arXiv 2107.09437, Figs. 4 and 5) makes J^2 of any setting the same function of
 rescaled time.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
-from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.store.runs import Run, RunConfig
-from edgechaos_core.system.places import EPOCH_SECONDS
 
 EDGE = 1.0  # J^2 where the ordered phase ends
 MEASURED = ("J_squared", "test_loss", "test_accuracy", "train_loss")
@@ -23,40 +22,54 @@ MEASURED = ("J_squared", "test_loss", "test_accuracy", "train_loss")
 Column = Literal["J_squared", "test_loss", "test_accuracy", "train_loss"]
 
 
-def collapse(reference: Sequence[Run], run: Run, column: Column = "J_squared") -> pd.DataFrame:
-    """Compare a run with runs of one setting (seeds), at equal rescaled time; one row an epoch of the run.
+def compare(base: Run, run: Run, column: Column = "J_squared") -> pd.DataFrame:
+    """Compare a run with another, the base, at equal rescaled time; one row an epoch of the run.
 
-    Columns: ``epoch`` (of the run), ``time`` (rescaled), ``J_squared`` (mean of the reference there), ``distance``
-    (the column of the run over the reference's mean, minus 1) and ``spread``: by how much another seed of the
-    reference would be off, its 95% prediction interval by Student's t. The reference is interpolated linearly between
-    epochs, from its first one on. Raises ValueError for fewer than two reference runs or several settings.
+    Columns: ``epoch`` (of the run), ``time`` (rescaled), ``J_squared`` (of the base there) and ``distance`` (the column
+    of the run over the base's, minus 1). The base is linear between its epochs. Rows begin with the end of its first
+    epoch, within which J^2 jumps, and end with the shorter of the two.
     """
     if column not in MEASURED:
         raise ValueError(f"unknown column {column!r}: choose from {', '.join(MEASURED)}")
-    if len({setting_of(own.config) for own in reference}) != 1 or len(reference) < 2:
-        raise ValueError("a collapse needs a reference of at least two seeds of one setting")
-    length = min(len(own.history) for own in reference)
-    clock = reference[0].history["epoch"][:length].to_numpy() * scale_factor(reference[0].config)
-    time = run.history["epoch"].to_numpy() * scale_factor(run.config)
-    # epochs at the ends of the reference count although rounding puts them beyond
+    clock, time = rescaled_time(base), rescaled_time(run)
+    # Times are products of rounded numbers: the ends count although rounding may put them beyond.
     common = (time >= clock[1] * (1 - 1e-12)) & (time <= clock[-1] * (1 + 1e-12))
-
-    def at(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation over seeds, at the run's epochs."""
-        rows = np.array([np.interp(time[common], clock, own[:length]) for own in values])
-        return rows.mean(0), rows.std(0, ddof=1)
-
-    mean, deviation = at([own.history[column].to_numpy() for own in reference])
-    n = len(reference)
+    own = run.history[column].to_numpy(dtype=float)[common]
     return pd.DataFrame(
         {
             "epoch": run.history["epoch"].to_numpy()[common],
             "time": time[common],
-            "J_squared": at([own.history["J_squared"].to_numpy() for own in reference])[0],
-            "distance": run.history[column].to_numpy()[common] / mean - 1,
-            "spread": stats.t.ppf(0.975, n - 1) * math.sqrt(1 + 1 / n) * deviation / mean,
+            "J_squared": np.interp(time[common], clock, base.history["J_squared"].to_numpy(dtype=float)),
+            "distance": own / np.interp(time[common], clock, base.history[column].to_numpy(dtype=float)) - 1,
         }
     )
+
+
+def rescaled_time(run: Run) -> NDArray[np.float64]:
+    """Return ``epoch eta / ((1 - alpha) B)`` at the end of each epoch of a run."""
+    return run.history["epoch"].to_numpy(dtype=float) * scale_factor(run.config)
+
+
+def collapse(reference: Sequence[Run], run: Run, column: Column = "J_squared") -> pd.DataFrame:
+    """Compare a run with the reference's run of the same seed, and with what two seeds of the reference differ by.
+
+    The columns of `compare` and ``spread``: half the width of the 95% prediction interval, by Student's t, of the
+    relative difference between two seeds of the reference. Rows end with the shortest run. Raises ValueError for
+    fewer than two reference runs, several settings, or no reference run of this seed.
+    """
+    if len({setting_of(own.config) for own in reference}) != 1 or len(reference) < 2:
+        raise ValueError("a collapse needs a reference of at least two seeds of one setting")
+    base = [own for own in reference if own.config.seed == run.config.seed]
+    if not base:
+        raise ValueError(f"the reference has no run of seed {run.config.seed} to compare with")
+    length = min(len(own.history) for own in reference)
+    clock = rescaled_time(reference[0])[:length]
+    compared = compare(base[0], run, column)
+    compared = pd.DataFrame(compared[compared["time"] <= clock[-1] * (1 + 1e-12)])
+    seeds = np.array([np.interp(compared["time"], clock, own.history[column][:length]) for own in reference])
+    relative = seeds.std(0, ddof=1) / seeds.mean(0)
+    compared["spread"] = stats.t.ppf(0.975, len(reference) - 1) * math.sqrt(2) * relative
+    return compared
 
 
 def parting(collapsed: pd.DataFrame, tolerance: float = 0.0) -> "pd.Series[float] | None":
@@ -69,6 +82,12 @@ def parting(collapsed: pd.DataFrame, tolerance: float = 0.0) -> "pd.Series[float
         return None
     within = np.flatnonzero(~beyond)
     return collapsed.iloc[int(within[-1]) + 1 if within.size else 0]
+
+
+def parts_at(reference: Sequence[Run], run: Run) -> float:
+    """Return the reference's J^2 from which on a run differs by more than two seeds of it do (`parting`); else nan."""
+    parted = parting(collapse(reference, run))
+    return math.nan if parted is None else float(parted["J_squared"])
 
 
 def farthest(collapsed: pd.DataFrame, *, ordered: bool) -> float:
@@ -87,49 +106,6 @@ def best_epoch(run: Run) -> "pd.Series[float]":
     return run.history.iloc[int(run.history["validation_loss"].to_numpy().argmin())]
 
 
-def epoch_seconds() -> dict[int, float]:
-    """Return the measured CPU seconds of an epoch of the pay-off's runs by batch size (tests/bench/payoff.py)."""
-    table = pd.read_csv(EPOCH_SECONDS, comment="#")
-    return dict(zip(table["batch_size"], table["seconds"], strict=True))
-
-
-def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -> pd.DataFrame:
-    """Set side by side what settings reach, and at what cost, at their epoch of least validation loss.
-
-    One row a setting, seeds averaged, by speed: ``speed`` is the scale factor over that of ``base``; epochs, mini-batch
-    ``steps`` and ``seconds`` (by those of an epoch of each batch size; nan for a size that is not among them) up to the
-    best epoch; J^2, test loss and test accuracy there, the latter with the half widths ``±`` of their 95% Student-t
-    intervals. Raises ValueError for runs without validation.
-    """
-    if not runs:
-        raise ValueError("a pay-off needs at least one run")
-    rows = []
-    for own in by_setting(runs).values():
-        config, best = own[0].config, [best_epoch(run) for run in own]
-        epochs = float(np.mean([row["epoch"] for row in best]))
-        rows.append(
-            {
-                "eta": config.learning_rate,
-                "alpha": config.momentum,
-                "B": config.batch_size,
-                "speed": scale_factor(config) / scale_factor(base),
-                "epochs": epochs,
-                "steps": epochs * math.ceil(config.samples / config.batch_size),
-                "seconds": epochs * seconds.get(config.batch_size, math.nan),
-                "J²": float(np.mean([row["J_squared"] for row in best])),
-                **_with_half_width("test loss", [float(row["test_loss"]) for row in best]),
-                **_with_half_width("test accuracy", [float(row["test_accuracy"]) for row in best]),
-                "seeds": len(own),
-            }
-        )
-    return pd.DataFrame(rows).sort_values(["speed", "B", "alpha"]).set_index(["eta", "alpha", "B"])
-
-
-def _with_half_width(name: str, values: list[float]) -> dict[str, float]:
-    interval = over_seeds(values)
-    return {name: interval.value, f"± {name}": math.nan if interval.high is None else interval.high - interval.value}
-
-
 def by_setting(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Group runs that are seeds of one setting, by `setting_of`."""
     groups: dict[str, list[Run]] = {}
@@ -141,3 +117,8 @@ def by_setting(runs: Sequence[Run]) -> dict[str, list[Run]]:
 def setting_of(config: RunConfig) -> str:
     """Return what runs share that are seeds of one setting, as text: all but seed and epochs."""
     return config.model_dump_json(exclude={"seed", "epochs"})
+
+
+def of_seeds(configs: Sequence[RunConfig], seeds: Sequence[int]) -> list[RunConfig]:
+    """Return configs with each of these seeds instead of their own, seed by seed."""
+    return [config.model_copy(update={"seed": seed}) for seed in seeds for config in configs]

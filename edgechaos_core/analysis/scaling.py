@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.store.runs import Run, RunConfig
 
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one
 SETTLED = 0.1  # the last part of the epochs, over which the end of training is averaged
 ORDERED = (0.3, 1.0)  # J^2 of the ordered phase, from beyond the first jump to the edge
+MIDDLE = 0.65  # J^2 in the middle of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,12 @@ def ordered_growth(history: pd.DataFrame, stretch: tuple[float, float] = ORDERED
     return growth(rows, range(int(history["epoch"].max()) + 1))
 
 
+def late_over_early(history: pd.DataFrame) -> float:
+    """Return the slope of J^2 from 0.65 to 1 over that from 0.3 to 0.65: 1 on a line. nan where either is."""
+    early, late = (ordered_growth(history, half).slope for half in ((ORDERED[0], MIDDLE), (MIDDLE, ORDERED[1])))
+    return late / early if early else math.nan
+
+
 def predicted_growth(run: Run) -> pd.DataFrame:
     """Return the growth of J^2 per epoch that the gradients at each epoch's end predict, one row an epoch.
 
@@ -105,22 +111,19 @@ def predicted_constant(run: Run) -> dict[str, float]:
     """Compare c of ``A = c eta/((1-alpha) B)`` as the gradients predict it with that of the growth that followed.
 
     Over the epochs of the ordered phase, J^2 from 0.3 to 1, as far as the run has them: ``measured`` from the growth of
-    J^2, ``predicted`` from `predicted_growth` at their ends, its parts ``drift`` and ``noise``, ``±`` the half width of
-    its 95% Student-t interval (a gradient at an epoch's end is one throw of the dice) and ``epochs``. nan where there
-    are fewer than three epochs.
+    J^2, ``predicted`` from `predicted_growth` at their ends, its parts ``drift`` and ``noise``, and ``epochs``. nan
+    where there are fewer than three epochs. There is no interval: the epochs drift, so that their scatter is
+    not that of a repeated measurement.
     """
     terms = predicted_growth(run) / scale_factor(run.config)
     J_squared = run.history["J_squared"]
     rows = (J_squared >= ORDERED[0]) & (J_squared <= ORDERED[1])
-    count = int(rows.sum())
-    names = ("measured", "predicted", "±", "drift", "noise")
-    if count < 3:
-        return dict.fromkeys(names, math.nan) | {"epochs": count}
-    interval = over_seeds(terms["total"][rows].tolist())
-    half = math.nan if interval.high is None else interval.high - interval.value
-    grown = float((J_squared.diff().shift(-1) / scale_factor(run.config))[rows].mean())
-    parts = (grown, interval.value, half, float(terms["drift"][rows].mean()), float(terms["noise"][rows].mean()))
-    return dict(zip(names, parts, strict=True)) | {"epochs": count}
+    names = ("measured", "predicted", "drift", "noise")
+    if rows.sum() < 3:
+        return dict.fromkeys(names, math.nan) | {"epochs": int(rows.sum())}
+    grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows].mean()
+    parts = (grown, *(terms[name][rows].mean() for name in ("total", "drift", "noise")))
+    return dict(zip(names, map(float, parts), strict=True)) | {"epochs": int(rows.sum())}
 
 
 def settled(run: Run, column: str = "J_squared") -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from edgechaos_core.analysis.intervals import Estimate, over_seeds
-from edgechaos_core.analysis.scaling import ORDERED, ordered_growth, scale_factor
+from edgechaos_core.analysis.scaling import late_over_early, ordered_growth, scale_factor
 from edgechaos_core.claims.optima import bootstrap, least_on_path, of_one_setting, of_settings, off_one, worst
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.store.runs import Run, RunConfig
@@ -17,7 +17,6 @@ from edgechaos_core.theory.edges import edge_of_chaos
 from edgechaos_core.theory.meanfield import fixed_point
 
 EXPONENT = 0.005  # at which the edge is read in simulation and theory alike: 1 / 200 iterations, the least one tells
-MIDDLE = 0.65  # J^2 in the middle of the ordered stretch
 
 
 def edge_over_theory(cuts: Sequence[Diagram]) -> Estimate:
@@ -90,15 +89,7 @@ def place_of_least_validation_loss(runs: Sequence[Run]) -> Estimate:
 
 def late_over_early_slope(runs: Sequence[Run]) -> Estimate:
     """C3: slope of J^2 from 0.65 to 1 over that from 0.3 to 0.65; seeds of one setting. nan for one that is shorter."""
-    halves = (ORDERED[0], MIDDLE), (MIDDLE, ORDERED[1])
-    return over_seeds(
-        [
-            (late / early if early else math.nan)
-            for early, late in (
-                [ordered_growth(run.history, half).slope for half in halves] for run in of_one_setting(runs).values()
-            )
-        ]
-    )
+    return over_seeds([late_over_early(run.history) for run in of_one_setting(runs).values()])
 
 
 def exponent_of_learning_rate(runs: Sequence[Run]) -> Estimate:

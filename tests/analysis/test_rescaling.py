@@ -1,13 +1,12 @@
-"""Collapse, parting and pay-off, on trajectories made up to have them."""
+"""Collapse and parting, on trajectories made up to have them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from edgechaos_core.analysis import published
-from edgechaos_core.analysis.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
+from edgechaos_core.analysis.rescaling import best_epoch, collapse, farthest, of_seeds, parting, parts_at
 from edgechaos_core.analysis.scaling import scale_factor
-from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 BASE = {"learning_rate": 0.02, "momentum": 0.5, "batch_size": 32}
@@ -31,28 +30,38 @@ def reference(epochs=100, scatter=0.01) -> list[Run]:
 
 
 def test_one_law_collapses_at_any_speed():
-    collapsed = collapse(reference(), run_of(SLOW, 800))
+    collapsed = collapse(reference(), run_of(SLOW, 800, seed=1))
     assert collapsed["distance"].abs().max() < 1e-12
     assert collapsed["epoch"].tolist() == list(range(8, 801))  # from the reference's first epoch on
     assert parting(collapsed) is None
+    assert np.isnan(parts_at(reference(), run_of(SLOW, 800, seed=1)))
 
 
-def test_the_spread_is_a_prediction_interval():
-    own = collapse(reference(), run_of(BASE, 100))
-    # three seeds at -0.01, 0, 0.01: deviation 0.01, t(0.975; 2) = 4.302653, sqrt(1 + 1/3)
-    expected = 4.302653 * 1.1547005 * 0.01 / own["J_squared"]
+def test_a_run_is_compared_with_the_reference_of_its_seed():
+    for seed in range(3):
+        collapsed = collapse(reference(scatter=0.1), run_of(SLOW, 800, seed=seed, offset=0.1 * (seed - 1)))
+        assert collapsed["distance"].abs().max() < 1e-12
+    with pytest.raises(ValueError, match="no run of seed 7 to compare with"):
+        collapse(reference(), run_of(SLOW, 800, seed=7))
+
+
+def test_the_spread_is_a_prediction_interval_of_two_seeds():
+    own = collapse(reference(), run_of(BASE, 100, seed=1))
+    # three seeds at -0.01, 0, 0.01: deviation 0.01, t(0.975; 2) = 4.302653, that of a difference by sqrt(2)
+    expected = 4.302653 * 1.4142136 * 0.01 / own["J_squared"]
     np.testing.assert_allclose(own["spread"], expected, rtol=1e-6)
 
 
 def test_curves_part_where_they_were_made_to():
-    collapsed = collapse(reference(scatter=1e-3), run_of(SLOW, 800, bend=0.3))
+    run = run_of(SLOW, 800, seed=1, bend=0.3)
+    collapsed = collapse(reference(scatter=1e-3), run)
     assert farthest(collapsed, ordered=True) < 1e-9
     assert farthest(collapsed, ordered=False) == pytest.approx(0.3 * (1.625 - 1) / 1.625, rel=1e-3)  # 1.625 at the end
     row = parting(collapsed)
     assert row is not None
-    assert row["J_squared"] == pytest.approx(
-        1 + 0.00497 / 0.3, abs=0.002
-    )  # where 0.3 (J^2 - 1) is the spread's 0.00497
+    # where 0.3 (J^2 - 1) is the spread's 0.00608
+    assert row["J_squared"] == pytest.approx(1 + 0.00608 / 0.3, abs=0.002)
+    assert parts_at(reference(scatter=1e-3), run) == row["J_squared"]
     later = parting(collapsed, tolerance=0.05)
     assert later is not None
     assert later["J_squared"] == pytest.approx(1.2, abs=0.002)  # 0.3 (J^2 - 1) = 0.05 J^2
@@ -97,24 +106,15 @@ def test_the_best_epoch_is_chosen_on_validation():
         best_epoch(Run(run.config, run.history.drop(columns="validation_loss"), run.outcome))
 
 
-def test_payoff_by_hand():
-    runs = [run_of(BASE, 100, seed=seed, best_at=best) for seed, best in ((0, 40), (1, 60))]
-    table = payoff([*runs, run_of(SLOW, 600, best_at=400, loss=0.4)], runs[0].config, {32: 3.0})
-    assert table.index.tolist() == [(0.005, 0.0, 32), (0.02, 0.5, 32)]
-    slow, fast = table.to_dict("records")
-    assert slow == pytest.approx(
-        {"speed": 1 / 8, "epochs": 400, "steps": 400 * 1563, "seconds": 1200.0, "J²": 0.25 + C / 8 / 2}
-        | {"test loss": 0.4, "± test loss": np.nan, "test accuracy": 0.86, "± test accuracy": np.nan, "seeds": 1},
-        nan_ok=True,
-    )
-    assert (fast["epochs"], fast["speed"], fast["seeds"]) == (50, 1, 2)
-    assert fast["seconds"] == pytest.approx(50 * 3.0)
-    assert payoff(runs, runs[0].config, {})["seconds"].isna().all()
-
-
-def test_seconds_are_known_for_every_batch_size_of_the_payoff():
-    assert set(epoch_seconds()) == {config.batch_size for config in protocol("payoff")}
-    assert all(0.1 < seconds < 100 for seconds in epoch_seconds().values())
+def test_configs_are_repeated_with_each_seed():
+    configs = [parse_config(BASE), parse_config(SLOW)]
+    repeated = of_seeds(configs, [3, 5])
+    assert [(config.seed, config.learning_rate) for config in repeated] == [
+        (3, 0.02),
+        (3, 0.005),
+        (5, 0.02),
+        (5, 0.005),
+    ]
 
 
 @pytest.mark.parametrize(

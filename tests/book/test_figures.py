@@ -6,11 +6,22 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis import slopes
 from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import along_path, maps
-from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
-from edgechaos_core.book.figures.contest import plot_search, plot_standings
+from edgechaos_core.book.figures.collapse import (
+    draw_collapse,
+    draw_others,
+    draw_price,
+    draw_trends,
+    plot_distances,
+    plot_estimates,
+    plot_price,
+    plot_residual,
+    plot_settings,
+)
+from edgechaos_core.book.figures.contest import plot_contest, plot_search, plot_searches, plot_standings
 from edgechaos_core.book.figures.decay import (
     plot_constants,
     plot_decays,
@@ -22,8 +33,11 @@ from edgechaos_core.book.figures.decay import (
 )
 from edgechaos_core.book.figures.growth import plot_constant, plot_rescaled
 from edgechaos_core.book.figures.interactive_map import interactive_diagram
+from edgechaos_core.book.figures.laws import draw_balance, draw_laws, draw_window, plot_fit, plot_slopes
+from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
+from edgechaos_core.experiments.comparison import Entry, Standing
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError
@@ -98,27 +112,61 @@ def test_optimum_is_the_mean_epoch_of_least_test_loss(runs):
     assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(62)
 
 
-def test_settings_are_labelled_slow_to_fast_in_either_time(runs):
-    fast = Run(parse_config({"epochs": 100, "momentum": 0.75}), runs[0].history, runs[0].outcome)
-    ax = plot_settings([fast, runs[0]], "J_squared", Figure().subplots(), rescaled=True)
-    slow_line, fast_line, edge = ax.get_lines()
+def faster(run: Run, seed: int = 0) -> Run:
+    """The same J^2 at four times the speed: the run's every fourth epoch."""
+    history = run.history[::4].assign(epoch=range(26))
+    return Run(parse_config({"epochs": 25, "momentum": 0.75, "seed": seed}), history, Outcome("finished", 25))
+
+
+def test_settings_are_labelled_slow_to_fast_in_rescaled_time(runs):
+    ax = plot_settings([faster(runs[0]), *runs], "J_squared", Figure().subplots())
+    slow_line, again, fast_line, edge = ax.get_lines()
     assert slow_line.get_label() == r"$\eta$ = 0.01, $\alpha$ = 0, $B$ = 32"
-    assert slow_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
-    assert fast_line.get_xdata()[-1] == pytest.approx(4 * 100 * 0.01 / 32)
+    assert again.get_color() == slow_line.get_color() != fast_line.get_color()
+    assert again.get_label().startswith("_")
+    assert slow_line.get_xdata()[-1] == fast_line.get_xdata()[-1] == pytest.approx(100 * 0.01 / 32)
     assert edge.get_ydata()[0] == 1
-    epochs = plot_settings([fast], "test_loss", Figure().subplots()).get_lines()[0]
-    assert epochs.get_xdata()[-1] == 100
 
 
-def test_collapse_is_drawn_in_percent_with_the_spread_of_the_longest():
-    def collapsed(end):
-        J_squared = np.linspace(0.3, end, 5)
-        return pd.DataFrame({"J_squared": J_squared, "distance": 0.01 * J_squared, "spread": 0.02})
-
-    ax = plot_collapse({"a": collapsed(1.0), "b": collapsed(2.0)}, Figure().subplots())
-    assert ax.get_lines()[1].get_ydata()[-1] == pytest.approx(2.0)
+def test_residuals_are_drawn_in_percent_with_what_two_seeds_differ_by(runs):
+    off = faster(runs[0])
+    off.history["J_squared"] *= 1.02
+    apart = [
+        Run(run.config, run.history.assign(J_squared=run.history["J_squared"] * by), run.outcome)
+        for run, by in zip(runs, (1.0, 1.01), strict=True)
+    ]
+    ax = plot_residual(apart, [off], Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 2.0)
+    deviation = 0.01 / 2**0.5 / 1.005
     extent = ax.collections[0].get_paths()[0].get_extents()
-    assert (extent.x1, extent.y0, extent.y1) == pytest.approx((2.0, -2.0, 2.0))
+    assert extent.y1 == pytest.approx(100 * 12.7062 * 2**0.5 * deviation, rel=1e-4)  # t(0.975; 1) = 12.7062
+    assert ax.get_lines()[1].get_xdata()[0] == pytest.approx(76 * 0.01 / 32)  # the first epoch with J^2 > 1
+
+
+def test_a_collapse_has_a_column_a_group(runs):
+    groups = {"one": [faster(runs[0])], "other": [faster(runs[1], seed=4)]}
+    axes = draw_collapse(runs, groups).axes
+    assert [ax.get_title() for ax in axes] == ["one", "other", "", ""]
+    assert len(draw_others(groups).axes) == 6
+
+
+def test_estimates_have_bars_where_they_have_intervals():
+    estimates = [Estimate(0.02, 0.01, 0.04, 3), Estimate(0.03, None, None, 1)]
+    bars = plot_estimates([1, 2], estimates, Figure().subplots(), "o", "red", "label", scale=100).collections[0]
+    low, none = [segment[:, 1] for segment in bars.get_segments()]
+    assert low == pytest.approx([1, 4])
+    assert none == pytest.approx([3, 3])
+
+
+def test_distances_are_drawn_against_speed():
+    index = pd.MultiIndex.from_tuples([(0.01, 0.0, 32), (0.02, 0.0, 32)], names=["η", "α", "B"])
+    near, far = Estimate(0.01, None, None, 1), Estimate(0.06, None, None, 1)
+    others = pd.DataFrame({"speed": [0.25, 0.5], "up to the edge": [far, near], "beyond the edge": [far, far]}, index)
+    ax = plot_distances(others, Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(0.25, 6), (0.5, 1)])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1/4", "1/2"]
+    ratios = {name: [near, near] for name in ("J² where the base's is 1", "J² at the end over the base's")}
+    assert len(draw_trends(pd.DataFrame({"speed": 1.0} | ratios, index), others).axes) == 2
 
 
 @pytest.fixture
@@ -178,13 +226,25 @@ def test_steered_runs_are_drawn_against_rescaled_steps(decayed):
     assert plot_steered(decayed[:1], "J_squared", Figure().subplots()).get_lines()[-1].get_ydata()[0] == 1
 
 
-def test_payoff_has_a_colour_a_batch_size():
-    index = pd.MultiIndex.from_tuples([(0.1, 0.0, 8), (0.2, 0.0, 8), (0.1, 0.0, 64)], names=["eta", "alpha", "B"])
-    table = pd.DataFrame({"speed": [1.0, 2.0, 1.0], "epochs": [50, 25, 50]}, index=index)
-    ax = plot_payoff(table, Figure().subplots(), "epochs", "epochs to the best")
-    small, large = ax.get_lines()
-    assert (small.get_label(), large.get_label()) == ("$B$ = 8", "$B$ = 64")
-    np.testing.assert_allclose(small.get_xydata(), [(1, 50), (2, 25)])
+def test_a_price_has_a_colour_a_batch_size_and_is_hollow_beyond_the_papers_steps():
+    places = [(0.1, 0.0, 64), (0.1, 0.0, 8), (0.2, 0.0, 8)]
+    speed = dict(zip(places, (0.5, 1.0, 2.0), strict=True))
+    ax = plot_price(speed, {place: Estimate(1.0, None, None, 1) for place in places}, Figure().subplots())
+    small, large_step, big = [bars.lines[0] for bars in ax.containers]
+    assert (small.get_xdata()[0], large_step.get_xdata()[0], big.get_xdata()[0]) == (1.0, 2.0, 0.5)
+    assert small.get_color() == large_step.get_color() != big.get_color()
+    assert (small.get_markerfacecolor(), large_step.get_markerfacecolor()) == (small.get_color(), "none")
+    assert ax.get_legend_handles_labels()[1] == ["$B$ = 8", "$B$ = 64"]
+
+
+def test_settings_that_never_improve_have_no_price():
+    index = pd.MultiIndex.from_tuples([(0.02, 0.5, 32), (0.64, 0.5, 32)], names=["η", "α", "B"])
+    same = [Estimate(1.0, None, None, 1)] * 2
+    table = pd.DataFrame({"speed": [1.0, 32.0], "epochs": [40.0, 0.0]}, index)
+    against = pd.DataFrame({"loss over the base's": same, "points of accuracy": same}, index)
+    fig = draw_price(table, against)
+    assert [len(ax.containers) for ax in fig.axes] == [1, 1, 1]
+    assert draw_price(pd.DataFrame(), pd.DataFrame()).axes == []
 
 
 def test_style_is_transparent():
@@ -310,6 +370,36 @@ def test_constants_of_growth_are_means_over_seeds_and_faint_seeds(decayed, again
     assert lines[-1].get_ydata() == [11.0, 11.0]
 
 
+def test_the_laws_are_drawn_with_the_published_slopes():
+    def growing(epochs: int) -> Run:
+        epoch = np.arange(epochs + 1)
+        history = pd.DataFrame({"epoch": epoch, "J_squared": 0.25 + 0.004 * epoch})
+        return Run(parse_config({"samples": 60_000, "epochs": epochs}), history, Outcome("finished", epochs))
+
+    table = slopes.slope_table([growing(50)], [growing(300)])
+    fit = plot_fit(growing(300), Figure().subplots())
+    assert fit.get_lines()[0].get_ydata().max() <= 1.3
+    assert np.diff(fit.get_lines()[1].get_ydata())[0] == pytest.approx(0.004 * fit.get_lines()[1].get_xdata()[1])
+    assert [text.get_text() for text in fit.texts] == [
+        "$J^2$ from 0.3 to 1: $A$ = 0.004",
+        "epochs 0 to 48: $A$ = 0.004",
+    ]
+    published, ordered, window = plot_slopes(table, "B", Figure().subplots()).get_lines()
+    assert published.get_xydata().tolist() == [[1 / 32, 0.00342]]
+    assert (ordered.get_ydata()[0], window.get_ydata()[0]) == pytest.approx((0.004, 0.004))
+    assert len(draw_laws(growing(50), table).axes) == 4
+    assert len(draw_window([growing(50)], table).axes) == 2
+
+
+def test_a_balance_is_stacked_from_nought():
+    index = pd.MultiIndex.from_tuples([(0.02, 0.0, 32), (0.1, 0.0, 32)], names=["η", "α", "B"])
+    ax = draw_balance(pd.DataFrame({"drift": [7.0, -1.0], "noise": [4.0, 9.0], "measured": [11.0, 11.0]}, index)).axes[
+        0
+    ]
+    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(0, 7), (0, -1), (7, 4), (0, 9)]
+    assert next(label.get_text() for label in ax.get_yticklabels()) == r"$\eta$ = 0.02, $\alpha$ = 0, $B$ = 32"
+
+
 def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
     ends = pd.DataFrame({"setting": ["a", "a", "b"], "way": ["formula", "controller", "formula"], "J²": [0.9, 1, 1.2]})
     ax = plot_landing_places(ends, Figure().subplots(), {"formula": 0.1, "controller": 0.03})
@@ -326,17 +416,42 @@ def test_a_search_rings_its_best_trial():
     assert len(ax.collections[0].get_offsets()) == 3
 
 
-def test_noise_is_drawn_where_it_is_measured(runs):
-    noisy = [Run(run.config, run.history.assign(shuffled_accuracy=0.3), run.outcome) for run in runs]
-    ax = plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
-    assert len(ax.get_lines()) == len(noisy)
-    assert [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")] == ["none, 20%"]
+def test_noise_is_a_mean_over_seeds_with_its_name_at_its_end(runs):
+    shares = {0: 0.2, 4: 0.4}
+    noisy = [
+        Run(run.config, run.history.assign(shuffled_accuracy=shares[run.config.seed]), run.outcome) for run in runs
+    ]
+    ax = plot_noise({"none": noisy, "unmeasured": runs, "not run": []}, "shuffled_accuracy", Figure().subplots())
+    assert [line.get_ydata()[-1] for line in ax.get_lines()] == pytest.approx([0.2, 0.4, 0.3])
+    assert [text.get_text() for text in ax.texts] == ["none"]
+    assert plot_noise({"none": noisy}, "shuffled_accuracy", Figure().subplots(), bottom=0).get_ylim()[0] == 0
+
+
+def test_names_at_the_ends_of_lines_do_not_overlap():
+    ax = Figure().subplots()
+    ax.set_ylim(0, 10)
+    label_ends(ax, {"upper": (5.1, "red"), "lower": (5.0, "blue"), "far": (9.0, "green")}, gap=0.1)
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert heights == pytest.approx({"lower": 0.5, "upper": 0.6, "far": 0.9})
 
 
 def test_standings_keep_a_way_on_its_line():
     ax = plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
     bars = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
     assert bars["before"].get_xdata().tolist() == [1.5, 3]
-    assert bars["before"].get_ydata().tolist() == [2, 1]
-    assert bars["after"].get_ydata().tolist() == [1]
+    assert bars["before"].get_ydata() == pytest.approx([2.15, 1.15])
+    assert bars["after"].get_ydata() == pytest.approx([0.85])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_contest_has_accuracy_and_loss_of_each_way_in_a_row():
+    entry = Entry("a", "0", {0: 0.88, 1: 0.9}, {0: 0.3, 1: 0.5}, {0: 1.0, 1: 1.0}, 48)
+    left, right = plot_contest({"constant": Standing({"a": entry}, entry)}, Figure()).axes
+    assert left.get_lines()[0].get_xdata() == pytest.approx([89])
+    assert right.get_lines()[0].get_xdata() == pytest.approx([0.4])
+
+
+def test_figures_without_a_contest_are_empty():
+    left, right = plot_contest({"constant": None}, Figure()).axes
+    assert [line.get_xdata().size for ax in (left, right) for line in ax.get_lines()] == [0, 0]
+    assert plot_searches(None, Figure()).axes == []

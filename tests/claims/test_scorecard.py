@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 
 from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.analysis.rescaling import setting_of
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims import decay, growth, optima, paths, scorecard
-from edgechaos_core.claims.judging import Evidence, Judged, judged
+from edgechaos_core.claims.judging import Evidence, Judged, committed_evidence, judged
 from edgechaos_core.claims.verdicts import read_claims
+from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
@@ -199,6 +201,38 @@ def test_c9_looks_from_the_end_of_the_bases_first_epoch_to_the_last_of_both():
         run.history["J_squared"] = path
     assert paths.distance_in_order(base + slow).value == pytest.approx(0.1, abs=EXACT)
     assert paths.distance_beyond_less_in_order(base + slow).value == pytest.approx(2.0 - 0.1, abs=EXACT)
+
+
+def test_a_pages_table_of_paths_has_what_c8_and_c9_are_judged_on():
+    base = of_fig4(1.0)
+    half = slowed(base, 2, 0.01, 0.5, learning_rate=0.01)
+    quarter = slowed(base, 4, 0.04, 0.3, learning_rate=0.01, momentum=0.0)
+    table = paths.path_table(base, [*half, *quarter])
+    assert table.index.tolist() == [(0.01, 0.0, 32), (0.01, 0.5, 32)]
+    assert table["speed"].tolist() == pytest.approx([0.25, 0.5])
+    numbers = paths.path_numbers(table, table)
+    assert numbers["ordered_high"] == 100 * paths.distance_in_order(base + half + quarter).value
+    assert (numbers["ordered_low"], numbers["beyond_low"]) == pytest.approx((1, 30), abs=1e-6)
+    assert (numbers["slowest"], numbers["equal_end"]) == pytest.approx((4, 50))
+    with pytest.raises(ValueError, match="unknown comparison 'speed': choose from J²"):
+        paths.settings_over_base(base, half, ["speed"])
+
+
+def test_a_setting_without_a_seed_in_common_is_told_as_nan():
+    base, other = of_fig4(1.0, seeds=2), of_fig4(1.0, learning_rate=0.01)[2:]
+    table = paths.settings_over_base(base, other, ["up to the edge"])
+    assert math.isnan(table["up to the edge"].iloc[0].value)
+
+
+def test_the_committed_runs_have_one_distance_on_page_and_scorecard():
+    """The page's runs are those of the chapter's parameters, the scorecard's all that are committed."""
+    evidence = committed_evidence()
+    setting, *settings = map(setting_of, protocol("fig5"))
+    fig2 = [run for run in evidence.runs if setting_of(run.config) == setting]
+    others = [run for run in evidence.runs if setting_of(run.config) in settings and run.config.seed == 0]
+    told = paths.path_numbers(*[paths.path_table(fig2, others)] * 2)
+    ordered = judged(evidence, ["C9"])["C9"][0]
+    assert told["ordered_high"] == pytest.approx(100 * ordered.estimate.value, rel=EXACT)
 
 
 def validated(rate: float, loss: float, accuracy: float, seed: int) -> Run:

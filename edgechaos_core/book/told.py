@@ -1,0 +1,43 @@
+"""What a page tells of numbers: in prose, glued as text, and in tables; a dash stands for what a run does not have."""
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+from myst_nb import glue
+
+from edgechaos_core.analysis.intervals import Estimate, shown
+
+DASH = "–"
+
+
+def said(value: float, form: str) -> str:
+    """Write a number by a format, a nan as a dash.
+
+    >>> said(2.345, ".1f"), said(float("nan"), ".1f"), said(3.0, ",.0f")
+    ('2.3', '–', '3')
+    """
+    return DASH if math.isnan(value) else format(value, form)
+
+
+def tell(numbers: Mapping[str, float], **formats: str) -> None:
+    """Glue each named number, written by its format, for ``{glue:text}``; all are dashes where there are no numbers.
+
+    Raises ValueError for a name that is not among them.
+    """
+    if numbers and (unknown := [name for name in formats if name not in numbers]):
+        raise ValueError(f"unknown number {unknown[0]!r}: choose from {', '.join(numbers)}")
+    for name, form in formats.items():
+        glue(name, said(numbers[name], form) if numbers else DASH, display=False)
+
+
+def plain(table: pd.DataFrame, formats: Mapping[str, str]) -> pd.DataFrame:
+    """Write the columns that have a format, in that order, as text; an estimate with its interval where it has one."""
+
+    def written(value: float | Estimate, form: str) -> str:
+        if isinstance(value, Estimate):
+            return said(value.value, form) if value.low is None else shown(value)
+        return said(value, form)
+
+    columns = {name: [written(value, form) for value in table[name]] for name, form in formats.items()}
+    return pd.DataFrame(columns, index=table.index)
