@@ -64,6 +64,7 @@ def plot_decays(runs: Sequence[Run], column: str, ax: Axes, *, named: bool = Tru
         ax.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.25, lw=0)
         if named:
             _name(ax, label, epochs[-1], values.mean(0)[-1], color)
+            ax.set_xlim(0, epochs[-1])  # names stand outside the frame
     if column == "J_squared":
         ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
         ax.set_yscale("log")
