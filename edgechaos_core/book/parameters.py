@@ -30,6 +30,7 @@ from edgechaos_core.book.parameter_types import (
     check_length,
     like,
 )
+from edgechaos_core.book.principle_parameters import Deeper, Reason
 from edgechaos_core.conventions import Activation
 from edgechaos_core.experiments.comparison import check_slow_epochs
 from edgechaos_core.experiments.named_grids import CONTEST
@@ -245,4 +246,6 @@ PARAMETERS: dict[str, type[ChapterParameters]] = {
     "guideline": Guideline,
     "search": Search,
     "label_noise": LabelNoise,
+    "reason": Reason,
+    "deeper": Deeper,
 }
