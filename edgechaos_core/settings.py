@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 class Settings(BaseModel):
     """Base of all settings: unknown names, other types, NaN and Inf are refused."""
 
+    # strict: text that looks like a number is refused, not converted
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 

@@ -38,6 +38,7 @@ def collapse(reference: Sequence[Run], run: Run, column: Column = "J_squared") -
     length = min(len(own.history) for own in reference)
     clock = reference[0].history["epoch"][:length].to_numpy() * scale_factor(reference[0].config)
     time = run.history["epoch"].to_numpy() * scale_factor(run.config)
+    # epochs at the ends of the reference count although rounding puts them beyond
     common = (time >= clock[1] * (1 - 1e-12)) & (time <= clock[-1] * (1 + 1e-12))
 
     def at(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

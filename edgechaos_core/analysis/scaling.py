@@ -60,6 +60,8 @@ def scale_factor(config: RunConfig) -> float:
 
 def epochs_to_pass(config: RunConfig) -> int:
     """Return a number of epochs in which J^2 surely passes 1 by the law, at least 8."""
+    # 0.0672 = (1 - 1/4) / 11.16: the way from the start to the edge, over c, of which the paper's slopes have 10.8 to
+    # 12.2.
     return max(math.ceil(0.0672 / scale_factor(config)) + 5, 8)
 
 

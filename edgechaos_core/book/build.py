@@ -125,6 +125,7 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
                 progress_bar=False,
                 stderr_file=relay,
                 kernel_manager_class=ShieldedAsyncKernelManager,
+                # traitlets hands what is set of a class down to those made of it
                 config=Config(ShieldedKernelManager=kernel),
             )
         except papermill.PapermillExecutionError as error:
@@ -143,6 +144,7 @@ def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Pa
 
 def _inputs_digest() -> str:
     """Digest of what a chapter's outputs depend on besides itself: the package, its pins and the committed data."""
+    # Of the package all, as nobody tells which modules a chapter reaches: too much is executed anew, never too little.
     single = [REPOSITORY / "constraints.txt", REPOSITORY / "data/fashion-mnist/SHA256SUMS"]
     package = sorted((REPOSITORY / "edgechaos_core").rglob("*.py"))
     kinds = (".parquet", ".csv", ".json", ".yaml")
@@ -172,6 +174,7 @@ def _build_site(stage: Path, build: str) -> Path:
     if pages.is_dir() and made_from.is_file() and made_from.read_text(encoding="utf-8") == digest:
         return pages
     output.mkdir(parents=True, exist_ok=True)
+    # beside its place, as a rename does not cross file systems
     with kernel_room() as room, tempfile.TemporaryDirectory(dir=output, ignore_cleanup_errors=True) as fresh:
         result = _run_jupyter_book(stage, Path(fresh), Path(room))
         log = output / "build.log"
@@ -192,6 +195,7 @@ def _run_jupyter_book(stage: Path, output: Path, room: Path) -> subprocess.Compl
     command += ["--config", REPOSITORY / "_config.yml", "--toc", REPOSITORY / "_toc.yml", "--path-output", output]
     places = dict.fromkeys(("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "MPLCONFIGDIR"), str(room))
     return subprocess.run(
+        # warnings are errors, all of them are told, and a reference to nothing is one
         [*command, "-W", "--keep-going", "-n"],
         capture_output=True,
         encoding="utf-8",

@@ -45,6 +45,8 @@ class ShieldedKernelManager(KernelManager):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of KernelManager
         super().__init__(**options)
+        # Left alone, sockets are numbered from 1 in the working directory: of chapters executed at once in one folder,
+        # 11 of 16 failed on each other's.
         self.transport, self.ip, self.connection_file = "ipc", f"{self.room}/kernel", f"{self.room}/kernel.json"
 
     @property

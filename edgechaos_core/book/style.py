@@ -1,6 +1,7 @@
 """One style for all figures: transparent, so that a page's dark mode shows through; a colour keeps its role."""
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 
 _COLORBLIND = sns.color_palette("colorblind").as_hex()
@@ -38,4 +39,5 @@ def use_style() -> None:
     transparent = {f"{part}.facecolor": "none" for part in ("figure", "axes", "savefig")}
     own = {**transparent, "legend.frameon": False, "font.sans-serif": ["DejaVu Sans"]}
     sns.set_theme(context="notebook", style="ticks", palette="colorblind", rc=own)
+    pd.set_option("display.max_colwidth", None)  # a sentence in a table is shown whole
     mpl.rcParams["svg.hashsalt"] = "edgechaos"  # the same figure gives the same file

@@ -1,6 +1,6 @@
 """Estimates of C11 to C14 and B7 to B10, one function a part of data/claims.yaml: decay, noise, ReLU with Adam.
 
-The end of a run is the mean over the last tenth of its epochs (laws.scaling.settled).
+The end of a run is the mean over the last tenth of its epochs (analysis.scaling.settled).
 """
 
 import itertools

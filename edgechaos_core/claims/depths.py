@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from edgechaos_core.claims.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, started_at
+from edgechaos_core.claims.turning import NOT_KNOWN
 from edgechaos_core.store.runs import Run
 from edgechaos_core.theory.meanfield import fixed_point
 
 REACH = 6  # depth scales that are trainable, by Schoenholz et al.
-NOT_KNOWN = "–"
 
 
 def trainable_depth(J: float) -> float:

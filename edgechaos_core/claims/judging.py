@@ -144,6 +144,14 @@ def _to_train(rule: Rule, served: Sequence[Sequence[Run]]) -> str:
     return "" if seeds >= rule.seeds else f"{seeds} of {rule.seeds} seeds run ({command})"
 
 
+def serving_runs(evidence: Evidence, rule: Rule) -> list[Run] | None:
+    """Return the runs that serve a rule, all settings at their full length; None where one setting has no such run."""
+    groups = by_setting(evidence.runs)
+    wanted = [config for config in protocol(rule.protocol) if rule.keep(config)]
+    found = [serving(groups.get(setting_of(config), []), config, rule) for config in wanted]
+    return [run for runs in found for run in runs] if all(found) else None
+
+
 def serving(runs: Sequence[Run], config: RunConfig, rule: Rule, share: float = 1.0) -> list[Run]:
     """Return those of a setting's runs that are long enough; a run that diverged is as long as it can be."""
     if rule.until == "edge":

@@ -1,6 +1,6 @@
 """Estimates of B1 to B6, one function a part of data/claims.yaml: is J = 1 the reason, and where does depth need it?
 
-The end of a run is the mean over the last tenth of its epochs (laws.scaling.settled).
+The end of a run is the mean over the last tenth of its epochs (analysis.scaling.settled).
 """
 
 import math

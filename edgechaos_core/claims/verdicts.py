@@ -28,6 +28,7 @@ Verdict = Literal["reproduced", "reproduced in part", "not reproduced", "inconcl
 class Part(Settings):
     """One quantity of a claim; an estimate within ``inside`` = (low, high) counts as the claim says, None: no bound."""
 
+    short: str = Field(max_length=45)
     quantity: str
     published: float | None
     inside: tuple[float | None, float | None] = Field(strict=False)

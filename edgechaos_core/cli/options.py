@@ -15,4 +15,5 @@ Force = Annotated[bool, typer.Option(help="replace FILE if it exists")]
 
 def settings_of(context: typer.Context, kind: "type[Settings]") -> dict[str, Any]:
     """Return the settings of a kind as the command line has them: each is an option of the same name."""
+    # a setting without an option fails at the first try, in every test of its command
     return {name: context.params[name] for name in kind.model_fields}

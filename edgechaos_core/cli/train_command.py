@@ -123,6 +123,7 @@ class _Printer:
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EIO):  # the latter: its terminal has gone
                 raise
+            # Python would try again to flush at exit, and print a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self.closed = True
             if not self.must_finish:

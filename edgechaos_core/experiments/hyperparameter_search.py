@@ -24,12 +24,7 @@ Obtain = Callable[[Sequence[RunConfig]], list[Run]]
 
 
 def search(
-    base: RunConfig,
-    space: Mapping[str, tuple[float, float]],
-    *,
-    trials: int = 30,
-    seed: int = 0,
-    get: Obtain = obtain,
+    base: RunConfig, space: Mapping[str, tuple[float, float]], *, trials: int = 30, seed: int = 0, get: Obtain = obtain
 ) -> list[Run]:
     """Return the runs of a search, one a trial, in order: Optuna's TPE with its default settings.
 
@@ -59,6 +54,8 @@ def search(
     with notes_above_bar(_log), tqdm(total=trials, desc="searching", unit="trial", disable=not show_progress()) as bar:
         for _ in range(trials):
             trial = study.ask()
+            # Rounded before it is trained, and told by its score alone: a replay from stored runs makes the same
+            # suggestions.
             own = {name: rounded(trial.suggest_float(name, *bounds, log=True)) for name, bounds in space.items()}
             run = get([parse_config(base.model_dump() | own)])[0]
             study.tell(trial, score(run))

@@ -48,7 +48,7 @@ def protocol(
         lengths["epochs"] = max(lengths["epochs"], 1)
         own_seeds = [entry["seed"]] if "seed" in entry else seeds or (0,)
         configs += [parse_config(entry | override | lengths | {"seed": seed}) for seed in own_seeds]
-    return list(dict.fromkeys(configs))
+    return list(dict.fromkeys(configs))  # with fewer epochs two entries may be one run
 
 
 def parse_seeds(text: str) -> list[int]:

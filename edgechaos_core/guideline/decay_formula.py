@@ -221,6 +221,7 @@ def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: f
 
 
 def _between(value: float, ends: tuple[float, float]) -> bool:
+    # the very settings of the fit are within it, however they are rounded
     return ends[0] * (1 - 1e-9) <= value <= ends[1] * (1 + 1e-9)
 
 

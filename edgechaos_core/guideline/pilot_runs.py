@@ -75,6 +75,7 @@ def _next(tried: Sequence[tuple[float, float]], network: Network, formula: Formu
     if len(tried) == 1:
         return corrected(*tried[0], network, formula, target)
     (l2, end), *more = sorted(tried, key=lambda run: abs(math.log(run[1] / target)))
+    # one on the other side of the target if there is one: what is sought lies between the two
     other, far = next((run for run in more if (run[1] > target) != (end > target)), more[0])
     apart = math.log(end / far)
     if abs(apart) < LEAST_APART or (slope := math.log(l2 / other) / apart) >= 0:

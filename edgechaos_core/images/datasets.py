@@ -113,6 +113,7 @@ def load_dataset(
     digest = hashlib.sha256()
     for split in (kept, held_out, test):
         for tensor in (split.images, split.labels) if split else ():
+            # shapes as well: the same bytes cut otherwise are other data
             digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())
     classes = int(torch.cat([train.labels, test.labels]).max()) + 1
@@ -122,6 +123,7 @@ def load_dataset(
 
 def _shuffled(labels: Tensor, share: float) -> Tensor:
     """The labels with that share of them in another order."""
+    # One draw for all seeds: label_noise is a setting of the data, and its share names them.
     generator = np.random.default_rng(0)
     drawn = generator.permutation(len(labels))[: round(share * len(labels))]
     noisy = labels.clone()

@@ -183,6 +183,8 @@ class EdgeDecay:
 
     def _attach(self) -> None:
         group = self._find()
+        # On the optimizer, whose copies and pickles have neither this list nor hooks: whatever is copied with it
+        # attaches anew.
         controllers: list[EdgeDecay] = self.optimizer.__dict__.setdefault(_CONTROLLED, [])
         if group is not None and any(other._find() is group for other in controllers):
             raise ValueError(
@@ -200,7 +202,9 @@ class EdgeDecay:
     def _warn(self, cause: str, *values: object) -> None:
         if cause not in self._warned:
             self._warned.add(cause)
-            warnings.warn(f"EdgeDecay: {_WARNINGS[cause].format(*values)}", stacklevel=3)
+            warnings.warn(
+                f"EdgeDecay: {_WARNINGS[cause].format(*values)}", stacklevel=3
+            )  # at the line that called step
 
     def _count(self) -> None:
         skipped = getattr(self.optimizer, "found_inf", None)  # GradScaler leaves it to fused optimizers to skip a step

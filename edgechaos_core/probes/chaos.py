@@ -54,7 +54,7 @@ def asymptotic_distance(
         final[cells] = states.masked_fill(grown[:, None], torch.nan)
 
     total, left = torch.zeros_like(distance), torch.arange(cells, device=x.device)
-    pair = torch.stack([x, x + perturbation])
+    pair = torch.stack([x, x + perturbation])  # both are rows of one product, which reads Z once for all
     other = torch.empty_like(pair)
     window = iterations // 5
     report = on_progress or (lambda _: None)
@@ -65,7 +65,7 @@ def asymptotic_distance(
         if not measured and t % _LOOK:
             continue
         norm = (pair[0] - pair[1]).norm(dim=-1).double()
-        if measured:
+        if measured:  # no cell leaves within the last fifth, which is averaged whole
             total += norm
             continue
         report(_LOOK * len(left))
@@ -135,7 +135,7 @@ def lyapunov_exponents(
             state[0].masked_fill_(state[0].abs() < _TINY, 0)
         if leading == 1:
             growth = state[1:].norm(dim=-1)
-            state[1:] /= growth.unsqueeze(-1).clamp_min(_TINY)
+            state[1:] /= growth.unsqueeze(-1).clamp_min(_TINY)  # a vector that has died out stays 0, and is not 0 / 0
             growth = growth.T
         else:
             q, r = torch.linalg.qr(state[1:].permute(1, 2, 0))

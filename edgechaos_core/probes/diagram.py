@@ -156,6 +156,7 @@ def simulated_edge(diagram: Diagram, column: Literal["lyapunov_exponent", "dista
     edges = []
     for (draw, ratio), cells in diagram.cells.dropna(subset=column).sort_values("inverse_J").groupby(["draw", "ratio"]):
         chaotic, inverse_J = (cells[column] > above).to_numpy(), cells["inverse_J"].to_numpy()
+        # wrong[k]: cells on the wrong side if the first k, of least 1/J, are to be the chaotic ones
         wrong = np.concatenate([[0], np.cumsum(~chaotic)]) + np.concatenate([np.cumsum(chaotic[::-1])[::-1], [0]])
         tied = np.flatnonzero(wrong == wrong.min())
         best = tied[(len(tied) - 1) // 2]

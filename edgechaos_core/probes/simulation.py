@@ -92,6 +92,7 @@ def estimate(config: DiagramConfig, *, device: str = "cpu", threads: int | None 
     with torch.inference_mode(), cpu_threads(threads):
         Z, x = (torch.rand(size, N, device=place) for size in (slab, rows))
         out, clocks = torch.mm(x, Z.T), []
+        # the least of three: whatever else the machine does can only add; reading a number waits for the device
         for _ in range(3):
             clock = time.perf_counter()
             float(torch.mm(x, Z.T, out=out)[0, 0])
@@ -128,11 +129,7 @@ def _threads(config: DiagramConfig, wanted: int | None) -> int:
 
 
 def _tiles(
-    config: DiagramConfig,
-    cells: pd.DataFrame,
-    device: torch.device,
-    dtype: torch.dtype,
-    on_progress: OnProgress | None,
+    config: DiagramConfig, cells: pd.DataFrame, device: torch.device, dtype: torch.dtype, on_progress: OnProgress | None
 ) -> Iterator[pd.DataFrame]:
     """Simulate cells in tiles of one draw each and yield them with their results."""
     for draw in range(config.draws):

@@ -58,6 +58,7 @@ class Checkpoint:
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint: whole or not at all. Raises TableError naming the file where it cannot be written."""
+    # safetensors takes nothing else, and the output weight is kept transposed.
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     state = {
         "configs": [config.model_dump() for config in checkpoint.configs],

@@ -26,11 +26,13 @@ def reserved(store: Store, keys: Sequence[str]) -> Iterator[bool]:
     A reservation is a file with the keys and a lock beside it, which dies with its process, however that ends.
     """
     folder = store.folder / "reservations"
+    # Not the process id, which two nodes of a cluster may have in the same store.
     note = folder / f"{uuid.uuid4().hex}.json"
     own = FileLock(note.with_suffix(".lock"))
     with store.locked():
         free = not set(keys) & _reserved_keys(folder)
         if free:
+            # Note and lock are made and given back under the store's lock: nobody meets the one without the other.
             write_whole(note, json.dumps(list(keys)).encode())
             own.acquire()
     try:
@@ -48,7 +50,7 @@ def _reserved_keys(folder: Path) -> set[str]:
     for note in folder.glob("*.json"):
         lock = FileLock(note.with_suffix(".lock"))
         try:
-            with lock.acquire(blocking=False):
+            with lock.acquire(blocking=False):  # free: the process that held it is gone
                 _discard(note)
         except Timeout:
             with named_errors(note, "reservation"):

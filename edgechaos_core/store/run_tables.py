@@ -30,13 +30,10 @@ def in_short(row: Mapping[Any, float]) -> dict[str, float]:
 
 def summary(runs: Sequence[Run]) -> pd.DataFrame:
     """Return where numbers come from, one row a run; ``minutes`` is its share of its stack's wall time."""
+    settings = ("learning_rate", "momentum", "batch_size", "l2", "seed")
     rows = [
-        {
-            "learning_rate": run.config.learning_rate,
-            "momentum": run.config.momentum,
-            "batch_size": run.config.batch_size,
-            "l2": run.config.l2,
-            "seed": run.config.seed,
+        {name: getattr(run.config, name) for name in settings}
+        | {
             "epochs": len(run.history) - 1,
             "outcome": run.outcome.state,
             "device": run.provenance["device"],

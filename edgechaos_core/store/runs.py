@@ -67,6 +67,7 @@ class RunConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: object) -> object:
+        # Before validation, as defaults depend on other settings; what is not valid is left to it, which names it.
         if not isinstance(values, Mapping):
             return values
         values = {name: value for name, value in values.items() if value is not None}
@@ -118,8 +119,10 @@ class RunConfig(Settings):
         """
         identity = self.model_dump(exclude={"epochs"}, exclude_defaults=True)
         identity |= {"data": fingerprint, "numerics": NUMERICS_VERSION}
+        # Of steered runs alone: a new law leaves the keys of all others as they are.
         if self.hold:
             identity |= {"law": decay_law.VERSION}
+        # sorted: the order in which the class names its settings is no part of a run's identity
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -55,6 +55,7 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "lock")
             lock.acquire()
+        # Outside `_writable`: an error of what is done under the lock is not one of taking it.
         try:
             yield
         finally:

@@ -34,6 +34,7 @@ def write_table(frame: pd.DataFrame, metadata: Mapping[str, str], path: Path) ->
 def table_bytes(frame: pd.DataFrame, metadata: Mapping[str, str]) -> bytes:
     """Return the content of a table's file."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
+    # Ours take the place of pandas' own, which name its version: the same run gives the same bytes.
     table = table.replace_schema_metadata({**metadata, "sha256": _digest(_columns(frame), metadata)})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
@@ -50,6 +51,8 @@ def write_whole(path: Path, content: bytes) -> None:
             scratch = own
             file.write(content)
             file.flush()
+            # The content before the name, and the name before the folder: a machine that stops in between has the old
+            # file or the new one, and never a new name without its content.
             os.fsync(file.fileno())
         scratch.replace(path)
         _sync_folder(path.parent)

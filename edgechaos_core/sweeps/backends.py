@@ -40,6 +40,7 @@ def serial(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd) -> None:
             job = pending.popleft()
             ended = work(job, on_advance=lambda steps, job=job: on_advance(job, steps), stop=stop)  # type: ignore[misc]
             on_end(job, ended)
+            # only now: the job has written its checkpoint
             if stop():
                 raise KeyboardInterrupt
 
@@ -83,9 +84,12 @@ class _Worker:
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self.selector, self.rest = selector, b""
+        # A file: of a pipe that nobody reads, a talkative library would fill the buffer and stand still.
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process; see close
         self.job: Job | None = None
         self.process = subprocess.Popen(
+            # A command and not multiprocessing, which would run the caller's script or notebook again in each worker,
+            # or fork the threads of torch.
             [*PYTHON, "-m", "edgechaos_core.sweeps.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -106,7 +110,7 @@ class _Worker:
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield what the process has said by now; the last message of one that died is its end."""
-        content = os.read(self.output.fileno(), 1 << 16)
+        content = os.read(self.output.fileno(), 1 << 16)  # what is there by now: readline would wait for a whole line
         *lines, self.rest = (self.rest + content).split(b"\n")
         for line in lines:
             yield json.loads(line)
@@ -130,6 +134,7 @@ class _Worker:
 def _stop(workers: list[_Worker]) -> None:
     """End worker processes, each with a checkpoint of what it is at; at once if interrupted while they write it."""
     try:
+        # all are told before one is waited for: they write their checkpoints side by side
         for worker in workers:
             with suppress(BrokenPipeError):
                 worker.input.close()

@@ -42,7 +42,7 @@ class How:
         if self.backend != "ray":  # the nodes of a cluster have devices and cores of their own
             parse_device(self.device)
             with cpu_threads(self.threads):
-                pass
+                pass  # only to hear whether this machine has so many
 
     @property
     def chosen_backend(self) -> BackendName:

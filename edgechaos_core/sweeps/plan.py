@@ -84,6 +84,7 @@ def make_plan(
     for group in alike.values():
         size = stack_members or members_that_fit(group[0].config, device)
         stacks += [StackPlan(tuple(group[first : first + size])) for first in range(0, len(group), size)]
+    # The longest first, or one of them might be left to train alone at the end.
     stacks.sort(key=lambda stack: -_weight(stack.members[0].config) * (stack.members[0].config.epochs - stack.epoch))
     return Plan(len(keys), len(stored), tuple(stacks))
 
@@ -137,6 +138,7 @@ def estimate(plan: Plan, *, device: str = "cpu", threads: int = 1, workers: int 
 
 def epoch_seconds(config: RunConfig, members: int, device: str, threads: int) -> float:
     """Measure how long an epoch of such a stack takes here, from a few mini-batches of random images."""
+    # Two lengths: what their difference takes is steps alone, the rest is measurement.
     few, test = 16, min(EVALUATION_BATCH, TEST_SAMPLES[config.dataset])
     own = [config.model_copy(update={"seed": seed}) for seed in range(members)]
     clocks = []
@@ -189,6 +191,7 @@ def _begun(store: Store, keys: Mapping[str, Wanted], missing: Mapping[str, Wante
             continue
         taken.update(own)
         longest = max(keys[key].config.epochs for key in own)
+        # the epoch under way counts as not done
         plans.append(StackPlan(tuple(keys[key].lasting(longest) for key in own), path, min(max(epoch - 1, 0), longest)))
     return plans
 

@@ -37,7 +37,7 @@ def ray_tasks(pending: deque[Job], on_advance: OnAdvance, on_end: OnEnd, *, addr
                     needs = {"num_cpus": job.threads, "num_gpus": int(job.device.startswith("cuda"))}
                     _check_resources(ray.nodes(), needs)  # type: ignore[no-untyped-call]
                     active[task.options(**needs).remote(job.to_json(), number, progress)] = number
-                ready, _ = ray.wait(list(active), timeout=0.5)
+                ready, _ = ray.wait(list(active), timeout=0.5)  # and no longer, as progress is asked for in between
                 for number, steps in ray.get(progress.take.remote()).items():
                     on_advance(jobs[number], steps)
                 for reference in ready:
@@ -71,6 +71,7 @@ def _remotes(ray: Any) -> tuple[Any, Any]:  # noqa: ANN401 - Ray's module, its r
     """The task that works on a job, and the actor that counts, on this node, how far each job has come."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    # Made here and not at the top, as Ray need not be installed; without a CPU, which a stack may have then.
     @ray.remote(num_cpus=0)
     class Progress:
         """Counts the epochs done of every job."""
@@ -90,6 +91,7 @@ def _remotes(ray: Any) -> tuple[Any, Any]:  # noqa: ANN401 - Ray's module, its r
         ended = work(Job.from_json(text), on_advance=lambda steps: progress.add.remote(number, steps))
         return ended.state, ended.detail, ended.members
 
+    # On this node, which lives as long as the sweep: with another node the count would be lost.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return task, Progress.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
 

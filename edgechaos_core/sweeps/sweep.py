@@ -146,11 +146,10 @@ def wanted_to_plan(configs: Sequence[RunConfig]) -> list[Wanted]:
 
 def plan_sweep(asked: Sequence[Wanted], store: Store, how: How, *, trusting: bool = True) -> Plan:
     """Plan what `sweep` would train."""
+    size, device = how.stack_members, how.device
     if how.chosen_backend == "ray":  # the memory of its nodes is not known here: what does not fit is split
-        members = how.stack_members or (_ON_A_GPU if how.device.startswith("cuda") else None)
-        return make_plan(asked, store, stack_members=members, trusting=trusting)
-    size = how.stack_members
-    return make_plan(asked, store, device=how.device, stack_members=size, trusting=trusting)
+        size, device = size or (_ON_A_GPU if device.startswith("cuda") else None), "cpu"
+    return make_plan(asked, store, device=device, stack_members=size, trusting=trusting)
 
 
 def _bar(plan: Plan) -> "tqdm[Any]":
@@ -159,11 +158,7 @@ def _bar(plan: Plan) -> "tqdm[Any]":
 
 
 def _run(
-    plan: Plan,
-    store: Store,
-    how: How,
-    bar: "tqdm[Any]",
-    failures: dict[str, tuple[RunConfig, str]],
+    plan: Plan, store: Store, how: How, bar: "tqdm[Any]", failures: dict[str, tuple[RunConfig, str]]
 ) -> tuple[bool, set[str]]:
     """Run a plan's stacks once, splitting those that do not fit in memory, and note failures by key.
 

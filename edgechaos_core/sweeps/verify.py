@@ -64,6 +64,7 @@ def retrain_some(store: Store, sample: int, *, epochs: int = 1, seed: int | None
             continue
         config = stored.config.model_copy(update={"epochs": min(epochs, stored.config.epochs)})
         data = dataset_of(*source(config))
+        # A run at eta = 0.32, J^2 = 13 after an epoch, once came out 2% apart on another machine: rounding, amplified.
         again, precise = _trained(config, data, torch.float32), _trained(config, data, torch.float64)
         moved = _moved_at_once(again, precise)
         again, precise = _without(again, moved), _without(precise, moved)

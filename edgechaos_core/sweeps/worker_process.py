@@ -27,11 +27,12 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 
+    # The input ends with the parent, whatever ends that, kill -9 included: no worker is left over.
     def read() -> None:
         for line in sys.stdin:
             jobs.put(line)
         stopping.set()
-        jobs.put(None)
+        jobs.put(None)  # wakes the loop below where it waits for a job
 
     def say(**message: Any) -> None:  # noqa: ANN401 - JSON
         try:

@@ -29,5 +29,6 @@ def environment(**own: str) -> dict[str, str]:
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if absolute := os.pathsep.join(path for path in paths if Path(path).is_absolute()):
         kept["PYTHONPATH"] = absolute
+    # A fixed hash seed: sets have the same order in every execution, and outputs that show one are compared.
     kept |= {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
     return kept | own

@@ -98,6 +98,7 @@ def commit_of(folder: Path) -> str:
     numbers are what can be checked, by training them again (verify.py).
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # GIT_DIR: another
+    # its words are compared below; and it must not write the index of a checkout that others work in
     environment |= {"LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_OPTIONAL_LOCKS": "0"}
     command: list[str | Path] = ["git", "-c", f"safe.directory={folder}", "-C", folder]  # whoever owns it, it is run
     command += ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]

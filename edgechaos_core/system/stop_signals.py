@@ -42,6 +42,7 @@ def received() -> int | None:
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
     """Turn the first of these signals into a request to stop, which the yielded call tells of; a second interrupts."""
     asked = threading.Event()
+    # Python lets the main thread alone set handlers.
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return

@@ -13,6 +13,8 @@ def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     Raises OSError where it cannot be read, ValueError in one line where it is not UTF-8 or not valid YAML.
     """
     try:
+        # pure: libyaml, used otherwise where it is installed, reads YAML 1.1. Editors of Windows begin a file with a
+        # byte-order mark.
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (byte {error.start})") from None

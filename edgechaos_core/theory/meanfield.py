@@ -11,15 +11,7 @@ import numpy as np
 from scipy.optimize import brentq, root
 
 from edgechaos_core.theory.fixed_points import UNDEFINED, FixedPoint
-from edgechaos_core.theory.quadrature import (
-    TANH,
-    Array,
-    Averages,
-    Smooth,
-    averages,
-    coarsest_level,
-    nodes,
-)
+from edgechaos_core.theory.quadrature import TANH, Array, Averages, Smooth, averages, coarsest_level, nodes
 from edgechaos_core.theory.relu import relu_fixed_point
 
 START = (0.01, 1.0)  # u, q of the published start: x ~ N(0, 1) at N = 10,000 has a mean of the order of 0.01
@@ -164,6 +156,7 @@ def _newton(u: float, q: float, J: float, J0: float, phi: Smooth) -> FixedPoint 
     """Solve for the fixed point near (u, q); None where there is none near."""
 
     def residual(x: Array) -> tuple[Array, Array]:
+        # a step may lead below q = 0, where s = J sqrt q is not defined
         average, jacobian = _linearised(x[0], max(x[1], 1e-300), J, J0, phi)
         return np.array([average.f, average.ff]) - x, jacobian - np.eye(2)
 

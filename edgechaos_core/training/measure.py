@@ -82,6 +82,8 @@ def growth_columns(stack: Stack, split: Resident, workspace: Workspace) -> dict[
         size = ws.labels.shape[1]  # the factors are those of the mean over so many samples
         for layer, (left, right) in enumerate(gradient_factors(stack, ws)[: len(means)]):
             means[layer].baddbmm_(left.mT, right, alpha=size / len(split.labels))
+            # The gradient of one sample is the outer product of its two factors, so its square norm is that of both
+            # multiplied.
             squares[layer] += (left.square().sum(-1) * right.square().sum(-1)).sum(1, dtype=torch.float64) * size**2
     columns: dict[str, Tensor] = {}
     for layer, (weight, mean) in enumerate(zip(stack.hidden, means, strict=True), start=1):

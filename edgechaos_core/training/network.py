@@ -56,6 +56,9 @@ def initialise(
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation {activation!r}: choose from {', '.join(ACTIVATIONS)}")
+    # The number after the seed names a stream, so that no two uses of a seed share their numbers: 0 weights, 1
+    # shuffles, 2 phase diagrams, 3 starts, 4 tangent vectors, 5 shuffled matrices. NumPy draws in double precision on
+    # the CPU: the same start on every device, in every precision and in every stack.
     generators = [np.random.default_rng([seed, 0]) for seed in seeds]
     shapes = [(inputs if layer == 0 else width, width) for layer in range(depth)]
 
@@ -107,6 +110,7 @@ class Workspace:
         self.log_p = like.new_empty(members, classes, batch_size).mT  # class by class, as the output weight is kept
         self.delta = like.new_empty(members, classes, batch_size).mT
         self.ones = like.new_ones(members, batch_size, 1)
+        # tensors, as scatter_add_ and the first argument of torch.add are
         self.minus_one = like.new_full((members, batch_size, 1), -1.0)
 
 
@@ -116,6 +120,7 @@ def forward(stack: Stack, workspace: Workspace) -> Tensor:
     for weight, h in zip(stack.hidden, workspace.hidden, strict=True):
         _activated_product(below, weight, h, workspace.minus_one, stack.activation)
         below = h
+    # As V^T h^T, so that the result lies class by class in memory, as V and log p do.
     logits = torch.baddbmm(stack.bias.mT, stack.output.mT, below.mT)
     torch.log_softmax(logits, dim=1, out=workspace.log_p.mT)
     return workspace.log_p
@@ -137,6 +142,7 @@ def gradient_factors(stack: Stack, workspace: Workspace) -> Factors:
     """
     batch_size = workspace.x.shape[1]
     delta = torch.exp(workspace.log_p, out=workspace.delta)
+    # p - onehot(y), without the matrix of ones and zeros.
     delta.scatter_add_(-1, workspace.labels.unsqueeze(-1), workspace.minus_one).mul_(1 / batch_size)
     layers = [workspace.x, *workspace.hidden]
     factors = [(workspace.ones, delta), (layers[-1], delta)]
@@ -165,4 +171,6 @@ def _backward_(delta: Tensor, h: Tensor, activation: Activation) -> None:
     if activation == "relu":
         torch.ops.aten.threshold_backward.grad_input(delta, h, 0, grad_input=delta)
     else:
+        # PyTorch's own kernel of the derivative, in place: a third of the time of delta.mul_(1 - h * h), which makes
+        # two more passes over memory.
         torch.ops.aten.tanh_backward.grad_input(delta, h, grad_input=delta)

@@ -60,6 +60,7 @@ class SGD:
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.set_weight_decay(weight_decay)
+        # v would be the update itself: a stack without momentum keeps none. Where any member has momentum all have v.
         self.plain = _is_zero(momentum)
         self.velocities = [] if self.plain else [torch.zeros_like(w) for w in self.parameters]
         self.steps = 0
@@ -90,6 +91,7 @@ class SGD:
                 continue
             v = self.velocities[i]
             _add_product_(v, left, right, self.momentum, self.learning_rate)
+            # w is still that before the step, as the penalty's gradient is in torch.optim.
             if isinstance(decay, Tensor):
                 v.addcmul_(w, decay, value=-1)
             elif decay:
@@ -130,6 +132,8 @@ class Adam:
     def step(self, factors: Factors) -> None:
         """Apply one update from gradient factors (see network.gradient_factors)."""
         self.steps += 1
+        # Corrections, and epsilon after them, stand where torch.optim has them: epsilon before its correction would
+        # count thirtyfold in the first step.
         rate = self.learning_rate / (1 - self.momentum**self.steps)
         correction = (1 - SECOND_BETA**self.steps) ** 0.5
         for i, (w, (left, right), decay) in enumerate(zip(self.parameters, factors, self.decays, strict=True)):
@@ -137,6 +141,7 @@ class Adam:
             torch.bmm(left.mT, right, out=g)
             if not _is_zero(decay):
                 if self.decoupled:
+                    # by the plain learning rate, without Adam's correction, and before the step
                     w.mul_(1 - self.learning_rate * decay)
                 else:
                     g.add_(w * decay)
@@ -156,6 +161,7 @@ def _is_zero(setting: Setting) -> bool:
 
 def _add_product_(target: Tensor, left: Tensor, right: Tensor, beta: Setting, rate: Setting) -> None:
     """``target <- beta target - rate left^T right``, the scalars inside the product where they are scalars."""
+    # beta and alpha of baddbmm_ are numbers: what differs between members is multiplied on before.
     if isinstance(beta, Tensor):
         target.mul_(beta)
         beta = 1.0

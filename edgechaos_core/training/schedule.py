@@ -38,6 +38,7 @@ class Schedule:
             ends = [row["J_squared"] for row in rows[epoch - 1 : epoch + 1]]
             if len(ends) == 2 and min(ends) > 0:  # else it has diverged, or there is nothing left to steer
                 full = 2 * self.steps * config.learning_rate / (1 - config.momentum)
+                # a milestone between two epochs: what decay has done, and what it will do, at their own rates
                 exposure, coming = full * self.left_of_rate(epoch), full * self.left_of_rate(epoch + 1)
                 decay = weight_decay_from_l2(self.l2[member])
                 after = law.next(ends[0], ends[1], decay, exposure, coming, self.steps)

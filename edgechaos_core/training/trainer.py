@@ -66,7 +66,7 @@ def train(
     """
     shared = shared_settings(configs, dataset)
     place = parse_device(device)
-    with torch.inference_mode(), cpu_threads(threads):
+    with torch.inference_mode(), cpu_threads(threads):  # gradients are in closed form: nothing needs autograd
         made_by = provenance(place, threads=threads, dtype=dtype)
         made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
         training = _Training(configs, dataset, made_by)
@@ -124,7 +124,9 @@ class _Training:
             momentum=[member.momentum for member in configs],
             weight_decay=[weight_decay_from_l2(member.l2) for member in configs],
         )
+        # Every sample's log-likelihood stays on the device until the epoch's end: asking for a loss would wait for it.
         self.log_p = torch.zeros(len(configs), self.samples, device=device, dtype=dtype)
+        # the last mini-batch of an epoch may be smaller: it has buffers of its own
         sizes = {config.batch_size, self.samples % config.batch_size or config.batch_size}
         self.workspaces = {size: Workspace(self.stack, size) for size in sizes}
         self.measurement = Measurement(config, dataset, self.stack, self.training, full_train_loss=full_train_loss)
@@ -148,6 +150,7 @@ class _Training:
         self.optimizer.steps = max(self.epoch - 1, 0) * self.schedule.steps + self.batch
         self.histories, self.outcomes = [list(rows) for rows in start.histories], list(start.outcomes)
         left = self.schedule.left_of_rate(self.epoch if self.batch else self.epoch - 1)  # as it was when it was written
+        # before the tensors are copied: it scales v, which the checkpoint holds scaled already
         if left < 1:
             self.optimizer.scale_learning_rate(left)
         for name, tensor in self.tensors.items():
@@ -155,6 +158,7 @@ class _Training:
             if saved is None or (saved.shape, saved.dtype) != (tensor.shape, tensor.dtype):
                 raise ValueError(f"the checkpoint's {name} is not that of the runs to go on with")
             tensor.copy_(saved)
+        # The laws of decay have no state in the file: they are led through the histories again.
         for epoch in range(1, self.epoch):
             self.schedule.steer(self.optimizer, self.histories, epoch)
         earlier = dict(start.made_by)
@@ -202,6 +206,7 @@ class _Training:
     def _finish_epoch(self, due: Callable[[], bool], on_checkpoint: Callable[[Checkpoint], None]) -> None:
         if self.epoch == 0:
             return
+        # Resumed within its epoch, a milestone has been taken by `_restore`.
         if self.schedule.is_milestone(self.epoch) and not self.batch:
             self.optimizer.scale_learning_rate(LOWERED)
         size = self.config.batch_size

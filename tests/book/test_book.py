@@ -137,6 +137,8 @@ REFUSED = {
         "samples=20": "batch_size must be at most samples = 20, got 32",
     },
     "intro": {"epochs=1": "intro has no parameter 'epochs': it has none"},
+    "scorecard": {"epochs=1": "scorecard has no parameter 'epochs': it has none"},
+    "methods": {"epochs=1": "methods has no parameter 'epochs': it has none"},
 }
 
 
@@ -178,7 +180,7 @@ def test_good_parameters_take_the_place_of_defaults(chapter, words, values):
     ("options", "message"),
     [
         ({"profile": "huge"}, "unknown profile 'huge': choose from quick, standard, paper"),
-        ({"chapter": "nowhere"}, "unknown chapter 'nowhere': choose from intro, training_path"),
+        ({"chapter": "nowhere"}, "unknown chapter 'nowhere': choose from intro, scorecard"),
         ({"overrides": {"epochs": 2}}, "parameters need a chapter"),
         ({"chapter": "search", "overrides": {"trials": 0}}, "trials must be a whole number from 1 to 10,000, got 0"),
         ({"chapter": "bibliography", "overrides": {"epochs": 2}}, "bibliography has no code to execute"),
@@ -222,7 +224,7 @@ def test_parameters_are_listed(capsys, monkeypatch):
     ("options", "message"),
     [
         ([], "--help-parameters needs a chapter"),
-        (["--chapter", "nowhere"], "unknown chapter 'nowhere': choose from intro, training_path"),
+        (["--chapter", "nowhere"], "unknown chapter 'nowhere': choose from intro, scorecard"),
         (["--chapter", "intro"], "intro has no parameters"),
     ],
 )

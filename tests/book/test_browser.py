@@ -80,6 +80,8 @@ def test_page_loads_whole_and_fits(site, chrome, path, width, scheme):
     broken = "[...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src)"
     assert page.evaluate(broken) == []
     assert page.locator("mjx-merror").count() == 0
+    alts = page.eval_on_selector_all("article figure img", "images => images.map(image => image.alt)")
+    assert [alt for alt in alts if len(alt) < 20] == []
     assert "$" not in page.locator("article").inner_text().replace("$ ", "")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{Path(path).stem}-{width}-{scheme}.png", full_page=True)
@@ -93,6 +95,19 @@ def test_chapter_shows_its_equations_and_figures(site, chrome):
     heights = page.eval_on_selector_all("article figure img", "images => images.map(image => image.clientHeight)")
     assert min(heights) > 150
     assert page.get_by_text("epochs = 4").count() == 1  # the parameters in force, once
+    page.context.close()
+
+
+def test_the_slider_of_the_landing_page_moves_the_network(site, chrome):
+    page, _ = open_page(chrome, f"{site}/intro.html", width=1280)
+    told = page.locator(".slider-label").first
+    before, rail = told.text_content(), page.locator(".slider-rail-touch-rect").bounding_box()
+    page.mouse.click(rail["x"] + 8, rail["y"] + rail["height"] / 2)
+    page.wait_for_function("document.querySelector('.slider-label').textContent.startsWith('epoch 0 ')")
+    assert before.startswith("epoch ")
+    assert before != told.text_content()
+    mark = "document.querySelector('.js-plotly-plot').data[3].y[0]"
+    page.wait_for_function(f"Math.abs({mark} - 2) < 0.01")  # 1/J where every network starts
     page.context.close()
 
 

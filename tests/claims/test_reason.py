@@ -203,8 +203,9 @@ def test_the_answer_in_numbers():
     runs = [turning_at(math.sqrt(J**2 + 0.54 + seed / 100), J, seed) for J, seed in product(starts, range(5))]
     told = edge_as_cause(Evidence(runs, []))
     assert told["slope"] == "1.000 [1.000, 1.000]"
-    assert (told["seeds"], told["slope_verdict"]) == ("5", "does not hold")
-    assert told["slope"] in told["sentence"]
+    assert told["seeds"] == "5"
+    assert told["epochs"].startswith("1.000")
+    assert told["beyond"] != "–"
     assert judged(Evidence(runs, []), ["B1"])["B1"][0].verdict == "not reproduced"
     nothing = edge_as_cause(Evidence([], []))
     assert (nothing["slope"], nothing["beyond"], nothing["seeds"]) == ("–", "–", "–")

@@ -12,7 +12,7 @@ from edgechaos_core.book import chapters
 from edgechaos_core.claims import verdicts
 from edgechaos_core.claims.verdicts import Part
 
-BOUNDS = Part(quantity="J", published=1.0, inside=(0.9, 1.1), why="a test", setting="none")
+BOUNDS = Part(short="q", quantity="J", published=1.0, inside=(0.9, 1.1), why="a test", setting="none")
 
 
 def test_the_file_names_every_claim_of_the_paper_and_the_books_own():
@@ -35,7 +35,7 @@ def test_every_page_is_one_of_the_books_or_planned():
 
 @pytest.mark.parametrize("change", [{"inside": [1.1, 0.9]}, {"inside": [None, None]}, {"why": 3}, {"colour": "red"}])
 def test_a_bad_row_is_named(change, tmp_path, monkeypatch):
-    part = {"quantity": "J", "published": 1.0, "inside": [0.9, 1.1], "why": "w", "setting": "s"} | change
+    part = {"short": "q", "quantity": "J", "published": 1.0, "inside": [0.9, 1.1], "why": "w", "setting": "s"} | change
     row = {"sentence": "s", "page": "p", "set": "before", "parts": [part]}
     path = tmp_path / "claims.yaml"
     path.write_text(json.dumps({"claims": {"C7": row}}), encoding="utf-8")

@@ -1,0 +1,115 @@
+"""The book's living picture: a network on its way across the phase diagram, with its test loss, moved by a slider."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from edgechaos_core.book.style import COLORS
+from edgechaos_core.probes.diagram import Diagram
+from edgechaos_core.store.runs import Run
+
+FRAMES = 60  # places of the slider: the page stays small, and no step of J is larger than 0.05
+FONT = {"size": 13, "color": "#7f7f7f"}  # grey letters are read on white and on black
+
+
+def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int = 200) -> str:
+    """Return HTML (without plotly's script) of the mean path of seeds on a map, the loss beside it, and a slider.
+
+    The map shows the largest Lyapunov exponent of random networks; the path is that of J0/J and 1/J averaged over the
+    seeds. The slider goes through the epochs up to ``last_epoch``, closer together where the network moves fast.
+    Raises ValueError for no runs.
+    """
+    import plotly.graph_objects as go  # a third of a second, which every other page is spared
+    from plotly.subplots import make_subplots
+
+    if not runs:
+        raise ValueError("a journey needs at least one run")
+    mean = pd.concat([run.history for run in runs]).groupby("epoch").mean()
+    J = np.sqrt(mean["J_squared"])
+    epochs = _places(J.to_numpy(), min(last_epoch, len(mean) - 1))
+    x, y = (mean["J0"] / J).to_numpy().round(4), (1 / J).to_numpy().round(4)
+    loss = mean["test_loss"].to_numpy().round(4)
+    best, until = int(loss.argmin()), int(epochs[-1]) + 1
+    panels = make_subplots(1, 2, subplot_titles=("phase diagram", "test loss"), horizontal_spacing=0.14)
+    path = {"mode": "lines", "hoverinfo": "skip", "line": {"color": COLORS["J0"], "width": 3}}
+    curve = path | {"line": {"color": COLORS["test_loss"], "width": 2}}
+    dot = {
+        "mode": "markers",
+        "marker": {"size": 13, "color": COLORS["optimum"], "line": {"color": "white", "width": 1}},
+    }
+    panels.add_trace(go.Heatmap(**_map(diagram)), 1, 1)
+    panels.add_trace(go.Scatter(x=x[:until], y=y[:until], **path), 1, 1)
+    panels.add_trace(go.Scatter(x=np.arange(until), y=loss[:until], **curve), 1, 2)
+    panels.add_trace(go.Scatter(x=x[best : best + 1], y=y[best : best + 1], **dot), 1, 1)
+    panels.add_trace(go.Scatter(x=[best], y=[loss[best]], **dot), 1, 2)
+    panels.add_hline(1, line={"color": COLORS["optimum"], "dash": "dash"}, row=1, col=1)
+    for name, place in (("order", 1.5), ("chaos", 0.45)):
+        panels.add_annotation(text=name, x=-0.75, y=place, showarrow=False, font={"size": 15}, row=1, col=1)
+    panels.update_xaxes(title="J<sub>0</sub>/J", range=[-1, 1], row=1, col=1)
+    panels.update_yaxes(title="1/J", range=[0.3, 2.1], row=1, col=1)
+    panels.update_xaxes(title="epoch", row=1, col=2).update_yaxes(range=[0.32, 0.7], row=1, col=2)
+    panels.frames = [
+        go.Frame(
+            name=str(epoch),
+            data=[go.Scatter(x=[x[epoch]], y=[y[epoch]]), go.Scatter(x=[epoch], y=[loss[epoch]])],
+            traces=[3, 4],
+        )
+        for epoch in epochs
+    ]
+    panels.update_layout(
+        sliders=[_slider(epochs, J.to_numpy(), best)],
+        showlegend=False,
+        height=440,
+        font=FONT,
+        margin={"l": 55, "r": 10, "t": 30, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    config = {"responsive": True, "displayModeBar": False}
+    return str(panels.to_html(full_html=False, include_plotlyjs=False, config=config, auto_play=False))
+
+
+def _map(diagram: Diagram) -> dict[str, Any]:
+    cells = diagram.cells.groupby(["inverse_J", "ratio"])["lyapunov_exponent"].mean().unstack()
+    return {
+        "x": cells.columns.to_numpy().round(3),
+        "y": cells.index.to_numpy().round(3),
+        "z": cells.to_numpy().round(2),
+        "zmid": 0,
+        "zmin": -1,
+        "zmax": 1,
+        "colorscale": "RdBu_r",
+        "showscale": False,
+        "opacity": 0.55,
+        "hovertemplate": "J<sub>0</sub>/J = %{x}<br>1/J = %{y}<br>exponent %{z}<extra></extra>",
+    }
+
+
+def _places(J: np.ndarray, last: int) -> list[int]:
+    """Epochs at equal steps of the way: half of it in J, half in time."""
+    way = (J[: last + 1] - J[0]) / (J[last] - J[0]) + np.arange(last + 1) / max(last, 1)
+    steps = np.linspace(way[0], way[-1], FRAMES)
+    return sorted({int(np.searchsorted(np.maximum.accumulate(way), step - 1e-9)) for step in steps})
+
+
+def _slider(epochs: Sequence[int], J: np.ndarray, best: int) -> dict[str, object]:
+    steps = [
+        {
+            "label": f"{epoch} (J = {J[epoch]:.2f})",
+            "method": "animate",
+            "args": [[str(epoch)], {"mode": "immediate", "frame": {"duration": 0}, "transition": {"duration": 0}}],
+        }
+        for epoch in epochs
+    ]
+    nearest = min(range(len(epochs)), key=lambda number: abs(epochs[number] - best))
+    return {
+        "steps": steps,
+        "active": nearest,
+        "currentvalue": {"prefix": "epoch ", "font": {"size": 15}},
+        "ticklen": 0,
+        "minorticklen": 0,
+        "font": {"color": "rgba(0,0,0,0)"},  # sixty labels would lie on each other; the current one is told above
+        "pad": {"t": 35},
+    }

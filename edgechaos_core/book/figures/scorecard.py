@@ -1,0 +1,59 @@
+"""The scorecard as a picture: every estimate with its interval, against the bounds that it is judged by."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.claims.judging import Judged
+from edgechaos_core.claims.verdicts import Part
+
+VERDICT_COLORS = {
+    "reproduced": "#029e73",
+    "not reproduced": "#d55e00",
+    "inconclusive": "#0173b2",
+    "no verdict": "#949494",
+}
+BEYOND = 3.0  # where estimates farther from the bounds are drawn, as arrows
+
+
+def plot_scorecard(parts: Mapping[str, Sequence[Judged]], ax: Axes) -> Axes:
+    """Draw one row a part: its estimate and 95% interval in units of its bounds, which are at -1 and 1.
+
+    What counts as the claim says lies in the grey band. Of a part with a bound on one side alone that bound is at -1 or
+    1, and a unit is half the estimate's interval or its distance from the bound. Parts that are not run
+    have a row without a dot.
+    """
+    rows = [(name, own) for name, judged in parts.items() for own in judged]
+    ax.axvspan(-1, 1, color="0.5", alpha=0.15, lw=0)
+    for place, (_, own) in enumerate(rows):
+        if own.estimate is None or math.isnan(own.estimate.value):
+            ax.text(0, place, "not run", ha="center", va="center", size=8, color="0.5")
+            continue
+        color = VERDICT_COLORS[own.verdict]
+        low, value, high = _in_units(own.part, own.estimate)
+        ax.plot(np.clip([low, high], -BEYOND, BEYOND), [place, place], color=color, lw=2, solid_capstyle="butt")
+        beyond = abs(value) > BEYOND
+        marker = ("<" if value < 0 else ">") if beyond else "o"
+        ax.plot(np.clip(value, -BEYOND, BEYOND), place, marker, color=color, ms=6)
+    ax.set_yticks(range(len(rows)), [f"{name}  {own.part.short}" for name, own in rows], fontsize=8)
+    ax.set(xlim=(-BEYOND - 0.2, BEYOND + 0.2), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_xticks([-1, 1], ["lower bound", "upper bound"], fontsize=8)
+    keys = [Line2D([], [], color=color, marker="o", lw=2, label=verdict) for verdict, color in VERDICT_COLORS.items()]
+    ax.legend(handles=keys, ncols=4, fontsize=8, loc="lower right", bbox_to_anchor=(1.02, 1), columnspacing=1)
+    return ax
+
+
+def _in_units(part: Part, estimate: Estimate) -> tuple[float, float, float]:
+    """Low end, value and high end of an estimate in units of its bounds; without an interval the value three times."""
+    bounds, value = part.bounds, estimate.value
+    low, high = (value if end is None else end for end in (estimate.low, estimate.high))
+    middle, unit = sum(bounds) / 2, (bounds[1] - bounds[0]) / 2
+    if not math.isfinite(unit):
+        bound, side = (bounds[0], 1) if math.isfinite(bounds[0]) else (bounds[1], -1)
+        unit = max((high - low) / 2, abs(value - bound), 1e-12)
+        middle = bound + side * unit
+    return (low - middle) / unit, (value - middle) / unit, (high - middle) / unit

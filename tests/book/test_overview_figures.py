@@ -1,0 +1,56 @@
+"""The pictures of the landing page and the scorecard draw the numbers they are given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.book.figures.journey import interactive_journey
+from edgechaos_core.book.figures.scorecard import plot_scorecard
+from edgechaos_core.claims.judging import Judged
+from edgechaos_core.claims.verdicts import Part
+from edgechaos_core.probes.diagram import Diagram, DiagramConfig
+from edgechaos_core.store.runs import Outcome, Run, parse_config
+
+
+def journey(epochs: int) -> Run:
+    epoch = np.arange(epochs + 1)
+    columns = {"epoch": epoch, "J_squared": 0.25 + 0.01 * epoch, "J0": 0.1, "test_loss": 0.5 - 0.001 * epoch}
+    return Run(parse_config({"epochs": epochs}), pd.DataFrame(columns), Outcome("finished", epochs))
+
+
+def diagram() -> Diagram:
+    config = DiagramConfig(neurons=100, rows=4, columns=3)
+    return Diagram(config, config.cells.assign(distance=1.0, lyapunov_exponent=-1.0))
+
+
+def test_the_slider_moves_one_mark_on_each_panel():
+    html = interactive_journey([journey(100), journey(100)], diagram(), last_epoch=3)
+    assert '"prefix":"epoch "' in html
+    assert html.count('"traces":[3,4]') == 4  # epochs 0 to 3
+    assert '"label":"3 (J = 0.53)"' in html
+    with pytest.raises(ValueError, match=r"^a journey needs at least one run$"):
+        interactive_journey([], diagram())
+
+
+def part(low: float | None, high: float | None, *ends: float) -> Judged:
+    own = Part(short="q", quantity="a quantity", published=None, inside=(low, high), why="a test", setting="none")
+    return Judged(own, Estimate(*ends, 3), "inconclusive", "") if ends else Judged(own, None, "no verdict", "")
+
+
+def test_the_scorecard_draws_estimates_in_units_of_their_bounds():
+    parts = {"C1": [part(0.9, 1.1, 1.05, 1.0, 1.1), part(0, None, 2.0, 1.0, 3.0)], "C2": [part(0, 1)]}
+    ax = plot_scorecard(parts, Figure().subplots())
+    bars, dots = ax.get_lines()[0::2], ax.get_lines()[1::2]
+    assert bars[0].get_xdata() == pytest.approx([0, 1])
+    assert dots[0].get_xdata() == pytest.approx([0.5])
+    assert bars[1].get_xdata() == pytest.approx([-0.5, 0.5])  # a unit is the distance 2 from the bound, at -1
+    assert dots[1].get_xdata() == pytest.approx([0])
+    assert [text.get_text() for text in ax.texts].count("not run") == 1
+
+
+def test_what_lies_far_out_is_a_triangle_at_the_rim():
+    ax = plot_scorecard({"C1": [part(0.9, 1.1, 7.0, 6.0, 8.0)]}, Figure().subplots())
+    dot = ax.get_lines()[1]
+    assert (dot.get_marker(), list(dot.get_xdata())) == (">", [3.0])
