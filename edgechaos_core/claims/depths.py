@@ -68,12 +68,23 @@ def depth_table(accuracies: pd.DataFrame) -> pd.DataFrame:
 def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
     """Return what chapter `deeper` says of the grid, in text; a dash for what it does not tell.
 
-    Depths trained from PyTorch's default and from the edge, the range over starts of the accuracy at the smallest
-    depth, and start, depth and accuracy of the best setting.
+    Depths trained from PyTorch's default and from the edge, the range of starts that reach the largest depth trained,
+    that over starts of the accuracy at the smallest depth, and start, depth and accuracy of the best setting.
     """
     default, edge = (_depth_from(accuracies, J) for J in DEFAULT_AND_EDGE)
     told = {"from_default": default, "from_edge": edge, "default_reach": f"{trainable_depth(DEFAULT_AND_EDGE[0]):.1f}"}
-    names = ("shallow", "shallow_least", "shallow_most", "best", "best_J", "best_depth", "largest", "largest_best")
+    names = (
+        "shallow",
+        "shallow_least",
+        "shallow_most",
+        "reach_least",
+        "reach_most",
+        "best",
+        "best_J",
+        "best_depth",
+        "largest",
+        "largest_best",
+    )
     if accuracies.empty:
         return told | dict.fromkeys(names, NOT_KNOWN)
     shallow, largest = accuracies.columns.min(), accuracies.columns.max()
@@ -81,7 +92,11 @@ def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
         ((J, depth) for J in accuracies.index for depth in accuracies.columns),
         key=lambda place: float(np.nan_to_num(accuracies.loc[place])),
     )
+    reached = deepest_trained(accuracies)
+    farthest = reached.index[(reached == reached.max()) & (reached > 0)]
     return told | {
+        "reach_least": f"{min(farthest):.3g}" if len(farthest) else NOT_KNOWN,
+        "reach_most": f"{max(farthest):.3g}" if len(farthest) else NOT_KNOWN,
         "shallow": str(shallow),
         "shallow_least": _percent(accuracies[shallow].min()),
         "shallow_most": _percent(accuracies[shallow].max()),

@@ -61,13 +61,14 @@ def constancy(turned: pd.DataFrame) -> pd.DataFrame:
     """Return how constant each candidate is at the turn, one row a candidate of `turns`.
 
     ``mean``, ``least`` and ``most`` are of the means over seeds of each start; ``starts`` is their coefficient of
-    variation, ``seeds`` that of seeds of one start (root mean square over starts). nan where there is one of a kind.
+    variation, and ``seeds`` what it would be if starts were alike and seeds alone made means differ: their relative
+    standard error, root mean square over starts. nan where there is one of a kind.
     """
     groups = turned.groupby("start")[list(CANDIDATES)]
-    means, deviations = groups.mean(), groups.std()
+    means, errors = groups.mean(), groups.sem()
     table = pd.DataFrame({"mean": means.mean(), "least": means.min(), "most": means.max()})
     table["starts"] = means.std() / means.mean()
-    table["seeds"] = np.sqrt(((deviations / means) ** 2).mean())
+    table["seeds"] = np.sqrt(((errors / means) ** 2).mean())
     return table
 
 
@@ -76,7 +77,7 @@ def constancy_table(turned: pd.DataFrame) -> pd.DataFrame:
     table = constancy(turned).rename(index=CANDIDATES)
     digits = {"mean": "{:.3g}", "least": "{:.3g}", "most": "{:.3g}", "starts": "{:.1%}", "seeds": "{:.1%}"}
     written = {name: table[name].map(lambda value, form=form: _written(value, form)) for name, form in digits.items()}
-    names = {"starts": "variation over starts", "seeds": "over seeds of a start"}
+    names = {"starts": "variation over starts", "seeds": "by seeds alone"}
     return pd.DataFrame(written).rename(columns=names).rename_axis("at the turn")
 
 
@@ -111,7 +112,7 @@ def gained_below_the_edge(turned: pd.DataFrame) -> float:
 def numbers(runs: Sequence[Run]) -> dict[str, str]:
     """Return what chapter `reason` says of runs from several starts, in text; a dash for what they do not tell."""
     turned = turns(runs)
-    means = turned.groupby("start")["J"].mean()
+    means, losses = (turned.groupby("start")[name].mean() for name in ("J", "least_loss"))
     usual = turned.loc[turned["start"] == INITIAL_J, "J"].tolist()
     below = [run for run in runs if started_at(run.config) < 1]
     gained, table = gained_below_the_edge(turned), constancy(turned)
@@ -123,10 +124,16 @@ def numbers(runs: Sequence[Run]) -> dict[str, str]:
         "most_J": (means.max(), "{:.2f}"),
         "gained": (gained, "{:.2f}"),
         "reaching": (reaching, "{:.2f}"),
+        "from_03": (math.sqrt(0.3**2 + gained) if gained >= 0 else math.nan, "{:.2f}"),
+        "from_12": (math.sqrt(1.2**2 + gained) if gained >= 0 else math.nan, "{:.2f}"),
+        "least_loss": (losses.min(), "{:.3f}"),
+        "most_loss": (losses.max(), "{:.3f}"),
         "train_loss": (table.loc["train_loss", "mean"], "{:.3f}"),
         "train_loss_starts": (table.loc["train_loss", "starts"], "{:.1%}"),
         "train_loss_seeds": (table.loc["train_loss", "seeds"], "{:.1%}"),
         "epoch_starts": (table.loc["epoch", "starts"], "{:.0%}"),
+        "epoch_seeds": (table.loc["epoch", "seeds"], "{:.1%}"),
+        "gained_seeds": (table.loc["gained", "seeds"], "{:.1%}"),
         "gained_starts": (table.loc["gained", "starts"], "{:.1%}"),
         "J_starts": (table.loc["J", "starts"], "{:.0%}"),
     }

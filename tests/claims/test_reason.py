@@ -171,7 +171,7 @@ def test_the_turn_of_a_run():
 def test_the_most_constant_candidate_is_told_from_the_others():
     table = turning.constancy(turning.turns(by_time()))
     assert table.loc["gained", "starts"] == pytest.approx(0, abs=1e-6)
-    assert table.loc["gained", "seeds"] == pytest.approx(0.01, rel=0.02)
+    assert table.loc["gained", "seeds"] == pytest.approx(0.01 / 3**0.5, rel=0.02)
     assert table.loc["train_loss", ["mean", "starts"]].tolist() == pytest.approx([0.2, 0], abs=1e-6)
     assert table.loc["J", "starts"] > 0.2
     alone = turning.constancy_table(turning.turns([turning_at(1.0)]))
@@ -220,6 +220,7 @@ def test_depths_of_a_grid_beside_theory():
     told = depths.depth_numbers(table)
     assert (told["from_default"], told["from_edge"], told["default_reach"]) == ("4", "16", "5.5")
     assert (told["best"], told["best_J"], told["best_depth"]) == ("84.0%", "2", "1")
+    assert (told["reach_least"], told["reach_most"]) == ("1", "1.25")
     assert (told["shallow_least"], told["largest"], told["largest_best"]) == ("81.2%", "16", "82.5%")
 
 
