@@ -18,9 +18,10 @@ from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import jobs, sweep
 from edgechaos_core.sweeps.jobs import Ended, Job
 from edgechaos_core.sweeps.options import How
-from edgechaos_core.sweeps.plan import make_plan, members_that_fit, stack_memory
+from edgechaos_core.sweeps.plan import make_plan
 from edgechaos_core.sweeps.sweep import SweepError, available, obtain
 from edgechaos_core.system import progress
+from edgechaos_core.training.stacking import members_that_fit, stack_memory
 from tests.waiting import PATIENCE, wait_for, wait_for_end
 
 SETTINGS = {"samples": 300, "batch_size": 64, "width": 16, "epochs": 2}
