@@ -32,7 +32,7 @@ book: setup ## build the book (PROFILE=standard, quick or paper)
 	@echo "open that page, or: make serve"
 
 test: setup browser lint ## lint, types, unit tests, nbval, a quick book, the browser
-	@PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+	@PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 10
 
 lint: setup ## ruff (format and lint), mypy, and the order of the rooms
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
@@ -64,6 +64,7 @@ diagrams: setup ## simulate the committed phase diagrams (two hours; goes on whe
 	@for ratio in 0 1.1 1.25 1.5 1.75; do \
 		for size in 100:40 300:40 1000:40; do $(call CUT,$$ratio,0,1.2,60); done; \
 	done
+	@size=784:40; $(call CUT,0,0,1.2,60)
 	@size=3000:10; $(call CUT,0,0.7,1.1,20); $(call CUT,1.1,0.4,0.9,20); $(call CUT,1.25,0.25,0.65,20); \
 		$(call CUT,1.5,0.1,0.45,20); $(call CUT,1.75,0.05,0.3,20)
 	@for cut in 1.1:0.5:0.9 1.5:0.2:0.4; do IFS=: read ratio from to <<< $$cut; \

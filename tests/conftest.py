@@ -19,13 +19,28 @@ from edgechaos_core.images.datasets import Dataset, Split, load_dataset
 OTHER_ROUNDING = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default"}
 
 
+# `make test` has two processes: what takes longest begins first, so that neither is left alone at the end.
+LONGEST = ("book/test_quick_notebooks", "book/test_notebooks", "book/test_browser", "cli", "sweeps", "test_wheel")
+ONE_BY_ONE = LONGEST[:2]  # a chapter a test; tests of any other file share what its fixtures make, and a process
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, start in enumerate(LONGEST) if item.nodeid.startswith(f"tests/{start}")), len(LONGEST))
+
+    items.sort(key=place)
+    for item in items:
+        if place(item) >= len(ONE_BY_ONE):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """One thread in this process, however torch was loaded and whatever a test before has set."""
     torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def other_rounding() -> dict[str, str]:
     """Variables with which a process rounds as on another processor."""
     return OTHER_ROUNDING

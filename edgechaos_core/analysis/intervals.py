@@ -57,9 +57,13 @@ def resampled(value: float, draws: Sequence[float], n: int) -> Estimate:
 def shown(estimate: Estimate) -> str:
     """Write an estimate as ``value [low, high]`` with the digits that its interval supports, three where it has none.
 
+    A value that is not a number is written as a dash.
+
     >>> shown(Estimate(0.94512, 0.92549, 0.96431, 5)), shown(Estimate(20.4, None, None, 1))
     ('0.945 [0.925, 0.964]', '20.4')
     """
+    if not math.isfinite(estimate.value):
+        return "–"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3g}"
     half = (estimate.high - estimate.low) / 2

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from edgechaos_core.store.runs import Run
+from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.system.places import PUBLISHED
 
 SAMPLES = 60_000
@@ -27,6 +27,11 @@ def edge() -> dict[float, float]:
     """Return the largest 1/J at which the published simulation (Fig. 1b) is chaotic, by J0/J."""
     table = pd.read_csv(PUBLISHED / "fig1b_edge.csv", comment="#")
     return dict(zip(table["ratio"], table["inverse_J"], strict=True))
+
+
+def has_published_step(config: RunConfig) -> bool:
+    """Tell whether the step eta / (1 - alpha) is no larger than the largest that the paper trains with."""
+    return config.learning_rate / (1 - config.momentum) <= LARGEST_STEP * (1 + 1e-9)  # 0.016 / (1 - 0.9) rounds up
 
 
 def slope(run: Run, *, missing: float | None = None) -> float:

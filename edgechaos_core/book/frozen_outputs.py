@@ -32,10 +32,14 @@ def is_checked(cell: NotebookNode, profile: str) -> bool:
 
 def freeze_outputs(page: str, executed: NotebookNode, profile: str) -> None:
     """Keep the outputs of an executed page's checked cells as nbval's reference."""
-    outputs = {cell.id: _plain(cell.outputs) for cell in executed.cells if is_checked(cell, profile)}
     target = reference_file(page, profile)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(outputs, indent=1) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(checked_outputs(executed, profile), indent=1) + "\n", encoding="utf-8")
+
+
+def checked_outputs(executed: NotebookNode, profile: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what is compared of the outputs of an executed page's checked cells, by cell."""
+    return {cell.id: _plain(cell.outputs) for cell in executed.cells if is_checked(cell, profile)}
 
 
 def reference_file(page: str, profile: str) -> Path:

@@ -31,7 +31,9 @@ class TrainingPath(ChapterParameters):
     l2: common.Decay = Field(0.0, description="weight decay, as lambda of the penalty lambda ||w||^2")
     samples: common.Samples = common.SAMPLES
     epochs: common.Epochs = Field(501, description="epochs of training")
-    seeds: common.Seeds = common.SEEDS
+    seeds: common.Seeds = Field(
+        [0, 1, 2, 3, 4], description="seeds, each of which decides the initial weights and the shuffles of one run"
+    )
     retrain: bool = common.RETRAIN
 
     def trained_settings(self) -> list[dict[str, Any]]:

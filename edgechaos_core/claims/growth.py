@@ -34,8 +34,13 @@ def edge_over_theory(cuts: Sequence[Diagram]) -> Estimate:
 def _edges_over_theory(cut: Diagram) -> list[float]:
     """One ratio a draw."""
     theory = theoretical_passage(cut.config.ratio_from, cut.config.activation)
+    return [edge / theory for edge in simulated_passages(cut)]
+
+
+def simulated_passages(cut: Diagram) -> list[float]:
+    """Return 1/J of each draw of a cut where its largest Lyapunov exponent passes 0.005, nan outside the cut."""
     by_draw = cut.cells.dropna(subset="lyapunov_exponent").groupby("draw")
-    return [_passage(own["inverse_J"].to_numpy(), own["lyapunov_exponent"].to_numpy()) / theory for _, own in by_draw]
+    return [_passage(own["inverse_J"].to_numpy(), own["lyapunov_exponent"].to_numpy()) for _, own in by_draw]
 
 
 def _passage(inverse_J: NDArray[np.float64], exponents: NDArray[np.float64]) -> float:

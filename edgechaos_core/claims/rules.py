@@ -44,11 +44,6 @@ def _strength(l2: float) -> Keep:
     return lambda config: config.l2 == l2
 
 
-def _as_published(config: RunConfig) -> bool:
-    """Tell whether the step eta / (1 - alpha) is one that the paper trains with."""
-    return config.learning_rate / (1 - config.momentum) <= published.LARGEST_STEP * (1 + 1e-9)
-
-
 def _usual_speed(config: RunConfig) -> bool:
     """Tell whether momentum is that of Fig. 2, where others are tried."""
     return config.momentum == 0.5
@@ -79,8 +74,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "C8": (Rule(paths.path_at_edge, "fig4", until="edge"), Rule(paths.path_at_end, "fig4")),
     "C9": (Rule(paths.distance_in_order, "fig5", until="edge"), Rule(paths.distance_beyond_less_in_order, "fig5")),
     "C10": (
-        Rule(paths.best_loss_over_base, "payoff", keep=_as_published),
-        Rule(paths.best_accuracy_less_base, "payoff", keep=_as_published),
+        Rule(paths.best_loss_over_base, "payoff", keep=published.has_published_step),
+        Rule(paths.best_accuracy_less_base, "payoff", keep=published.has_published_step),
     ),
     "C11": (Rule(decay.least_fall_with_decay, "fig6"), Rule(decay.place_of_best_accuracy, "fig6", seeds=10, best=4)),
     "C12": (

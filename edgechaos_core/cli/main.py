@@ -43,7 +43,7 @@ def _run() -> int:
     notes.setFormatter(logging.Formatter("edgechaos: %(message)s"))
     logging.getLogger("edgechaos").handlers = [notes]
     os.environ |= variables()  # kernels and workers may have other working folders
-    code = app(standalone_mode=False)
+    code = app(standalone_mode=False, prog_name="edgechaos")  # however it was started
     if code == 128 + signal.SIGINT:  # typer's answer to Ctrl-C where a command has none of its own
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0

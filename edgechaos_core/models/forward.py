@@ -164,7 +164,8 @@ def two_passes(model: nn.Module, sample: Any, keep: frozenset[str], seed: int) -
 
     ``sample`` is a tensor, a tuple or list of positional arguments, or a mapping of keyword arguments; the difference
     is added to its floating-point tensors, or if it has none to what embeddings look up. ``keep`` names elementwise
-    operations whose results are kept. Raises ValueError where the model does not take the sample.
+    operations whose results are kept. Raises ValueError where the model does not take the sample, or passes the two
+    through other operations.
     """
     if not isinstance(sample, (Tensor, tuple, list, Mapping)):
         raise ValueError(
@@ -187,6 +188,10 @@ def two_passes(model: nn.Module, sample: Any, keep: frozenset[str], seed: int) -
                 first = (str(error).splitlines() or [type(error).__name__])[0]
                 raise ValueError(f"the model does not take the sample: {first}") from error
         else:
+            if [call.name for call in base.calls] != [call.name for call in other.calls]:
+                raise ValueError(
+                    "the model computes otherwise for a sample that differs a little: nothing can be compared"
+                )
             base.dtype = other.dtype = dtype or own
             return base, other
     raise AssertionError("unreachable")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import LinearOperator, eigs
 from torch import Tensor
 
 PERTURBATION = 1e-4
@@ -103,6 +104,18 @@ def draw_starts(
     """
     x, perturbation = np.random.default_rng([seed, 3]).standard_normal((2, starts, neurons))
     return torch.from_numpy(x).to(device, dtype), torch.from_numpy(PERTURBATION * perturbation).to(device, dtype)
+
+
+def leading_eigenvalue(W: Tensor) -> float:
+    """Return the real part of the eigenvalue of W ``[N, N]`` with the largest real part.
+
+    >>> round(leading_eigenvalue(torch.diag(torch.tensor([0.5, 1.5, -2.0, 1.0]))), 6)
+    1.5
+    """
+    matrix = W.double().numpy(force=True)
+    product = LinearOperator(matrix.shape, matvec=matrix.dot, dtype=float)
+    found = eigs(product, k=1, which="LR", v0=np.ones(len(matrix)), return_eigenvectors=False)
+    return float(found[0].real)
 
 
 def _check_square(W: Tensor, x: Tensor) -> None:

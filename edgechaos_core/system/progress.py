@@ -35,12 +35,20 @@ def notes_above_bar(log: logging.Logger) -> Iterator[None]:
 
 
 def number(value: float) -> str:
-    """Say a measured number in a table: five decimals, or powers of ten where it is too large or small for them."""
+    """Say a measured number in a table: five decimals, or powers of ten where it is too large or small for them.
+
+    >>> [number(value) for value in (0, 1e-3, -9.99e-4, 9999.5, -1e4)]
+    ['0.00000', '0.00100', '-9.990e-04', '9999.50000', '-1.000e+04']
+    """
     return f"{value:.3e}" if abs(value) >= 1e4 or 0 < abs(value) < 1e-3 else f"{value:.5f}"
 
 
 def duration(seconds: float) -> str:
-    """Say a length of time in the unit that suits it."""
+    """Say a length of time in the unit that suits it.
+
+    >>> [duration(seconds) for seconds in (99, 100, 5_999, 6_000)]
+    ['99 s', '2 min', '100 min', '1.7 h']
+    """
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"

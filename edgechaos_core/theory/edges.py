@@ -1,7 +1,7 @@
 """The edge of chaos for each ratio J0/J, as the root of ``chi = 1`` (arXiv 2107.09437, Section 2); ReLU's limit."""
 
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -62,6 +62,7 @@ def _bends_down(phi: Smooth) -> bool:
     return phi.odd and phi.slope > 0 and bool((np.diff(secant) < 0).all()) and secant[0] <= phi.slope
 
 
+@lru_cache(maxsize=4_096)  # maps and their cuts draw the same edge again and again
 def _edge_beyond(excess: float, phi: Smooth) -> float:
     """The edge for ``|ratio| = 1 + excess``, along the curve chi = 1 with u != 0, whose parameter is s.
 
@@ -71,8 +72,11 @@ def _edge_beyond(excess: float, phi: Smooth) -> float:
     """
 
     def gap(m: float, s: float) -> float:
-        average = averages(m, s, phi)
-        return s**2 * average.dd / average.ff - 1
+        def squares(z: Array) -> Array:
+            return np.stack([phi.derivative(m + s * z), phi.function(m + s * z)]) ** 2
+
+        dd, ff = expectations(squares, m, s).tolist()
+        return float(s**2 * dd / ff - 1)
 
     @cache
     def mean_at(s: float) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis import published
 from edgechaos_core.analysis.rescaling import best_epoch, collapse, epoch_seconds, farthest, parting, payoff
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.experiments.protocols import protocol
@@ -114,3 +115,13 @@ def test_payoff_by_hand():
 def test_seconds_are_known_for_every_batch_size_of_the_payoff():
     assert set(epoch_seconds()) == {config.batch_size for config in protocol("payoff")}
     assert all(0.1 < seconds < 100 for seconds in epoch_seconds().values())
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "momentum", "within"),
+    [(0.08, 0.5, True), (0.016, 0.9, True), (0.0801, 0.5, False), (0.02, 0.9, False), (0.16, 0.5, False)],
+)
+def test_the_largest_published_step_is_itself_published(learning_rate, momentum, within):
+    """0.16 itself is, and where it is rounded up by the last digit: 0.016 / (1 - 0.9) is 0.16000000000000003."""
+    config = parse_config({"learning_rate": learning_rate, "momentum": momentum})
+    assert published.has_published_step(config) == within

@@ -8,6 +8,7 @@ from edgechaos_core.analysis.scaling import (
     epochs_to_pass,
     growth,
     growth_along,
+    growth_constant,
     least_test_loss,
     near_least,
     ordered_growth,
@@ -157,3 +158,15 @@ def test_growth_along_a_run_is_that_of_the_law():
     grown = (ours.iloc[-1] - ours[0]) / 20 / scale_factor(config)
     assert own["c"].item() == pytest.approx(grown + 4 * mean * 60_000 * ours.mean(), rel=ROUNDING)
     assert len(growth_along(Run(config, history[:4], Outcome("finished", 3)))) == 3
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(99, 90), (9, 8)], ids=["a tenth", "two rows at least"])
+def test_the_growth_constant_is_of_the_last_tenth(epochs, first):
+    """J^2 jumps just before that, and again within it."""
+    J_squared = np.full(epochs + 1, 0.25)
+    J_squared[first:] = 0.5
+    J_squared[first + 1 :] = 0.59
+    history = pd.DataFrame({"epoch": range(epochs + 1), "J_squared": J_squared})
+    run = Run(parse_config({"epochs": epochs}), history, Outcome("finished", epochs))
+    expected = 0.09 / (epochs - first) / scale_factor(run.config)
+    assert growth_constant(run) == pytest.approx(expected, rel=1e-12)

@@ -23,15 +23,15 @@ SCREENSHOTS = book.BUILD / "screenshots"
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    """Build the quick book and serve it on loopback; yield its address."""
-    page = book.build_book("quick")
+def site(quick_book) -> Iterator[str]:
+    """Serve the quick book on loopback; yield its address."""
+    pages = quick_book.site()
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Keep the test output clean."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=page.parent))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=pages))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
@@ -91,7 +91,7 @@ def test_page_loads_whole_and_fits(site, chrome, path, width, scheme):
 def test_chapter_shows_its_equations_and_figures(site, chrome):
     page, _ = open_page(chrome, f"{site}/chapters/training_path.html", width=1280)
     assert page.locator("mjx-container").count() > 20
-    assert page.locator("article figure img").count() == 3
+    assert page.locator("article figure img").count() == 2
     heights = page.eval_on_selector_all("article figure img", "images => images.map(image => image.clientHeight)")
     assert min(heights) > 150
     assert page.get_by_text("epochs = 4").count() == 1  # the parameters in force, once

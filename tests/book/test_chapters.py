@@ -14,6 +14,7 @@ from edgechaos_core.store.runs import parse_config
 from edgechaos_core.theory import meanfield
 from edgechaos_core.theory import order_parameters as package
 from edgechaos_core.theory.decay_law import DecayLaw
+from edgechaos_core.theory.edges import edge_of_chaos
 from edgechaos_core.training import network, optimizers
 
 PAGES = [page for page in chapters.documents() if chapters.read_notebook(page) is not None]
@@ -80,6 +81,12 @@ def test_iteration_shown_in_phase_diagram_is_the_package():
     for J, J0 in cells:
         point = meanfield.fixed_point(J, J0)
         assert shown(point.u, point.q, J, J0) == pytest.approx((point.u, point.q, point.chi), abs=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [-1.3, 1.12, 1.6])
+def test_bisection_shown_in_phase_diagram_finds_the_edge_of_the_package(ratio):
+    shown = formulas("chapters/phase_diagram")["edge_by_bisection"]
+    assert shown(ratio) == pytest.approx(edge_of_chaos(ratio), abs=1e-6)
 
 
 def test_distance_shown_in_phase_diagram_is_the_package():

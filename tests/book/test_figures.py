@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from edgechaos_core.analysis.scaling import PUBLISHED_WINDOW, growth
 from edgechaos_core.book import style
-from edgechaos_core.book.figures import maps
+from edgechaos_core.book.figures import along_path, maps
 from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
 from edgechaos_core.book.figures.contest import plot_search, plot_standings
 from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landing_places
-from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_growth, plot_rescaled
+from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_rescaled
+from edgechaos_core.book.figures.interactive_map import interactive_diagram
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
@@ -56,17 +56,37 @@ def test_epoch_panel_shows_every_seed(runs):
     np.testing.assert_allclose(lines, [0.1 + 0.01 * seed + 0.001 * np.arange(101) for seed in (0, 4)])
 
 
+def test_measures_along_the_path_are_drawn_against_the_spread_with_their_places(runs):
+    figure = along_path.path_and_measures(runs, {"least loss": 0.9, "best accuracy": np.nan})
+    path, loss, accuracy = figure.axes
+    assert [text.get_text() for text in path.texts] == ["start", "least loss", "order", "chaos", "edge, $J = 1$"]
+    raw, _, mean, edge, place = loss.get_lines()
+    assert len(raw.get_xdata()) == 100  # without the untrained network
+    assert raw.get_xdata()[-1] == pytest.approx(1.25**0.5)
+    mean_loss = np.mean([run.history["test_loss"].iloc[60] for run in runs])
+    assert mean.get_ydata()[59] == pytest.approx(mean_loss + (25**2 - 1) / 12 / 1e4)  # smoothed: a parabola's mean
+    assert (edge.get_xdata()[0], place.get_xdata()[0]) == (1, 0.9)
+    assert len(accuracy.get_lines()) == len(runs) + 2
+
+
+def test_measures_by_epoch_name_both_losses():
+    history = pd.DataFrame({"epoch": np.arange(5), "J_squared": 0.25, "J0": 0.1, "test_loss": 0.5, "train_loss": 0.4})
+    run = Run(parse_config({"epochs": 4}), history.assign(test_accuracy=0.8), Outcome("finished", 4))
+    losses = along_path.measures_by_epoch([run]).axes[0]
+    assert [text.get_text() for text in losses.texts] == ["train loss", "test loss"]
+
+
+def test_own_edges_are_drawn_with_their_prediction():
+    edges = pd.DataFrame({"predicted": [0.5, 0.7], "simulated": [0.6, 0.8]})
+    dots, equal, theory = maps.plot_own_edges(edges, 1.1, Figure().subplots()).get_lines()
+    np.testing.assert_allclose(dots.get_xydata(), [(0.5, 0.6), (0.7, 0.8)])
+    assert (equal.get_xdata() == equal.get_ydata()).all()
+    assert theory.get_xdata()[0] == pytest.approx(0.654, abs=1e-3)
+
+
 def test_optimum_is_the_mean_epoch_of_least_test_loss(runs):
     ax = plot_optimum(runs, Figure().subplots())
     assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(62)
-
-
-def test_growth_panel_shows_the_window_and_its_line(runs):
-    line = growth(runs[0].history)
-    ax = plot_growth(runs[:1], line, PUBLISHED_WINDOW, Figure().subplots())
-    marks, fitted = ax.get_lines()
-    assert marks.get_xdata().max() == 48
-    assert np.diff(fitted.get_ydata())[0] == pytest.approx(0.01 * 48)
 
 
 def test_settings_are_labelled_slow_to_fast_in_either_time(runs):
@@ -119,6 +139,12 @@ def test_style_is_transparent():
         assert mpl.rcParams["figure.facecolor"] == mpl.rcParams["axes.facecolor"] == "none"
 
 
+def test_roles_of_one_figure_have_colours_of_their_own():
+    on_map = {"edge on map", "path on map"}
+    for roles in (on_map, style.COLORS.keys() - on_map):
+        assert len({style.COLORS[role] for role in roles}) == len(roles)
+
+
 @pytest.fixture
 def diagram() -> Diagram:
     config = DiagramConfig(neurons=100, rows=4, columns=3, draws=2)
@@ -134,6 +160,14 @@ def test_map_shows_the_mean_over_draws_in_real_coordinates(diagram):
     expected = np.tile((5 + np.array([-1, 0.5, 2])) / 10, (4, 1))  # per square root of N
     np.testing.assert_allclose(mesh.get_array(), expected)
     assert ax.get_ylim() == pytest.approx((0.25, 2.25))
+
+
+def test_small_distances_are_told_apart_and_settled_cells_are_the_darkest(diagram):
+    cells = diagram.cells.assign(distance=np.resize([0.0, 1e-4, 10.0], len(diagram.cells)))
+    mesh = maps.plot_diagram(Diagram(diagram.config, cells), "distance", Figure().subplots()).collections[0]
+    np.testing.assert_allclose(np.unique(mesh.get_array()), [1e-6, 1e-5, 1.0])  # per square root of N
+    assert (mesh.norm(1e-6), mesh.norm(1.0)) == pytest.approx((0, 1))
+    assert mesh.norm(1e-5) == pytest.approx(1 / 6)
 
 
 def test_exponents_are_coloured_about_zero(diagram):
@@ -173,12 +207,17 @@ def test_edges_against_size_are_joined_by_ratio():
         chaotic = config.cells["inverse_J"] < (0.35 if N == 100 else 0.65)
         cuts.append(Diagram(config, config.cells.assign(distance=100.0 * chaotic, lyapunov_exponent=chaotic - 0.5)))
     ax = maps.plot_edge_against_size(cuts, "lyapunov_exponent", Figure().subplots())
-    np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(100, 0.35), (1000, 0.65)])
+    line = ax.get_lines()[0].get_xydata()  # linear between two rows 0.1 apart, down to an exponent of 0.005
+    np.testing.assert_allclose(line, [(100, 0.3495), (1000, 0.6495)])
+    assert ax.texts[0].get_text() == "$J_0/J$ = 1.1"
+    by_distance = maps.plot_edge_against_size(cuts, "distance", Figure().subplots()).get_lines()[0]
+    np.testing.assert_allclose(by_distance.get_xydata(), [(100, 0.35), (1000, 0.65)])
 
 
 def test_interactive_map_is_self_contained(diagram):
-    html = maps.interactive_diagram(diagram)
+    html = interactive_diagram(diagram)
     assert "plotly-graph-div" in html
+    assert "data-theme" in html  # it follows the page's dark mode
     assert "http" not in html.replace("http://www.w3.org", "")
 
 

@@ -188,6 +188,19 @@ def test_c9_measures_the_distance_on_both_sides_of_the_edge():
     assert difference.value == pytest.approx(0.3 - 0.04, abs=EXACT)
 
 
+def test_c9_looks_from_the_end_of_the_bases_first_epoch_to_the_last_of_both():
+    base = of_fig4(1.0)
+    slow = slowed(base, 2, 0.0, 0.0, learning_rate=0.01)
+    for run in slow:
+        path, end = run.history["J_squared"].copy(), len(run.history) - 1
+        path[1] *= 9.0  # within the base's first epoch
+        path[2] *= 0.9
+        path[end] *= 3.0
+        run.history["J_squared"] = path
+    assert paths.distance_in_order(base + slow).value == pytest.approx(0.1, abs=EXACT)
+    assert paths.distance_beyond_less_in_order(base + slow).value == pytest.approx(2.0 - 0.1, abs=EXACT)
+
+
 def validated(rate: float, loss: float, accuracy: float, seed: int) -> Run:
     """Test loss and accuracy are those where the validation loss is least, better ones elsewhere."""
     columns = {
@@ -235,7 +248,8 @@ def test_c11_finds_the_best_place_through_the_four_best_strengths():
         if run.config.l2 == 1e-5:  # the farthest from the top, and not of the four
             run.history["test_accuracy"] -= 0.3
     assert decay.place_of_best_accuracy(runs).value == pytest.approx(0.97, abs=1e-6)
-    assert math.isnan(decay.place_of_best_accuracy(of_decay(top=5.0)).value)  # not among the J
+    for beyond in (0.1, 5.0):  # not among the J
+        assert math.isnan(decay.place_of_best_accuracy(of_decay(top=beyond)).value)
 
 
 def test_the_uncertainty_of_an_optimum_is_that_over_seeds():
@@ -267,8 +281,12 @@ def test_lambda_of_the_edge():
     estimate = decay.strength_for_the_edge(of_decay())
     assert estimate.value == pytest.approx(8e-5, rel=0.01)  # seeds are by 0.1% in J apart
     assert estimate.low < estimate.value < estimate.high
+    around = [run for run in of_decay() if run.config.l2 < 1e-4]  # the last strength alone ends below the edge
+    assert decay.strength_for_the_edge(around).value == pytest.approx(8e-5, rel=0.01)
     high = [run for run in of_decay() if run.config.l2 < 8e-5]
+    low = [run for run in of_decay() if run.config.l2 > 8e-5]
     assert math.isnan(decay.strength_for_the_edge(high).value)
+    assert math.isnan(decay.strength_for_the_edge(low).value)
 
 
 def test_a_run_that_diverged_has_no_end():

@@ -1,21 +1,23 @@
 """The commands of many runs: sweep, and runs list, show, verify, export."""
 
+import inspect
 import io
 import json
 import os
 import re
 import signal
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from edgechaos_core.cli.runs_commands import sweep
 from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Run, load_run, save_run
 from edgechaos_core.store.store import Store
-from edgechaos_core.sweeps.sweep import SweepError
-from edgechaos_core.system.stop_signals import STOPPING
+from edgechaos_core.sweeps.sweep import How, SweepError
 from tests.cli.test_main import COMMAND, edgechaos, start  # noqa: F401 - a fixture
 from tests.store.test_runs import FINGERPRINT, run_of
 from tests.waiting import PATIENCE
@@ -95,9 +97,9 @@ def test_a_failed_sweep_says_so(edgechaos, grid, monkeypatch):  # noqa: F811
     assert edgechaos("sweep", grid) == (1, "", "edgechaos: 1 of 2 runs failed, e.g. that one: no luck\n")
 
 
+# Every signal and both backends; a signal's own way is in system/stop_signals.py alone, and tested on `train`.
 @pytest.mark.parametrize(
-    ("backend", "sent"),
-    [("processes", signal.SIGINT), ("processes", signal.SIGHUP), *(("serial", number) for number in STOPPING)],
+    ("backend", "sent"), [("processes", signal.SIGINT), ("serial", signal.SIGTERM), ("serial", signal.SIGHUP)]
 )
 def test_a_signal_and_the_same_command_again(grid, folders, backend, sent):
     grid.write_text("base: {samples: 2000, width: 32, epochs: 3000}\n", encoding="utf-8")
@@ -270,6 +272,21 @@ def test_verify(edgechaos, grid, folders):  # noqa: F811
     assert stdout.endswith("2 files read, 2 trained again, 1 problems\n")
     assert stderr.startswith(f"edgechaos: {path}: epochs 0-1 trained again: test_loss ")
     assert edgechaos("runs", "verify", "--sample", "-1")[0] == 2
+
+
+def test_verify_draws_three_runs_and_trains_one_epoch_unless_told_otherwise(edgechaos, grid, folders):  # noqa: F811
+    edgechaos("sweep", grid, "--seeds", "0:2", *SERIAL)
+    folders[1].rename(folders[0])
+    code, stdout, stderr = edgechaos("runs", "verify")
+    assert (code, stderr) == (0, "")
+    assert stdout.count("epochs 0-1 trained again: agrees") == 3
+    assert stdout.endswith("4 files read, 3 trained again, 0 problems\n")
+
+
+def test_a_sweep_trains_as_the_package_does_unless_told_otherwise():
+    defaults = {name: option.default for name, option in inspect.signature(sweep).parameters.items()}
+    names = {field.name: "stack" if field.name == "stack_members" else field.name for field in fields(How)}
+    assert How(**{name: defaults[option] for name, option in names.items()}) == How()
 
 
 def test_the_sweep_commands_are_listed(edgechaos):  # noqa: F811

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import shutil
+import subprocess
 import sys
 import zipfile
 from urllib.error import URLError
@@ -45,6 +46,13 @@ def message_of(**arguments) -> str:
         load_dataset(**arguments)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_committed_data_are_read_without_torchvision():
+    """Importing it takes two seconds of every process that trains."""
+    code = "import sys; from edgechaos_core.images.datasets import load_dataset; load_dataset('fashion-mnist')"
+    code += "; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_fashion_mnist(fashion):
@@ -324,6 +332,13 @@ def test_a_damaged_download(tmp_path, kmnist, name, damage):
 def test_files_that_do_not_fit_their_name(tmp_path, kmnist, files, complaint):
     kmnist(files)
     assert message_of(name="kmnist", root=tmp_path).startswith(complaint)
+
+
+def test_files_of_another_type_are_not_taken_for_bytes(tmp_path, kmnist):
+    files = parts(range(10))
+    kmnist(files | {"t10k-labels-idx1": b"\0\0\x0b" + files["t10k-labels-idx1"][3:]})
+    with pytest.raises(ValueError, match="not the IDX format of bytes: it begins with 00000b01"):
+        load_dataset("kmnist", root=tmp_path)
 
 
 def test_unpacked_files_alone_are_not_believed(tmp_path, kmnist):

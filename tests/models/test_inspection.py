@@ -171,6 +171,19 @@ def test_relatives_of_activations_are_told_apart(module, name):
     assert row.activation == name
 
 
+@pytest.mark.parametrize(
+    ("model", "sample"),
+    [
+        (nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64)), torch.ones(16, 64)),
+        (nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 1)), torch.ones(16, 3, 8, 8)),
+    ],
+    ids=["addmm", "convolution"],
+)
+def test_between_two_weights_in_a_row_is_no_activation(model, sample):
+    rows = inspect(model, sample)
+    assert [(row.activation, row.edge) for row in rows] == [("none", 1.0)] * 2
+
+
 def test_batch_norm_undoes_the_scale_in_training_alone():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     (train,), (evaluate,) = inspect(model, torch.randn(2, 3, 8, 8)), inspect(model.eval(), torch.randn(2, 3, 8, 8))
@@ -345,6 +358,8 @@ def test_the_table_prints_and_converts():
     table = inspect(nn.Sequential(nn.Linear(3, 2), nn.Tanh()), torch.randn(4, 3))
     head, row = str(table).splitlines()
     assert head.index("kind") == row.index("Linear")
+    assert row.split()[:4] == ["0.weight", "Linear", "2x3", "3"]
+    assert row.split()[-4:] == ["no", "-", "-", "yes"]  # scale_free, group, weight_decay, steerable
     assert "<th>J_squared</th>" in table._repr_html_()
     assert table.to_dict("records")[0]["shape"] == (2, 3)
     assert list(table.to_frame().columns) == list(table.to_dict()[0])
@@ -366,6 +381,17 @@ def test_bad_input_meets_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as raised:
         inspect(*arguments)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("more", [torch.relu, lambda y: torch.relu(y).neg()], ids=["another", "one more"])
+def test_a_model_that_computes_otherwise_nearby_is_refused(more):
+    class Deciding(nn.Linear):
+        def forward(self, x):
+            y = super().forward(x)
+            return y.neg() if bool(x[0, 0] == 1) else more(y)
+
+    with pytest.raises(ValueError, match="computes otherwise for a sample that differs a little"):
+        inspect(Deciding(8, 8), torch.ones(16, 8))
 
 
 def test_torch_and_numpy_suffice():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -167,11 +168,12 @@ def test_a_damaged_committed_file_is_named_and_left_alone(store, caplog):
 def test_a_stored_run_is_left_alone_by_a_shorter_or_equal_one(store):
     long = run_of(epochs=8)
     path = put(store, long)
-    before = path.stat()
+    before = path.stat()  # whose time of access moves as the file is read
     short = Run(run_of(epochs=3).config, long.history[:4], Outcome("finished", 3), {"wall_seconds": 9})
     assert put(store, short) == path
     assert put(store, long) == path
-    assert path.stat() == before
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_longer_run_takes_the_place_of_a_shorter_one(store):
@@ -434,6 +436,14 @@ def test_a_killed_process_holds_nothing(store):
     process.join(PATIENCE)
     with reserved(store, ["a"]) as afterwards:
         assert afterwards
+
+
+def test_a_store_emptied_meanwhile_is_as_good_as_new(store):
+    with reserved(store, ["a"]) as free:
+        assert free
+        shutil.rmtree(store.folder / "reservations")
+    with reserved(store, ["a"]) as again:
+        assert again
 
 
 def test_a_clock_that_goes_back_changes_nothing(store, monkeypatch):

@@ -133,3 +133,15 @@ def test_an_instruction_set_that_is_asked_for_is_named(other_rounding):
         check=True,
     )
     assert done.stdout == "DEFAULT, MKL_CBWR=COMPATIBLE\n"
+
+
+@pytest.mark.parametrize(("cores", "most"), [(3, 3), (1, 1), (None, 1)])
+def test_threads_are_as_many_as_the_cores_at_most(monkeypatch, cores, most):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    with machine.cpu_threads(most):
+        assert torch.get_num_threads() == most
+    assert torch.get_num_threads() == 1
+    for wrong in (0, most + 1):
+        said = f"between 1 and the {most} cores of this machine, got {wrong}"
+        with pytest.raises(ValueError, match=said), machine.cpu_threads(wrong):
+            pass

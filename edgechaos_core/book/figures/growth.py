@@ -1,4 +1,4 @@
-"""The growth of J^2: against epoch, in rescaled time, and its constant c."""
+"""The growth of J^2: in rescaled time, and its constant c."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from edgechaos_core.analysis.scaling import Line, growth_along, scale_factor
+from edgechaos_core.analysis.scaling import growth_along, scale_factor
 from edgechaos_core.book.figures.decay import by_decay
-from edgechaos_core.book.figures.path import histories
 from edgechaos_core.book.style import COLORS, LABELS
 from edgechaos_core.store.runs import Run
 
@@ -46,16 +45,4 @@ def plot_constant(J_squared: "pd.Series[float]", c: "pd.Series[float]", publishe
     ax.set(xscale="log", xlabel="$J^2$ at the end of the window", ylabel="$c$ over epochs 0-48")
     ax.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
     ax.minorticks_off()
-    return ax
-
-
-def plot_growth(runs: Sequence[Run], line: Line, window: range, ax: Axes) -> Axes:
-    """Draw J^2 in the fitted window, one mark an epoch and seed, with the fitted line."""
-    data = histories(runs)
-    data = data[data["epoch"] <= window[-1]]
-    ax.plot(data["epoch"], data["J_squared"], ".", color=COLORS["J_squared"], label=LABELS["J_squared"])
-    epochs = np.array([0, data["epoch"].max()])
-    ax.plot(epochs, line.intercept + line.slope * epochs, color=COLORS["edge"], label=f"line of slope {line.slope:.4g}")
-    ax.set(xlabel="epoch", ylabel=LABELS["J_squared"])
-    ax.legend()
     return ax

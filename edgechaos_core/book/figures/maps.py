@@ -7,12 +7,17 @@ from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.book.style import AXES, COLORS, LABELS
+from edgechaos_core.claims.edge_report import Cuts
+from edgechaos_core.claims.growth import simulated_passages, theoretical_passage
+from edgechaos_core.probes.chaos import SETTLED
 from edgechaos_core.probes.diagram import Diagram, simulated_edge
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.theory.edges import LARGEST_RATIO, edge_of_chaos, relu_limit
@@ -33,11 +38,13 @@ def plot_edge(
 def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
     """Draw ``distance`` (per square root of N) or ``lyapunov_exponent`` over J0/J and 1/J, the mean of the draws.
 
-    Cells without a value, because the state grows without bound, are grey.
+    Distances are on a logarithmic scale, on which the small ones just above the edge are seen too; those of settled
+    cells are drawn as 1e-6, below which a cell counts as settled. Cells without a value, because the state grows
+    without bound, are grey.
     """
-    cells = diagram.cells.groupby(["inverse_J", "ratio"])[column].mean().unstack()
-    values = cells.to_numpy() / (diagram.config.neurons**0.5 if column == "distance" else 1)
-    look: dict[str, Any] = {"cmap": "mako", "vmin": 0}
+    cells = grid(diagram, column)
+    values = cells.to_numpy()
+    look: dict[str, Any] = {"cmap": "mako", "norm": LogNorm(SETTLED, max(float(np.nanmax(values)), 1.0))}
     if column == "lyapunov_exponent":
         finite = np.abs(values[np.isfinite(values)])
         bound = float(np.quantile(finite, 0.9)) if finite.size else 1.0
@@ -45,9 +52,15 @@ def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
     ax.set_facecolor("0.6")
     sides = [_sides(axis.to_numpy()) for axis in (cells.columns, cells.index)]
     mesh = ax.pcolormesh(*sides, values, rasterized=True, **look)
-    ax.figure.colorbar(mesh, ax=ax, label=LABELS[column], extend="both" if "vmax" in look else "neither")
+    ax.figure.colorbar(mesh, ax=ax, label=LABELS[column], extend="both" if "vmax" in look else "min")
     ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
     return ax
+
+
+def grid(diagram: Diagram, column: str) -> pd.DataFrame:
+    """Return the mean of the draws, a row a 1/J and a column a J0/J; distances per square root of N, 1e-6 at least."""
+    cells = diagram.cells.groupby(["inverse_J", "ratio"])[column].mean().unstack()
+    return (cells / diagram.config.neurons**0.5).clip(lower=SETTLED) if column == "distance" else cells
 
 
 def _sides(centres: np.ndarray) -> np.ndarray:
@@ -58,12 +71,38 @@ def _sides(centres: np.ndarray) -> np.ndarray:
 
 def plot_maps(diagram: Diagram) -> Figure:
     """Return a figure of both maps of a diagram, with the theoretical edge."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.9), layout="constrained")
-    for ax, column in zip(axes, ("distance", "lyapunov_exponent")):
-        plot_diagram(diagram, column, ax)
-        limits = {"xlim": ax.get_xlim(), "ylim": (0, diagram.config.inverse_j_to)}
-        plot_edge(ax, diagram.config.activation, ratios=limits["xlim"], color=COLORS["edge on map"])
-        ax.set(**limits)
+    with sns.plotting_context("paper"):
+        figure, axes = plt.subplots(1, 2, figsize=(6.9, 3.1), layout="constrained")
+        for ax, column in zip(axes, ("distance", "lyapunov_exponent")):
+            plot_diagram(diagram, column, ax)
+            limits = {"xlim": ax.get_xlim(), "ylim": (0, diagram.config.inverse_j_to)}
+            plot_edge(ax, diagram.config.activation, ratios=limits["xlim"], color=COLORS["edge on map"])
+            ax.set(xlabel="$J_0 / J$", ylabel="$1 / J$", **limits)
+    return figure
+
+
+def plot_cuts(cuts: Cuts, ratios: Sequence[float], sizes: Sequence[int], spans: int) -> Figure:
+    """Return distance (above) and largest exponent (below) along cuts, a column a J0/J and a line a size, with theory.
+
+    The axes span the cut of size ``spans``.
+    """
+    with sns.plotting_context("paper"):
+        figure, axes = plt.subplots(
+            2, len(ratios), figsize=(6.9, 4.6), sharex="col", sharey="row", layout="constrained"
+        )
+        for column_axes, ratio in zip(axes.T, ratios, strict=True):
+            span = cuts[ratio, spans].config
+            for ax, column in zip(column_axes, ("distance", "lyapunov_exponent"), strict=True):
+                for size, color in zip(sizes, sns.color_palette("crest", len(sizes)), strict=True):
+                    plot_cut(cuts[ratio, size], column, ax, color=color, ms=3)
+                plot_theory(ratio, column, (span.inverse_j_from, span.inverse_j_to), ax)
+                ax.set(xlim=(span.inverse_j_from, span.inverse_j_to), xlabel="", ylabel="")
+            column_axes[0].set_title(f"$J_0/J$ = {ratio:g}")
+            column_axes[1].set_xlabel("$1 / J$")
+            column_axes[1].axhline(0, color="0.6", lw=0.8)
+        axes[0, 0].set_ylabel(LABELS["distance"])
+        axes[1, 0].set(ylabel=LABELS["lyapunov_exponent"], ylim=(-0.25, 0.25))
+        axes[0, 0].legend(loc="upper right")
     return figure
 
 
@@ -94,57 +133,58 @@ def plot_theory(ratio: float, column: str, span: tuple[float, float], ax: Axes) 
 def plot_edge_against_size(cuts: Sequence[Diagram], column: Literal["lyapunov_exponent", "distance"], ax: Axes) -> Axes:
     """Draw the simulated edge against N, one colour a J0/J: mean and 95% interval over draws, theory dashed.
 
-    A size at which a draw has its edge outside the cut is left out.
+    By exponent simulation and theory are both read where it passes 0.005. A size at which a draw has its edge outside
+    the cut is left out.
     """
+    by_exponent = column == "lyapunov_exponent"
     ratios = sorted({cut.config.ratio_from for cut in cuts})
     for ratio, color in zip(ratios, sns.color_palette("colorblind", len(ratios)), strict=True):
         own = sorted((cut for cut in cuts if cut.config.ratio_from == ratio), key=lambda cut: cut.config.neurons)
-        means = [over_seeds(simulated_edge(cut, column)["inverse_J"].to_list()) for cut in own]
+        edges = [
+            simulated_passages(cut) if by_exponent else simulated_edge(cut, column)["inverse_J"].to_list()
+            for cut in own
+        ]
+        means = [over_seeds(of_size) for of_size in edges]
         half = [interval.high - interval.value if interval.high is not None else 0 for interval in means]
-        sizes = [cut.config.neurons for cut in own]
+        sizes, values = [cut.config.neurons for cut in own], [interval.value for interval in means]
+        ax.errorbar(sizes, values, half, fmt="o-", color=color, ms=4, capsize=3)
+        theory = theoretical_passage(ratio) if by_exponent else edge_of_chaos(ratio)
+        ax.axhline(theory, color=color, ls="--", lw=1)
         label = f"$J_0/J$ = {ratio:g}"
-        ax.errorbar(sizes, [interval.value for interval in means], half, fmt="o-", color=color, capsize=3, label=label)
-        ax.axhline(edge_of_chaos(ratio), color=color, ls="--", lw=1)
+        ax.annotate(label, (1, theory), xycoords=("axes fraction", "data"), color=color, va="center", xytext=(4, 0),
+                    textcoords="offset points")  # fmt: skip
     ax.set(xscale="log", xlabel="neurons, $N$", ylabel="$1/J$ at the edge")
     return ax
 
 
-def interactive_diagram(diagram: Diagram) -> str:
-    """Return both maps as a page element (plotly), with the values of a cell under the pointer; needs plotly.min.js."""
-    import plotly.graph_objects  # which the book has and the command line need not
-    from plotly.subplots import make_subplots
+def plot_sizes(cuts: Sequence[Diagram]) -> Figure:
+    """Return the simulated edge against N, by exponent (left) and by distance (right)."""
+    with sns.plotting_context("paper"):
+        figure, axes = plt.subplots(1, 2, figsize=(6.9, 3.4), sharey=True, layout="constrained")
+        plot_edge_against_size(cuts, "lyapunov_exponent", axes[0]).set_title("by exponent")
+        plot_edge_against_size(cuts, "distance", axes[1]).set(title="by distance", ylabel="")
+    return figure
 
-    panels = make_subplots(
-        2, 1, vertical_spacing=0.12, subplot_titles=("asymptotic distance / √N", "largest Lyapunov exponent")
-    )
-    ratios = np.linspace(diagram.config.ratio_from, diagram.config.ratio_to, 121)
-    edge = [edge_of_chaos(ratio, diagram.config.activation) for ratio in ratios]
-    for row, (name, scale, look) in enumerate(
-        [
-            ("distance", diagram.config.neurons**0.5, {"colorscale": "Viridis", "colorbar_y": 0.78}),
-            ("lyapunov_exponent", 1, {"colorscale": "RdBu_r", "zmid": 0, "colorbar_y": 0.22}),
-        ],
-        start=1,
-    ):
-        cells = diagram.cells.groupby(["inverse_J", "ratio"])[name].mean().unstack()
-        hover = "J<sub>0</sub>/J = %{x:.2f}<br>1/J = %{y:.3f}<br>%{z:.3f}<extra></extra>"
-        heat = plotly.graph_objects.Heatmap(
-            x=cells.columns.to_numpy().round(4),
-            y=cells.index.to_numpy().round(4),
-            z=(cells.to_numpy() / scale).round(4),
-            hovertemplate=hover,
-            colorbar_len=0.48,
-            **look,
-        )
-        line = plotly.graph_objects.Scatter(
-            x=ratios, y=edge, mode="lines", line={"color": "black", "dash": "dash"}, name="theory", showlegend=False
-        )
-        panels.add_trace(heat, row, 1).add_trace(line, row, 1)
-    panels.update_xaxes(title="J<sub>0</sub>/J").update_yaxes(title="1/J", range=[0, diagram.config.inverse_j_to])
-    panels.update_layout(height=800, margin={"l": 50, "r": 10, "t": 40, "b": 50}, paper_bgcolor="rgba(0,0,0,0)")
-    return str(
-        panels.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False})
-    )
+
+def plot_own_edges(edges: pd.DataFrame, ratio: float, ax: Axes) -> Axes:
+    """Draw the ``simulated`` edge of each W against the one ``predicted`` from its eigenvalue, and theory's at J0/J."""
+    ends = [float(np.nanmin(edges.to_numpy())), float(np.nanmax(edges.to_numpy()))]
+    ax.plot(edges["predicted"], edges["simulated"], "o", color=COLORS["J_squared"])
+    ax.plot(ends, ends, color=COLORS["edge"], ls="--")
+    theory = theoretical_passage(ratio)
+    ax.plot(theory, theory, "s", color=COLORS["optimum"], label=f"theory at $J_0/J$ = {ratio:g}")
+    ax.legend(loc="lower right")
+    ax.set(xlabel="theory at the leading eigenvalue of $W$, $1/J$", ylabel="simulated edge of $W$, $1/J$")
+    return ax
+
+
+def plot_edge_of_size(inverse_J: float, deviation: float, label: str, ax: Axes) -> Axes:
+    """Draw on a map where random networks of one size turn chaotic for abs(J0) < J: mean 1/J, and one deviation."""
+    color = "black"
+    ax.plot([-1, 1], [inverse_J, inverse_J], color=color, lw=1.5)
+    ax.fill_between([-1, 1], inverse_J - deviation, inverse_J + deviation, color=color, alpha=0.25, lw=0)
+    ax.text(0.35, inverse_J - deviation - 0.03, label, va="top", size="small", color=color)
+    return ax
 
 
 def save_diagram_picture(diagram: Diagram, path: Path) -> None:
