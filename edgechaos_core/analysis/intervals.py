@@ -71,4 +71,7 @@ def shown(estimate: Estimate) -> str:
     if half > 1e-9 * abs(estimate.value):  # else it is rounding
         first = math.floor(math.log10(half))
         digits = max(0, -first + (half / 10.0**first < 3))  # two digits of the half width where its first is 1 or 2
-    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    value, low, high = (
+        f"{round(end, digits) + 0.0:.{digits}f}" for end in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} [{low}, {high}]"  # 0.0 was added so that nothing is shown as -0.0

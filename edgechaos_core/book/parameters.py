@@ -212,7 +212,7 @@ class LabelNoise(ChapterParameters):
         [0.0, 0.2, 0.4], description="shares of the training images whose labels are shuffled among themselves"
     )
     epochs: common.Epochs = Field(48, description="epochs of the runs of all shares and seeds")
-    long_epochs: common.Epochs = Field(240, description="epochs of the longer runs: the largest share, the first seed")
+    long_epochs: common.Epochs = Field(240, description="epochs of the longer runs: the largest share, all seeds")
     seeds: common.Seeds = common.SEEDS
     train: bool = common.TRAIN
     retrain: bool = common.RETRAIN

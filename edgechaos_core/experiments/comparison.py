@@ -1,16 +1,17 @@
 """Ways to choose a decay, side by side: what each reaches at the end of training, and how many epochs it cost."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import pandas as pd
 
-from edgechaos_core.analysis.intervals import Estimate, over_seeds, shown
 from edgechaos_core.analysis.scaling import SETTLED, settled
 from edgechaos_core.experiments.hyperparameter_search import Obtain, best, search, stop_early
 from edgechaos_core.experiments.named_grids import CONTEST, RIVALS, SLOW_EPOCHS
 from edgechaos_core.store.runs import Run, cut_run, parse_config
+from edgechaos_core.store.tables import TableError
+from edgechaos_core.sweeps.sweep import obtain
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def hold_contest(
     trials: int = 30,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> Contest:
-    """Let all ways compete at the setting of grids.CONTEST, by runs that ``get`` obtains.
+    """Let all ways compete at the setting of named_grids.CONTEST, by runs that ``get`` obtains.
 
     Searches over `SPACES` train on ``samples`` and choose on ``validation`` others; what they choose, and the other
     ways but early stopping, is trained on both together with all seeds: ``epochs`` at the setting's learning rate, and
@@ -104,6 +105,14 @@ def hold_contest(
     early = [stopped_early("no decay, stopped early", stopped), stopped_early(AGAIN, stopped, short["no decay"])]
     again = stopped_early(AGAIN, stopped, runs.pop(AGAIN), slow_epochs)
     return Contest(searches, stand(short, early), stand(runs, [again]))
+
+
+def if_stored(hold: Callable[[Obtain], Contest]) -> Contest | None:
+    """Return the contest that ``hold`` holds from stored runs alone, None where one of them is missing."""
+    try:
+        return hold(partial(obtain, stored_only=True))
+    except TableError:
+        return None
 
 
 def check_slow_epochs(epochs: int, slow_epochs: int) -> None:
@@ -152,31 +161,3 @@ def stopped_early(name: str, runs: Sequence[Run], again: Sequence[Run] = (), slo
         )
         epochs.append(stopped + (kept + slow_epochs if again else 0))
     return Entry(name, f"{runs[0].config.l2:.2g}", accuracies, losses, J_squared, float(np.mean(epochs)))
-
-
-def table(entries: Iterable[Entry], reference: Entry) -> pd.DataFrame:
-    """Set entries side by side; ``behind`` are points of accuracy behind the reference, seed by seed."""
-    rows = [
-        {
-            "way": entry.name,
-            "lambda": entry.decay,
-            "test accuracy, %": shown(over_seeds([100 * value for value in entry.accuracies.values()])),
-            "behind, points": "–" if entry is reference else shown(behind(entry, reference)),
-            "test loss": round(float(np.mean(list(entry.losses.values()))), 3),
-            "J²": round(float(np.mean(list(entry.J_squared.values()))), 2),
-            "epochs": round(entry.epochs),
-        }
-        for entry in entries
-    ]
-    return pd.DataFrame(rows).set_index("way")
-
-
-def behind(entry: Entry, reference: Entry) -> Estimate:
-    """Return by how many points of accuracy an entry is behind another, over the seeds that both have.
-
-    Raises ValueError where they have none in common.
-    """
-    both = entry.accuracies.keys() & reference.accuracies.keys()
-    if not both:
-        raise ValueError(f"{entry.name} and {reference.name} have no seed in common")
-    return over_seeds([100 * (reference.accuracies[seed] - entry.accuracies[seed]) for seed in sorted(both)])

@@ -112,17 +112,17 @@ def _contest() -> Grid:
     return grid
 
 
-_NOISY = [RIVALS[way] for way in ("no decay", "formula", "controller")]
+NOISY_WAYS = {way: RIVALS[way] for way in ("no decay", "formula", "controller")}
 
 
 def _noisy() -> Grid:
     """Shuffled labels without decay, with the formula's and with the controller's."""
-    return [CONTEST | {"label_noise": share} | decay for share in (0.0, 0.2, 0.4) for decay in _NOISY]
+    return [CONTEST | {"label_noise": share} | decay for share in (0.0, 0.2, 0.4) for decay in NOISY_WAYS.values()]
 
 
 def _noisy_long() -> Grid:
     """The larger share of them, five times as long."""
-    return [CONTEST | {"label_noise": 0.4, "milestone": 0, "epochs": 240} | decay for decay in _NOISY]
+    return [CONTEST | {"label_noise": 0.4, "milestone": 0, "epochs": 240} | decay for decay in NOISY_WAYS.values()]
 
 
 # The tests of chapters `reason` and `deeper`: is J = 1 the reason for the least test loss? Hypotheses, measures and

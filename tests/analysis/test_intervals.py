@@ -43,6 +43,14 @@ def test_an_estimate_is_shown_with_the_digits_its_interval_supports(low, high, t
     assert shown(Estimate(0.9449, low, high, 3)) == text
 
 
+def test_nothing_is_shown_as_minus_zero():
+    assert shown(Estimate(-0.01, -0.42, 0.4, 3)) == "0.0 [-0.4, 0.4]"
+
+
+def test_what_is_not_a_number_is_shown_as_a_dash():
+    assert shown(over_seeds([1.0, math.nan, 1.0])) == "–"
+
+
 def test_three_seeds_have_students_interval():
     estimate = over_seeds([0.9, 1.0, 1.1])
     half = stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3)

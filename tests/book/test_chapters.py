@@ -8,7 +8,7 @@ import torch
 
 from edgechaos_core import conventions
 from edgechaos_core.analysis import scaling
-from edgechaos_core.book import chapters, frozen_outputs
+from edgechaos_core.book import build, chapters, frozen_outputs
 from edgechaos_core.probes import chaos, linear_maps
 from edgechaos_core.store.runs import parse_config
 from edgechaos_core.theory import meanfield
@@ -113,6 +113,13 @@ def test_cells_are_short_and_parameters_are_literal(page):
         if "parameters" in cell.metadata.get("tags", []):
             assert all(isinstance(node, ast.Assign) for node in ast.parse(cell.source).body)
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) <= 1
+
+
+def test_a_page_without_code_may_lie_in_any_folder(tmp_path):
+    assert chapters.find_document("notation") == "appendix/notation"
+    assert chapters.read_notebook("appendix/notation") is None
+    build._stage_static(tmp_path, {"appendix/notation": None})
+    assert (tmp_path / "appendix/notation.md").read_text(encoding="utf-8").startswith("# Notation")
 
 
 def test_what_nbval_checks_is_not_glued():

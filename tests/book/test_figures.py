@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import along_path, maps
 from edgechaos_core.book.figures.collapse import plot_collapse, plot_payoff, plot_settings
-from edgechaos_core.book.figures.contest import plot_search, plot_standings
+from edgechaos_core.book.figures.contest import plot_contest, plot_search, plot_searches, plot_standings
 from edgechaos_core.book.figures.decay import plot_decays, plot_ends, plot_landing_places
 from edgechaos_core.book.figures.growth import plot_constant, plot_constants, plot_rescaled
 from edgechaos_core.book.figures.interactive_map import interactive_diagram
+from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
+from edgechaos_core.experiments.comparison import Entry, Standing
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError
@@ -268,17 +270,42 @@ def test_a_search_rings_its_best_trial():
     assert len(ax.collections[0].get_offsets()) == 3
 
 
-def test_noise_is_drawn_where_it_is_measured(runs):
-    noisy = [Run(run.config, run.history.assign(shuffled_accuracy=0.3), run.outcome) for run in runs]
-    ax = plot_noise({(0.0, "none"): runs, (0.2, "none"): noisy}, "shuffled_accuracy", Figure().subplots())
-    assert len(ax.get_lines()) == len(noisy)
-    assert [line.get_label() for line in ax.get_lines() if not line.get_label().startswith("_")] == ["none, 20%"]
+def test_noise_is_a_mean_over_seeds_with_its_name_at_its_end(runs):
+    shares = {0: 0.2, 4: 0.4}
+    noisy = [
+        Run(run.config, run.history.assign(shuffled_accuracy=shares[run.config.seed]), run.outcome) for run in runs
+    ]
+    ax = plot_noise({"none": noisy, "unmeasured": runs, "not run": []}, "shuffled_accuracy", Figure().subplots())
+    assert [line.get_ydata()[-1] for line in ax.get_lines()] == pytest.approx([0.2, 0.4, 0.3])
+    assert [text.get_text() for text in ax.texts] == ["none"]
+    assert plot_noise({"none": noisy}, "shuffled_accuracy", Figure().subplots(), bottom=0).get_ylim()[0] == 0
+
+
+def test_names_at_the_ends_of_lines_do_not_overlap():
+    ax = Figure().subplots()
+    ax.set_ylim(0, 10)
+    label_ends(ax, {"upper": (5.1, "red"), "lower": (5.0, "blue"), "far": (9.0, "green")}, gap=0.1)
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert heights == pytest.approx({"lower": 0.5, "upper": 0.6, "far": 0.9})
 
 
 def test_standings_keep_a_way_on_its_line():
     ax = plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
     bars = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
     assert bars["before"].get_xdata().tolist() == [1.5, 3]
-    assert bars["before"].get_ydata().tolist() == [2, 1]
-    assert bars["after"].get_ydata().tolist() == [1]
+    assert bars["before"].get_ydata() == pytest.approx([2.15, 1.15])
+    assert bars["after"].get_ydata() == pytest.approx([0.85])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_contest_has_accuracy_and_loss_of_each_way_in_a_row():
+    entry = Entry("a", "0", {0: 0.88, 1: 0.9}, {0: 0.3, 1: 0.5}, {0: 1.0, 1: 1.0}, 48)
+    left, right = plot_contest({"constant": Standing({"a": entry}, entry)}, Figure()).axes
+    assert left.get_lines()[0].get_xdata() == pytest.approx([89])
+    assert right.get_lines()[0].get_xdata() == pytest.approx([0.4])
+
+
+def test_figures_without_a_contest_are_empty():
+    left, right = plot_contest({"constant": None}, Figure()).axes
+    assert [line.get_xdata().size for ax in (left, right) for line in ax.get_lines()] == [0, 0]
+    assert plot_searches(None, Figure()).axes == []

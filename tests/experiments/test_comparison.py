@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.experiments.comparison import AGAIN, ON, Entry, behind, hold_contest, stopped_early, table, trained
+from edgechaos_core.experiments.comparison import AGAIN, ON, hold_contest, if_stored, stopped_early, trained
 from edgechaos_core.experiments.hyperparameter_search import best
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.experiments.protocols import protocol
@@ -22,11 +22,6 @@ def run_of(seed=0, *, columns=None, **settings) -> Run:
     own = {"J_squared": 1.0, "test_accuracy": 0.89, "test_loss": 0.4} | (columns or {})
     own |= {"validation_loss": np.abs(epoch - 7)} if config.validation else {}
     return Run(config, pd.DataFrame({"epoch": epoch} | own), Outcome("finished", EPOCHS))
-
-
-def entry_of(*accuracies, name="way", epochs=48.0) -> Entry:
-    own = dict(enumerate(accuracies))
-    return Entry(name, "8e-05", own, own, own, epochs)
 
 
 def test_an_entry_is_the_end_of_training_and_its_price():
@@ -123,17 +118,9 @@ def test_early_stopping_pays_for_its_patience_and_for_training_again():
     assert again.epochs == 17 + 7
 
 
-def test_behind_is_seed_by_seed():
-    off = behind(entry_of(0.88, 0.90, 0.87), entry_of(0.89, 0.91, 0.88))
-    assert (off.value, off.low, off.high) == pytest.approx((1, 1, 1))
-    assert behind(entry_of(0.88), entry_of(0.89, 0.91)).n == 1
-    with pytest.raises(ValueError, match=r"^way and other have no seed in common$"):
-        behind(Entry("way", "", {3: 0.9}, {}, {}, 1), entry_of(0.9, name="other"))
+def test_there_is_no_contest_where_a_run_is_not_stored():
+    def hold(get):
+        return hold_contest(get, epochs=30, slow_epochs=7)  # of which no run is stored
 
-
-def test_the_table_has_a_row_a_way():
-    best = entry_of(0.9, 0.9, 0.9, name="search")
-    shown = table([best, entry_of(0.88, 0.89, 0.887)], best)
-    assert shown.loc["search", "behind, points"] == "–"
-    assert shown.loc["way", "behind, points"].startswith("1.4 [")
-    assert shown["epochs"].tolist() == [48, 48]
+    assert if_stored(hold) is None
+    assert if_stored(lambda get: "held") == "held"
