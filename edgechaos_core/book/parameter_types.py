@@ -35,6 +35,7 @@ Seeds = Varied[Seed]
 SEEDS = Field([0, 1, 2], description="seeds, each of which decides the initial weights and the shuffles of one run")
 SAMPLES = Field(60_000, description="training images, the first so many")
 TRAIN = Field(False, description="train the runs that are not stored, instead of showing the stored ones alone")
+TRAIN_OTHERS = Field(False, description="also train what is not stored of the other tests, which takes days")
 RETRAIN = Field(False, description="train all runs anew, also those that are stored")
 
 

@@ -57,6 +57,20 @@ def verdict_table(*names: str, evidence: Evidence | None = None) -> pd.DataFrame
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
 
 
+def bounds_table(*names: str) -> pd.DataFrame:
+    """Return what claims say and how they are judged, without results: claim and quantity in the index.
+
+    ``holds if`` are the bounds that its whole interval must lie within.
+    """
+    claims = read_claims() | read_claims("own")
+    rows = {
+        (f"{name}: {claims[name].sentence}", part.quantity): {"holds if": _bounds(part)}
+        for name in names
+        for part in claims[name].parts
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
+
+
 def _bounds(part: Part) -> str:
     low, high = part.inside
     if low is None or high is None:

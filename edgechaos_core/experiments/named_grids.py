@@ -127,17 +127,18 @@ def _noisy_long() -> Grid:
 
 # The tests of chapters `reason` and `deeper`: is J = 1 the reason for the least test loss? Hypotheses, measures and
 # bounds stand in data/claims.yaml. An optimum is located on a validation split, never on test data.
-_JUDGED = {**_FIG2, "validation": 10_000}
+JUDGED = {**_FIG2, "validation": 10_000}
 STARTS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # J before training
 HELD = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0)  # J^2
 DEPTHS = (1, 2, 4, 8, 16, 32, 50)
 DEEP_STARTS = (0.5, 3**-0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # J; PyTorch's default start has J^2 = 1/3
 _SPEEDS = ((0.5, 160), (0.8, 64), (0.9, 32))  # momentum, epochs: 1, 2.5 and 5 times Fig. 2's speed, as far
+DEEP = {"width": 256, "samples": 10_000, "learning_rate": 0.01, "momentum": 0.5, "batch_size": 32, "epochs": 10}
 
 
 def _start() -> Grid:
     """Fig. 2's setting from other values of J."""
-    return [_JUDGED | {"epochs": 80, "initial_J": J} for J in STARTS]
+    return [JUDGED | {"epochs": 80, "initial_J": J} for J in STARTS]
 
 
 def _speed() -> Grid:
@@ -147,8 +148,8 @@ def _speed() -> Grid:
     times it end at J = 1.13.
     """
     lengths = {0.25: 320, 0.5: 160, 1: 80, 2: 60, 4: 60}
-    through_rate = [_JUDGED | {"learning_rate": 0.02 * factor, "epochs": own} for factor, own in lengths.items()]
-    sizes = [_JUDGED | {"batch_size": round(32 / factor), "epochs": own} for factor, own in lengths.items()]
+    through_rate = [JUDGED | {"learning_rate": 0.02 * factor, "epochs": own} for factor, own in lengths.items()]
+    sizes = [JUDGED | {"batch_size": round(32 / factor), "epochs": own} for factor, own in lengths.items()]
     return through_rate + [entry for entry in sizes if entry["batch_size"] != 32]
 
 
@@ -156,7 +157,7 @@ def _hold_at() -> Grid:
     """J^2 held at other places and not held at all, at three speeds, then ten epochs at a tenth of the rate."""
     ways: list[dict[str, Any]] = [*({"hold": target} for target in HELD), {"hold": 0.0}]
     return [
-        _JUDGED | {"momentum": momentum, "milestone": epochs, "epochs": epochs + SLOW_EPOCHS} | way
+        JUDGED | {"momentum": momentum, "milestone": epochs, "epochs": epochs + SLOW_EPOCHS} | way
         for momentum, epochs in _SPEEDS
         for way in ways
     ]
@@ -171,8 +172,7 @@ def _trained_map() -> Grid:
 
 def _depth() -> Grid:
     """Deep tanh networks from many starts: which of them learn at all in ten epochs."""
-    common = {"width": 256, "samples": 10_000, "learning_rate": 0.01, "momentum": 0.5, "batch_size": 32, "epochs": 10}
-    return [common | {"depth": depth, "initial_J": J} for depth in DEPTHS for J in DEEP_STARTS]
+    return [DEEP | {"depth": depth, "initial_J": J} for depth in DEPTHS for J in DEEP_STARTS]
 
 
 def _adamw() -> Grid:
@@ -183,7 +183,7 @@ def _adamw() -> Grid:
 
 def _mnist() -> Grid:
     """Fig. 2's setting on MNIST: the path, its optimum, and J^2 held at the edge."""
-    return [_JUDGED | {"dataset": "mnist", "epochs": 160} | way for way in ({"hold": 0.0}, {"hold": 1.0})]
+    return [JUDGED | {"dataset": "mnist", "epochs": 160} | way for way in ({"hold": 0.0}, {"hold": 1.0})]
 
 
 PROTOCOLS: dict[str, Callable[[], Grid]] = {

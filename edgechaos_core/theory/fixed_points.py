@@ -1,5 +1,6 @@
 """A fixed point of the mean-field iteration, and what its stability says: exponents and phase."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,11 @@ class FixedPoint:
     def lyapunov_exponent(self) -> float:
         """Return the exponent of a typical small difference, ``(1/2) ln chi``: that of chaos."""
         return _half_log(self.chi)
+
+    @property
+    def depth_scale(self) -> float:
+        """Return over how many layers gradients reach, ``1 / |ln chi|`` (arXiv 1611.01232); infinite at the edge."""
+        return abs(1 / (2 * self.lyapunov_exponent)) if self.lyapunov_exponent else math.inf
 
     @property
     def largest_exponent(self) -> float:

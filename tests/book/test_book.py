@@ -125,6 +125,17 @@ REFUSED = {
         "samples=20": "batch_size must be at most samples = 20, got 32",
         "long_epochs=0": "long_epochs must be a whole number from 1",
     },
+    "reason": {
+        "initial_Js=[0]": "initial_Js must be a non-empty list of numbers above 0",
+        "initial_Js=[0.3, 0.3]": "none twice, got [0.3, 0.3]",
+        "samples=60_000": "samples + validation must be at most 60000 for fashion-mnist, got 60000 + 10000",
+        "train_others=2": "train_others must be true or false, got 2",
+    },
+    "deeper": {
+        "depths=[101]": "depths must be a non-empty list of whole numbers from 1 to 100, none twice, got [101]",
+        "width=0": "width must be a whole number from 1 to 65,536, got 0",
+        "samples=20": "batch_size must be at most samples = 20, got 32",
+    },
     "intro": {"epochs=1": "intro has no parameter 'epochs': it has none"},
     "scorecard": {"epochs=1": "scorecard has no parameter 'epochs': it has none"},
     "methods": {"epochs=1": "methods has no parameter 'epochs': it has none"},

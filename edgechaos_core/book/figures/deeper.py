@@ -1,0 +1,124 @@
+"""Figures of chapter `deeper`: what depth makes of the start, and the picture of other optimizers and data."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from edgechaos_core.analysis.rescaling import by_setting
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.book.figures.sections import panels
+from edgechaos_core.book.style import COLORS
+from edgechaos_core.claims.depths import accuracy_by_depth, trainable_depth
+from edgechaos_core.claims.reason import DEFAULT_AND_EDGE, VALIDATION
+from edgechaos_core.conventions import Activation
+from edgechaos_core.store.runs import Run, RunConfig
+
+_EDGE: dict[Activation, float] = {"tanh": 1.0, "relu": 2**0.5}  # J
+
+
+def draw_depths(runs: Sequence[Run]) -> Figure:
+    """Draw test accuracy over J at the start and depth, with theory's depth 6 xi and PyTorch's default start."""
+    fig = panels(1, 4.0, 5.8)
+    plot_depths(accuracy_by_depth(runs), fig.axes[0])
+    return fig
+
+
+def plot_depths(accuracies: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw the map of `accuracy_by_depth`, depth on a logarithmic axis; what has not been run is left blank."""
+    J, depths = accuracies.index.to_numpy(dtype=float), accuracies.columns.to_numpy(dtype=float)
+    mesh = ax.pcolormesh(
+        cell_edges(J), np.exp(cell_edges(np.log(depths))), accuracies.to_numpy(dtype=float).T,
+        vmin=0.1, vmax=max(float(accuracies.max().max()), 0.2), cmap="viridis",
+    )  # fmt: skip
+    if ax.figure is not None:
+        ax.figure.colorbar(mesh, ax=ax, label="test accuracy")
+    limits = ax.get_xlim(), ax.get_ylim()
+    for side in _sides(*limits[0]):
+        ax.plot(side, [trainable_depth(value) for value in side], color="white", lw=3.2)
+        ax.plot(side, [trainable_depth(value) for value in side], color=COLORS["J0"], lw=1.8)
+    default = DEFAULT_AND_EDGE[0]
+    ax.axvline(default, color="white", ls="--", lw=1.5)
+    if limits[0][0] < default < limits[0][1]:
+        ax.text(default + 0.02, depths[0], "PyTorch's default", size="x-small", rotation=90, va="bottom", color="0.1")
+    if limits[0][0] < 1 < limits[0][1]:
+        ax.axvline(1, color="0.1", ls="--", lw=1.3)
+        ax.text(1.02, depths[0], "edge", size="x-small", va="bottom", color="0.1")
+    ax.set(yscale="log", xlabel="J at the start", ylabel="hidden layers", xlim=limits[0], ylim=limits[1])
+    ax.set_yticks(depths, [f"{depth:g}" for depth in depths])
+    ax.minorticks_off()
+    return ax
+
+
+def cell_edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return edges of cells around rising centres: halfway between, and as far again at both ends.
+
+    >>> cell_edges(np.array([1.0, 2.0, 4.0])).tolist()
+    [0.5, 1.5, 3.0, 5.0]
+    """
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.1, centres[0] + 0.1])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def _sides(low: float, high: float) -> list[NDArray[np.float64]]:
+    """J below and beyond the edge, where theory's depth is finite, as far as the map reaches."""
+    sides = [np.linspace(low, min(high, 0.995), 40), np.linspace(max(low, 1.02), high, 40)]
+    return [side for side in sides if side[0] < side[-1]]
+
+
+def draw_relu(runs: Sequence[Run]) -> Figure:
+    """Draw ReLU with Adam: test loss along the path without decay, and test accuracy at the end of all decays."""
+    return _draw(runs, "test_loss", "test_accuracy", lambda config: config.l2)
+
+
+def draw_adamw(runs: Sequence[Run]) -> Figure:
+    """Draw tanh with AdamW: validation loss along the path without decay, and accuracy at the end of all decays."""
+    return _draw(runs, VALIDATION, "validation_accuracy", lambda config: config.l2)
+
+
+def draw_mnist(runs: Sequence[Run]) -> Figure:
+    """Draw MNIST: validation loss along the path, and accuracy at the end of what is free and what is held."""
+    return _draw(runs, VALIDATION, "validation_accuracy", lambda config: config.hold)
+
+
+def _draw(runs: Sequence[Run], loss: str, accuracy: str, steered: Callable[[RunConfig], float]) -> Figure:
+    fig = panels(2)
+    plot_path([run for run in runs if not steered(run.config)], loss, fig.axes[0])
+    plot_ends(runs, accuracy, fig.axes[1])
+    return fig
+
+
+def plot_path(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
+    """Draw a measured column against J over J of the edge, seeds faint and their mean."""
+    for run in runs:
+        ax.plot(_over_edge(run), run.history[column], color=COLORS["test_loss"], lw=0.8, alpha=0.4)
+    for own in by_setting(runs).values():
+        length = min(len(run.history) for run in own)
+        mean = [np.mean([values[:length] for values in rows], axis=0) for rows in
+                ([_over_edge(run) for run in own], [run.history[column].to_numpy() for run in own])]  # fmt: skip
+        ax.plot(*mean, color=COLORS["test_loss"], lw=1.6)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
+    ax.set(xlabel="J over J of the edge", ylabel=column.replace("_", " "))
+    return ax
+
+
+def plot_ends(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
+    """Draw a column at the end against J there over J of the edge, a colour a setting."""
+    groups = by_setting(runs).values()
+    for color, own in zip(sns.color_palette("viridis", len(groups)), groups, strict=True):
+        J = [settled(run) ** 0.5 / _EDGE[run.config.activation] for run in own]
+        ax.plot(J, [settled(run, column) for run in own], "o", color=color, ms=5, alpha=0.8)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
+    ax.set(xlabel="J at the end over J of the edge", ylabel=f"{column.replace('_', ' ')} at the end")
+    return ax
+
+
+def _over_edge(run: Run) -> NDArray[np.float64]:
+    J: NDArray[np.float64] = np.sqrt(run.history["J_squared"].to_numpy(dtype=float)) / _EDGE[run.config.activation]
+    return J

@@ -1,0 +1,185 @@
+"""Figures of chapter `reason`: where the loss turns, against where training starts, its speed, and where it is held."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from edgechaos_core.analysis.intervals import over_seeds
+from edgechaos_core.analysis.rescaling import by_setting
+from edgechaos_core.analysis.scaling import scale_factor, settled
+from edgechaos_core.book.figures.sections import panels
+from edgechaos_core.book.style import COLORS
+from edgechaos_core.claims.reason import VALIDATION, started_at
+from edgechaos_core.claims.turning import gained_below_the_edge, turns
+from edgechaos_core.experiments.named_grids import JUDGED
+from edgechaos_core.store.runs import Run, parse_config
+
+_TURN = "J at the least validation loss"
+HIGHEST = 1.3  # loss in sight, over the least
+MAPS = {"": "trained", "_shuffled": "entries shuffled", "_bulk": "without outliers"}  # suffixes of trained_map.py
+
+
+def draw_starts(runs: Sequence[Run]) -> Figure:
+    """Draw J at the turn against J at the start with both hypotheses, and beside it the loss along each path."""
+    fig = panels(2, 3.5)
+    plot_starts(turns(runs), fig.axes[0])
+    plot_losses(runs, fig.axes[1])
+    return fig
+
+
+def plot_starts(turned: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw J at the turn against J at the start, seeds faint, and what the edge and a fixed time predict.
+
+    The edge as the cause: 1 from below it, and the start itself from beyond. Time: ``J^2 = J_start^2 + A t*`` with the
+    mean of A t* over the starts below the edge, so that the others are no part of it.
+    """
+    top = 1.05 * max(turned["start"].max(), 1.0)
+    across = np.linspace(0, top, 200)
+    ax.plot(across, np.maximum(across, 1), color=COLORS["edge"], ls="--", lw=1.3)
+    ax.plot(across, np.sqrt(across**2 + gained_below_the_edge(turned)), color=COLORS["J0"], lw=1.6)
+    ax.text(0.03 * top, 1.03, "edge", color=COLORS["edge"], size="small", va="bottom")
+    ax.text(0.03 * top, 0.6, "time", color=COLORS["J0"], size="small", va="top")
+    plot_means(turned, "start", "J", ax)
+    ax.set(xlabel="J at the start", ylabel=_TURN, xlim=(0, top), ylim=(0, None))
+    return ax
+
+
+def plot_means(turned: pd.DataFrame, across: str, column: str, ax: Axes, color: str = COLORS["J_squared"]) -> Axes:
+    """Draw a column of `turns` against another: seeds faint, the mean of each place with its 95% interval."""
+    known = turned.dropna(subset=[column])
+    ax.plot(known[across], known[column], "o", color=color, ms=4, alpha=0.35)
+    for place in sorted(set(known[across])):
+        estimate = over_seeds(known.loc[known[across] == place, column].tolist())
+        low, high = (estimate.value if end is None else end for end in (estimate.low, estimate.high))
+        ax.plot([place, place], [low, high], color=color, lw=1.5)
+        ax.plot([place], [estimate.value], "o", color=color, ms=6)
+    return ax
+
+
+def plot_losses(runs: Sequence[Run], ax: Axes) -> Axes:
+    """Draw the validation loss against J along training, a line a start: mean over seeds, and over five epochs.
+
+    J at the start is written where each line comes into sight.
+    """
+    groups = {started_at(own[0].config): own for own in by_setting(runs).values()}
+    colors = sns.color_palette("viridis", len(groups))
+    least = min(float(run.history[VALIDATION].min()) for run in runs)
+    for number, (start, own) in enumerate(sorted(groups.items())):
+        path = pd.DataFrame(dict(zip(("J", "loss"), _mean_path(own, VALIDATION), strict=True)))
+        path = path.rolling(5, center=True, min_periods=1).mean()
+        ax.plot(path["J"], path["loss"], color=colors[number], lw=1.4)
+        into_sight = path.loc[path["loss"] < HIGHEST * least, "J"].iloc[0]
+        place = (float(into_sight), 1.01 + 0.05 * (number % 2))  # neighbours would touch on one height
+        look = {"color": colors[number], "size": "x-small", "ha": "center"}
+        ax.annotate(f"{start:g}", place, xycoords=("data", "axes fraction"), **look)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
+    ax.set(xlabel="J", ylabel="validation loss", ylim=(0.98 * least, HIGHEST * least))
+    return ax
+
+
+def _mean_path(runs: Sequence[Run], column: str) -> tuple[np.ndarray, np.ndarray]:
+    """J and a column by epoch, seeds averaged as far as all of them last."""
+    length = min(len(run.history) for run in runs)
+    J = np.mean([np.sqrt(run.history["J_squared"].to_numpy()[:length]) for run in runs], axis=0)
+    return J, np.mean([run.history[column].to_numpy()[:length] for run in runs], axis=0)
+
+
+def draw_candidates(runs: Sequence[Run]) -> Figure:
+    """Draw, against J at the start, the epoch at which the loss turns, J^2 gained by then, and the training loss."""
+    fig, turned = panels(3, 2.8), turns(runs)
+    labels = {"epoch": "epoch of the turn", "gained": "J² gained by then", "train_loss": "training loss there"}
+    for ax, (column, label) in zip(fig.axes, labels.items(), strict=True):
+        plot_means(turned, "start", column, ax)
+        top = turned[column].max()
+        ax.set(xlabel="J at the start", ylabel=label, ylim=(0, 1.25 * top if top > 0 else 1))
+    return fig
+
+
+def draw_speeds(runs: Sequence[Run]) -> Figure:
+    """Draw J at the turn, and the training loss there, against speed, a colour each for what makes the speed."""
+    fig, turned = panels(2), turns(runs)
+    fig.axes[0].axhline(1, color=COLORS["edge"], ls="--", lw=1.3)
+    turned["speed"] /= scale_factor(parse_config(JUDGED))
+    rate, batch = turned["through"].str[0], turned["through"].str[1]
+    through = {"B": (turned[rate == 0.02], COLORS["J0"]), "η": (turned[batch == 32], COLORS["J_squared"])}
+    for ax, column, label in zip(fig.axes, ("J", "train_loss"), (_TURN, "training loss there"), strict=True):
+        for name, (own, color) in through.items():
+            plot_means(own, "speed", column, ax, color)
+            line = own.dropna(subset=[column]).groupby("speed")[column].mean()
+            ax.plot(line.index, line.to_numpy(), color=color, lw=1.2, label=f"through {name}")
+        ax.set(xscale="log", xlabel="speed over the paper's", ylabel=label, xlim=(0.2, 5))
+        ax.set_ylim(0, None)
+        ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
+        ax.minorticks_off()
+    fig.axes[0].legend(fontsize="small", loc="lower right")
+    return fig
+
+
+def draw_held(runs: Sequence[Run]) -> Figure:
+    """Draw validation loss and accuracy at the end against J there, a line a speed; squares are not held."""
+    fig = panels(2)
+    for ax, column, label in zip(
+        fig.axes, (VALIDATION, "validation_accuracy"), ("validation loss at the end", "validation accuracy at the end"),
+        strict=True,
+    ):  # fmt: skip
+        plot_ends(runs, column, ax).set(ylabel=label)
+    return fig
+
+
+def plot_ends(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
+    """Draw a column at the end of training against J there: a line a speed through the means of what is held."""
+    speeds = sorted({_speed(run) for run in runs})
+    for color, speed in zip(sns.color_palette("colorblind", len(speeds)).as_hex(), speeds, strict=True):
+        own = [run for run in runs if _speed(run) == speed]
+        held = pd.DataFrame([_end(run, column) for run in own if run.config.hold], columns=["hold", "J", "value"])
+        free = pd.DataFrame([_end(run, column) for run in own if not run.config.hold], columns=["hold", "J", "value"])
+        ax.plot(held["J"], held["value"], "o", color=color, ms=3, alpha=0.35)
+        means = held.groupby("hold").mean()
+        ax.plot(
+            means["J"], means["value"], color=color, marker="o", ms=5, lw=1.4, label=f"{speed / min(speeds):.2g} times"
+        )
+        ax.plot(free["J"], free["value"], color=color, ls="none", marker="s", mfc="none", ms=5)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
+    ax.set(xlabel="J at the end")
+    if len(speeds) > 1:
+        ax.legend(title="speed", fontsize="small", title_fontsize="small")
+    return ax
+
+
+def _speed(run: Run) -> float:
+    return scale_factor(run.config.model_copy(update={"milestone": 0}))
+
+
+def _end(run: Run, column: str) -> tuple[float, float, float]:
+    return run.config.hold, settled(run) ** 0.5, settled(run, column)
+
+
+def draw_trained_map(runs: Sequence[Run]) -> Figure:
+    """Draw the largest Lyapunov exponent of the first layer against J along training, a panel a speed."""
+    groups = sorted(by_setting(runs).values(), key=lambda own: scale_factor(own[0].config))
+    fig = panels(len(groups))
+    for ax, own in zip(fig.axes, groups, strict=True):
+        plot_exponents(own, ax, MAPS)
+        ax.set_title(f"α = {own[0].config.momentum:g}", size="small")
+    fig.axes[0].legend(fontsize="small")
+    fig.axes[0].set_ylabel("largest Lyapunov exponent")
+    return fig
+
+
+def plot_exponents(runs: Sequence[Run], ax: Axes, kinds: Iterable[str]) -> Axes:
+    """Draw the exponent of each kind of map against J, seeds faint and their mean."""
+    colors = dict(zip(MAPS, (COLORS["test_loss"], COLORS["J_squared"], COLORS["test_accuracy"]), strict=True))
+    for kind in kinds:
+        column = f"lyapunov{kind}"
+        for run in runs:
+            J = np.sqrt(run.history["J_squared"])
+            ax.plot(J, run.history[column], color=colors[kind], lw=0.7, alpha=0.35)
+        ax.plot(*_mean_path(runs, column), color=colors[kind], lw=1.5, label=MAPS[kind])
+    ax.axhline(0, color=COLORS["edge"], lw=0.8)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
+    ax.set(xlabel="J")
+    return ax

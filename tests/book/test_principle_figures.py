@@ -1,0 +1,129 @@
+"""Figures of chapters `reason` and `deeper` draw the runs that there are, and sections without runs say so."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from edgechaos_core.book.figures import deeper, reason
+from edgechaos_core.book.figures.sections import Sentence, panels, stored_section
+from edgechaos_core.claims import depths
+from edgechaos_core.claims.turning import turns
+from tests.claims.test_reason import by_time, deep, held, turning_at
+from tests.claims.test_scorecard import FIG2, made_up
+
+
+def test_a_section_shows_its_figure_and_how_much_of_it_is_there():
+    figure, text = stored_section(
+        lambda runs: panels(len(runs)), [turning_at(1.0)] * 2, 3, "edgechaos sweep x", "Seen."
+    )
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == 2
+    expected = "Seen. 2 of 3 planned runs are shown; `edgechaos sweep x` trains the others."
+    assert (text.text, text._repr_markdown_()) == (expected, expected)
+    _, whole = stored_section(lambda runs: panels(1), [turning_at(1.0)], 1, "edgechaos sweep x", "Seen.")
+    assert whole.text == "Seen. All 1 planned runs are shown."
+
+
+def test_a_section_without_runs_is_one_sentence():
+    (text,) = stored_section(lambda runs: pytest.fail("nothing to draw"), [], 3, "edgechaos sweep x", "Seen.")
+    assert text == Sentence("None of the 3 planned runs of this test is stored yet; `edgechaos sweep x` trains them.")
+
+
+def test_starts_are_drawn_between_both_hypotheses():
+    ax = reason.plot_starts(turns(by_time()), Figure().subplots())
+    edge, time, seeds = ax.get_lines()[:3]
+    across = edge.get_xdata()
+    np.testing.assert_allclose(edge.get_ydata(), np.maximum(across, 1))
+    np.testing.assert_allclose(time.get_ydata(), np.sqrt(across**2 + 0.54 * 1.01), atol=1e-6)
+    assert len(seeds.get_xdata()) == len(by_time())
+
+
+def test_losses_have_a_line_a_start_and_its_label():
+    figure = reason.draw_starts(by_time())
+    ax = figure.axes[1]
+    assert [text.get_text() for text in ax.texts] == ["0.1", "0.25", "0.5", "0.75", "1.25", "1.5"]
+    assert len(ax.get_lines()) == 6 + 1
+    assert ax.get_lines()[-1].get_xdata()[0] == 1
+
+
+def test_means_have_their_interval_and_leave_out_what_has_not_turned():
+    turned = turns([turning_at(1.0 + seed / 10, seed=seed) for seed in range(3)])
+    turned.loc[3] = turned.loc[0]
+    turned.loc[3, ["start", "J"]] = [0.9, np.nan]
+    seeds, bar, mean = reason.plot_means(turned, "start", "J", Figure().subplots()).get_lines()
+    assert seeds.get_ydata() == pytest.approx([1.0, 1.1, 1.2], abs=1e-6)
+    assert bar.get_ydata()[1] == pytest.approx(1.1 + 4.302653 * 0.1 / 3**0.5, abs=1e-5)
+    assert mean.get_ydata() == pytest.approx([1.1], abs=1e-6)
+
+
+def test_candidates_are_drawn_against_the_start():
+    figure = reason.draw_candidates(by_time())
+    labels = [ax.get_ylabel() for ax in figure.axes]
+    assert labels == ["epoch of the turn", "J² gained by then", "training loss there"]
+    assert figure.axes[2].get_lines()[0].get_ydata() == pytest.approx([0.2] * len(by_time()), abs=1e-6)
+
+
+def test_speeds_have_a_line_through_the_rate_and_one_through_the_batch():
+    settings = [{"learning_rate": 0.02}, {"learning_rate": 0.08}, {"batch_size": 128}]
+    figure = reason.draw_speeds([turning_at(1.0, **own) for own in settings])
+    lines = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].get_lines()}
+    assert lines["through η"] == pytest.approx([1, 4])
+    assert lines["through B"] == pytest.approx([1 / 4, 1])
+
+
+def test_what_is_held_is_joined_and_what_is_not_stands_alone():
+    free = made_up(np.full(101, 1.96), columns={"validation_loss": 0.5, "validation_accuracy": 0.8}, **FIG2)
+    figure = reason.draw_held([*held(), free])
+    seeds, means, alone, edge = figure.axes[0].get_lines()
+    assert len(seeds.get_xdata()) == len(held())
+    assert means.get_xdata() == pytest.approx(np.sqrt((0.3, 0.5, 0.7, 1.0, 1.4, 2.0)))
+    assert alone.get_xdata() == pytest.approx([1.4])
+    assert edge.get_xdata()[0] == 1
+    assert figure.axes[1].get_ylabel() == "validation accuracy at the end"
+
+
+def test_the_trained_map_has_a_panel_a_speed():
+    J = np.linspace(0.5, 1.5, 11)
+    columns = {f"lyapunov{kind}": J - 1 for kind in reason.MAPS}
+    runs = [
+        made_up(J**2, columns=columns, seed=seed, **(FIG2 | {"momentum": momentum}))
+        for momentum, seed in product((0.8, 0.5), range(2))
+    ]
+    figure = reason.draw_trained_map(runs)
+    assert [ax.get_title() for ax in figure.axes] == ["α = 0.5", "α = 0.8"]
+    assert figure.axes[0].get_legend_handles_labels()[1] == ["trained", "entries shuffled", "without outliers"]
+    assert len(figure.axes[0].get_lines()) == 3 * (2 + 1) + 2
+
+
+def test_depths_are_a_map_with_theory_on_top():
+    figure = deeper.draw_depths(deep())
+    ax = figure.axes[0]
+    assert ax.collections[0].get_array().shape == (4, 5)
+    assert ax.collections[0].get_array()[0, 0] == pytest.approx(0.8 + 3**-0.5 / 50)
+    below = ax.get_lines()[1]
+    assert below.get_ydata()[0] == pytest.approx(depths.trainable_depth(below.get_xdata()[0]))
+    assert ax.get_yscale() == "log"
+    assert len(deeper.draw_depths([run for run in deep() if run.config.depth == 1]).axes[0].collections) == 1
+
+
+def test_other_optimizers_are_drawn_in_units_of_their_edge():
+    J = np.linspace(0.7, 2.4, 202)
+    relu = {"activation": "relu", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9}
+    columns = {"test_loss": 0.33 + (J - 1.5) ** 2, "test_accuracy": 0.8}
+    runs = [made_up(J**2, columns=columns, seed=seed, l2=l2, **relu) for l2, seed in product((0.0, 1e-4), range(2))]
+    path, ends = deeper.draw_relu(runs).axes
+    assert len(path.get_lines()) == 2 + 1 + 1  # seeds without decay, their mean, the edge
+    assert path.get_lines()[0].get_xdata()[-1] == pytest.approx(2.4 / 2**0.5)
+    assert len(ends.get_lines()) == 2 + 1
+    assert (path.get_ylabel(), ends.get_ylabel()) == ("test loss", "test accuracy at the end")
+
+
+@pytest.mark.parametrize(("draw", "steered"), [(deeper.draw_adamw, "l2"), (deeper.draw_mnist, "hold")])
+def test_paths_are_of_what_is_not_steered(draw, steered):
+    columns = {"validation_loss": 0.4, "validation_accuracy": 0.9}
+    runs = [made_up(np.linspace(0.3, 1.2, 9), columns=columns, **{steered: value}) for value in (0.0, 0.5)]
+    path, ends = draw(runs).axes
+    assert len(path.get_lines()) == 1 + 1 + 1
+    assert len(ends.get_lines()) == 2 + 1
