@@ -46,7 +46,8 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     panels.add_trace(go.Scatter(x=[best], y=[loss[best]], **dot), 1, 2)
     panels.add_hline(1, line={"color": COLORS["optimum"], "dash": "dash"}, row=1, col=1)
     for name, place in (("order", 1.5), ("chaos", 0.45)):
-        panels.add_annotation(text=name, x=-0.75, y=place, showarrow=False, font={"size": 15}, row=1, col=1)
+        look = {"showarrow": False, "xanchor": "left", "font": {"size": 15}}
+        panels.add_annotation(text=name, x=-0.95, y=place, **look, row=1, col=1)
     panels.update_xaxes(title="J<sub>0</sub>/J", range=[-1, 1], row=1, col=1)
     panels.update_yaxes(title="1/J", range=[0.3, 2.1], row=1, col=1)
     panels.update_xaxes(title="epoch", row=1, col=2).update_yaxes(range=[0.32, 0.7], row=1, col=2)
@@ -61,7 +62,7 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     panels.update_layout(
         sliders=[_slider(epochs, J.to_numpy(), best)],
         showlegend=False,
-        height=440,
+        height=370,
         font=FONT,
         margin={"l": 55, "r": 10, "t": 30, "b": 10},
         paper_bgcolor="rgba(0,0,0,0)",
@@ -107,7 +108,7 @@ def _slider(epochs: Sequence[int], J: np.ndarray, best: int) -> dict[str, object
     return {
         "steps": steps,
         "active": nearest,
-        "currentvalue": {"prefix": "epoch ", "font": {"size": 15}},
+        "currentvalue": {"prefix": "epoch ", "font": {"size": 15, "color": FONT["color"]}},
         "ticklen": 0,
         "minorticklen": 0,
         "font": {"color": "rgba(0,0,0,0)"},  # sixty labels would lie on each other; the current one is told above
