@@ -75,7 +75,7 @@ def nbval_notebook(page: str, profile: str, *, root: Path = REPOSITORY, referenc
         if "parameters" in tags:
             cell.source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
         if is_checked(cell, profile):
-            cell.metadata["tags"] = [*tags, CHECKED]
+            cell.metadata["tags"] = tags if CHECKED in tags else [*tags, CHECKED]
             if cell.id not in frozen:
                 raise EdgechaosError(f"{page}: checked cell {cell.id} has no frozen output: run `make freeze`")
             cell.outputs = [nbformat.from_dict(output) for output in frozen[cell.id]]

@@ -107,6 +107,7 @@ def lyapunov_exponents(
     iterations, after ``align`` more. ``-inf`` where a tangent vector dies out, ``nan`` where the state is not finite.
     Raises ValueError for an unknown activation or bad counts.
 
+    >>> from edgechaos_core import MatrixMap, draw_starts
     >>> W = 2 * torch.from_numpy(np.random.default_rng(0).standard_normal((400, 400))) / 20  # J = 2
     >>> x, _ = draw_starts(1, 400, seed=0, dtype=torch.float64)
     >>> for _ in range(100):

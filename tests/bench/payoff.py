@@ -9,10 +9,10 @@ import time
 
 import pandas as pd
 
-from edgechaos_core.analysis.rescaling import EPOCH_SECONDS
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.images.datasets import load_dataset
 from edgechaos_core.store.tables import write_whole
+from edgechaos_core.system.places import EPOCH_SECONDS
 from edgechaos_core.training.trainer import train
 
 ROUNDS = 5
