@@ -146,8 +146,7 @@ def lyapunov_exponents(
             total += growth.double().log()
         if on_progress is not None:
             on_progress(cells)
-    exponents = total / measure
-    exponents.masked_fill_(~state[0].isfinite().all(-1, keepdim=True), torch.nan)
+    exponents = (total / measure).masked_fill(~state[0].isfinite().all(-1, keepdim=True), torch.nan)
     return exponents.sort(dim=-1, descending=True).values
 
 
