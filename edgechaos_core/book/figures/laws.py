@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from edgechaos_core.analysis import published
+from edgechaos_core.analysis.intervals import said
 from edgechaos_core.analysis.scaling import growth, ordered_growth
 from edgechaos_core.book.figures.growth import plot_constant, plot_rescaled
 from edgechaos_core.book.style import COLORS, LABELS
@@ -47,8 +48,7 @@ def plot_fit(run: Run, ax: Axes) -> Axes:
         color = SLOPES[name][1] if name == "window" else "0.15"
         ax.plot(ends, line.intercept + line.slope * ends, dashes, color=color, lw=1.3)
         told = "$J^2$ from 0.3 to 1" if name == "ordered" else "epochs 0 to 48"
-        value = "–" if np.isnan(line.slope) else f"{line.slope:.3g}"
-        ax.text(0.97, up, f"{told}: $A$ = {value}", color=color, ha="right", transform=ax.transAxes)
+        ax.text(0.97, up, f"{told}: $A$ = {said(line.slope, '.3g')}", color=color, ha="right", transform=ax.transAxes)
     ax.axhline(1, color=COLORS["edge"], ls=":", lw=1)
     ax.set(xlabel="epoch", ylabel=LABELS["J_squared"])
     return ax
