@@ -30,9 +30,16 @@ from edgechaos_core.book.figures.decay import (
     plot_steered,
     plot_strengths,
 )
-from edgechaos_core.book.figures.growth import plot_constant, plot_rescaled
 from edgechaos_core.book.figures.interactive_map import interactive_diagram
-from edgechaos_core.book.figures.laws import draw_balance, draw_laws, draw_window, plot_fit, plot_slopes
+from edgechaos_core.book.figures.laws import (
+    draw_balance,
+    draw_laws,
+    draw_window,
+    plot_constant,
+    plot_fit,
+    plot_rescaled,
+    plot_slopes,
+)
 from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path

@@ -13,12 +13,12 @@ from edgechaos_core.analysis.by_setting import common_seeds, strength_text
 from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, shown
 from edgechaos_core.analysis.scaling import growth_at_loss, growth_constant, settled
 from edgechaos_core.claims.estimates.decay import (
-    NEAR_THE_TOP,
     of_strengths,
     place_of_best_accuracy,
     place_of_least_final_loss,
     strength_for_the_edge,
 )
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.store.runs import Run, cut_run
 
@@ -29,7 +29,7 @@ LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is co
 
 
 def strengths_by_horizon(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return lambda* (decay.strength_for_the_edge) if the same runs had ended earlier, a row a horizon.
+    """Return lambda* (`strength_for_the_edge`) if the same runs had ended earlier, a row a horizon.
 
     Columns ``epochs``, from two fifths of the runs' to all of them, ``strength``, ``low`` and ``high``; nan where J^2
     does not pass 1 between two strengths, or an interval is unknown.

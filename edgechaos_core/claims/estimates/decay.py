@@ -15,10 +15,9 @@ from edgechaos_core.analysis.by_setting import apart, common_seeds, of_one_setti
 from edgechaos_core.analysis.intervals import Estimate, bootstrap, over_seeds
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.claims.estimates.growth import place_of_least_test_loss
-from edgechaos_core.claims.estimates.optima import off_one, optimum, worst
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP, off_one, optimum, worst
 from edgechaos_core.store.runs import Run
 
-NEAR_THE_TOP = 4  # strengths of decay that an optimum over them is fitted to
 RELU_EDGE = 2**0.5  # J of ReLU's edge of chaos for J0 = 0
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgechaos_core.analysis.intervals import Estimate
 
+NEAR_THE_TOP = 4  # settings (strengths of decay, J^2 held), the best, that an optimum over settings is fitted to
 # Above the least loss: the stretch of a path that its parabola is fitted to. The loss jumps by about 2% from one epoch
 # to the next, so that within 2% lie a few lucky epochs, whose parabola may as well have a maximum.
 NEAR = 0.1

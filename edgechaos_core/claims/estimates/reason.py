@@ -13,12 +13,11 @@ from edgechaos_core.analysis.along_path import crossing
 from edgechaos_core.analysis.by_setting import common_seeds, of_settings
 from edgechaos_core.analysis.intervals import Estimate, bootstrap, over_seeds
 from edgechaos_core.analysis.scaling import scale_factor, settled
-from edgechaos_core.claims.estimates.optima import epoch_of_least, least_on_path, optimum
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP, epoch_of_least, least_on_path, optimum
 from edgechaos_core.conventions import INITIAL_J
 from edgechaos_core.store.runs import Run, RunConfig
 
 VALIDATION = "validation_loss"
-NEAR_THE_TOP = 4  # places that an optimum over them is fitted to
 TRAINED = 0.5  # test accuracy from which on a deep network counts as trained
 LAST_EPOCHS = 3  # over which that accuracy is averaged
 DEFAULT_AND_EDGE = (3**-0.5, 1.0)  # J of PyTorch's default start, J^2 = 1/3, and of the edge

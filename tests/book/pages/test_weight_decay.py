@@ -1,12 +1,9 @@
 """What chapter weight_decay finds beside its claims, on runs made up."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.book.pages import weight_decay
 from edgechaos_core.claims.estimates import decay
 from edgechaos_core.experiments.named_grids import CONTEST
@@ -78,11 +75,6 @@ def test_numbers_are_of_the_runs_that_there_are():
     few = weight_decay.numbers(RUNS[:3], [])
     assert few["strength"] == few["J_loss"] == few["J_accuracy_five"] == "–"
     assert weight_decay.ends(RUNS)["seeds"].tolist() == [3] * 5
-
-
-def test_what_is_not_known_is_a_dash():
-    assert weight_decay.told(None) == weight_decay.told(Estimate(math.nan, None, None, 3)) == "–"
-    assert weight_decay.told(Estimate(8e-5, 7.9e-5, 8.1e-5, 3), 1e-5) == "8.00 [7.90, 8.10]"
 
 
 def test_constants_have_a_row_a_strength_and_dashes():
