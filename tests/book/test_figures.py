@@ -323,6 +323,15 @@ def test_cut_shows_mean_interval_and_theory():
     assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
 
 
+def test_networks_of_one_size_turn_chaotic_in_a_band_across_the_map():
+    ax = maps.plot_edge_of_size(0.84, 0.02, "784 units", Figure().subplots())
+    assert ax.get_lines()[0].get_xydata().tolist() == [[-1, 0.84], [1, 0.84]]
+    assert ax.collections[0].get_paths()[0].get_extents().get_points() == pytest.approx(
+        np.array([[-1, 0.82], [1, 0.86]])
+    )
+    assert ax.texts[0].get_text() == "784 units"
+
+
 def test_outer_axes_of_all_cuts_are_named():
     def cut(ratio: float, neurons: int) -> Diagram:
         config = DiagramConfig(neurons=neurons, rows=3, columns=1, ratio_from=ratio, ratio_to=ratio, draws=3)
