@@ -170,6 +170,20 @@ def test_show(edgechaos, stored):  # noqa: F811
     assert f"{stored[2].history['J_squared'].iloc[-1]:.5f}" in stdout
 
 
+@pytest.mark.parametrize(
+    ("epochs", "shown"), [(4, range(5)), (57, [*range(0, 57, 5), 57]), (103, [*range(0, 104, 10), 103])]
+)
+def test_show_has_about_ten_epochs_the_first_and_the_last_among_them(edgechaos, folders, epochs, shown):  # noqa: F811
+    run = run_of(epochs=epochs)
+    save_run(run, folders[1] / f"{run.config.key(FINGERPRINT)}.parquet")
+    code, stdout, _ = edgechaos("runs", "show", run.config.key(FINGERPRINT))
+    assert code == 0
+    head, *rows = [line.split() for line in stdout.strip().rpartition("\n\n")[2].splitlines()]
+    assert head == ["epoch", "J_squared", "test_loss"]
+    assert [int(row[0]) for row in rows] == list(shown)
+    assert [float(row[1]) for row in rows] == pytest.approx(run.history["J_squared"].iloc[list(shown)], abs=1e-5)
+
+
 @pytest.mark.parametrize("key", ["", "zzz"])
 def test_show_of_nothing(edgechaos, stored, key):  # noqa: F811
     code, stdout, stderr = edgechaos("runs", "show", key)
