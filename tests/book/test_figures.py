@@ -1,5 +1,9 @@
 """Figures draw the numbers they are given, in real coordinates."""
 
+import base64
+import json
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -339,7 +343,12 @@ def test_outer_axes_of_all_cuts_are_named():
 
     ratios, sizes = (0, 1.5), (100, 400)
     figure = maps.plot_cuts({(ratio, N): cut(ratio, N) for ratio in ratios for N in sizes}, ratios, sizes, spans=400)
-    assert [ax.get_ylabel() for ax in figure.axes] == [style.LABELS["distance"], "", style.LABELS["lyapunov_exponent"], ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        style.LABELS["distance"],
+        "",
+        style.LABELS["lyapunov_exponent"],
+        "",
+    ]
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "$1 / J$", "$1 / J$"]
     assert [ax.get_title() for ax in figure.axes] == ["$J_0/J$ = 0", "$J_0/J$ = 1.5", "", ""]
     assert [line.get_label() for line in figure.axes[0].get_lines()][:3] == ["$N$ = 100", "$N$ = 400", "theory"]
@@ -367,6 +376,31 @@ def test_interactive_map_is_self_contained(diagram):
     assert "plotly-graph-div" in html
     assert "data-theme" in html  # it follows the page's dark mode
     assert "http" not in html.replace("http://www.w3.org", "")
+
+
+def test_interactive_map_draws_both_measures_over_the_plane_and_theory(diagram):
+    html = interactive_diagram(diagram)
+    traces = json.loads(re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"template\"", html, re.DOTALL)[1])
+    assert [trace["type"] for trace in traces] == ["heatmap", "scatter"] * 2
+    distance, theory, exponent, below = traces
+    expected = maps.grid(diagram, "distance")
+    np.testing.assert_allclose(decoded(distance["x"]), expected.columns, atol=1e-4)
+    np.testing.assert_allclose(decoded(distance["y"]), expected.index, atol=1e-4)
+    np.testing.assert_allclose(decoded(distance["z"]), np.log10(expected), atol=6e-4)
+    np.testing.assert_allclose(decoded(exponent["z"]), -np.tile(expected.columns, (4, 1)), atol=6e-4)
+    x, y = decoded(theory["x"]), decoded(theory["y"])
+    assert (x[0], x[-1]) == (diagram.config.ratio_from, diagram.config.ratio_to)
+    assert y[np.abs(x) <= 1] == pytest.approx(1)
+    assert (below["x"], below["y"]) == (theory["x"], theory["y"])
+    assert (theory["xaxis"], below["xaxis"], distance["yaxis"], exponent["yaxis"]) == ("x", "x2", "y", "y2")
+
+
+def decoded(values: dict[str, str] | list[float]) -> np.ndarray:
+    """Numbers as plotly writes them: a list, or bytes in base 64 with their type and shape."""
+    if isinstance(values, list):
+        return np.array(values)
+    flat = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return flat.reshape([int(n) for n in values["shape"].split(",")]) if "shape" in values else flat
 
 
 def test_picture_is_whole_or_absent(tmp_path, monkeypatch):

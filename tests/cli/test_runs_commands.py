@@ -46,7 +46,9 @@ def test_a_sweep_prints_its_runs(edgechaos, grid, folders):  # noqa: F811
     assert (code, stderr) == (0, "")
     assert common.startswith("all: dataset fashion-mnist, samples 300, ")
     assert header.split()[:4] == ["l2", "seed", "state", "epoch"]
-    assert [row.split()[1:4] for row in rows] == [[seed, "finished", "2"] for seed in "0101"]
+    assert [row.split()[:4] for row in rows] == [
+        [l2, seed, "finished", "2"] for l2, seed in (("0", "0"), ("0", "1"), ("0.001", "0"), ("0.001", "1"))
+    ]
     assert states(folders) == ["finished"] * 4
     assert edgechaos("sweep", grid, "--seeds", "0:2", *SERIAL) == (0, stdout, "")
     code, lines, _ = edgechaos("sweep", grid, "--seeds", "0:2", "--format", "json", *SERIAL)
