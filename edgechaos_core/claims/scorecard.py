@@ -115,10 +115,11 @@ def summary(card: pd.DataFrame) -> str:
             for start, words in SAID_SO_FAR.items()
             if (names := list(waiting.index[waiting["so far"].str.startswith(start)]))
         ]
-        sentences.append(
-            f"The other {len(waiting)} {'has' if len(waiting) == 1 else 'have'} no verdict yet, because a part of their runs is missing. "
-            f"The runs that are there {_listed(groups)} of them."
-        )
+        have = "has" if len(waiting) == 1 else "have"
+        sentences += [
+            f"The other {len(waiting)} {have} no verdict yet, because a part of their runs is missing.",
+            f"The runs that are there {_listed(groups)} of them.",
+        ]
     return " ".join(sentences)
 
 
