@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from edgechaos_core.cli import diagram_commands, guide_command, runs_commands, train_command
+from edgechaos_core.cli import diagram_commands, guide_command, inspect_command, runs_commands, train_command
 
 app = typer.Typer(
     add_completion=False,
@@ -13,7 +13,7 @@ app = typer.Typer(
     help="Training neural networks at the edge of chaos: train, map, and build the book.",
 )
 for command in (
-    *(train_command.train, runs_commands.sweep, guide_command.guide),
+    *(train_command.train, runs_commands.sweep, guide_command.guide, inspect_command.inspect),
     *(diagram_commands.edge, diagram_commands.phase_diagram),
 ):
     app.command()(command)
