@@ -450,16 +450,16 @@ def unequal() -> list[Run]:
     return [run(0, 10, 0.01), run(1, 20, 0.03)]
 
 
-def mean_line(draw: str, ax: Axes) -> Line2D:
+def mean_line(draw: str, runs: list[Run], ax: Axes) -> Line2D:
     if draw == "constants":
-        return plot_constants(unequal(), 11.0, "scaled", ax).get_lines()[2]
+        return plot_constants(runs, 11.0, "scaled", ax).get_lines()[2]
     if draw == "decays":
-        return plot_decays(unequal(), "J_squared", ax).get_lines()[0]
+        return plot_decays(runs, "J_squared", ax).get_lines()[0]
     if draw == "paths":
-        return plot_paths(unequal(), ax).get_lines()[0]
+        return plot_paths(runs, ax).get_lines()[0]
     if draw == "exponents":
-        return reason.plot_exponents(unequal(), ax, [""]).get_lines()[2]
-    return deeper.plot_path(unequal(), "test_loss", ax).get_lines()[2]
+        return reason.plot_exponents(runs, ax, [""]).get_lines()[2]
+    return deeper.plot_path(runs, "test_loss", ax).get_lines()[2]
 
 
 @pytest.mark.parametrize(
@@ -472,8 +472,9 @@ def mean_line(draw: str, ax: Axes) -> Line2D:
         ("deeper", 0.7),
     ],
 )
-def test_seeds_of_unequal_length_are_averaged_as_far_as_all_last(draw, last):
-    line = mean_line(draw, Figure().subplots())
+@pytest.mark.parametrize("order", [1, -1])
+def test_seeds_of_unequal_length_are_averaged_as_far_as_all_last(draw, last, order):
+    line = mean_line(draw, unequal()[::order], Figure().subplots())
     points = {"constants": 10, "paths": 2}.get(draw, 11)  # growth between epochs; every tenth epoch
     assert len(line.get_ydata()) == points
     assert line.get_ydata()[-1] == pytest.approx(last)
