@@ -43,7 +43,9 @@ def book(
             "paper: train everything anew at the paper's scale"
         ),
     ] = "standard",
-    chapter: Annotated[str | None, typer.Option(help="execute this chapter with the parameters of -p")] = None,
+    chapter: Annotated[
+        str | None, typer.Option(help="execute this chapter with the parameters of -p; with --freeze it alone")
+    ] = None,
     parameter: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="with --chapter")] = None,
     help_parameters: Annotated[
         bool, typer.Option("--help-parameters", help="list the parameters of --chapter, and what they accept")
