@@ -123,9 +123,9 @@ def predicted_constant(run: Run) -> dict[str, float]:
     names = ("measured", "predicted", "drift", "noise", "share", "jumps", "error")
     if rows.sum() < 3:
         return dict.fromkeys(names, math.nan) | {"epochs": int(rows.sum())}
-    grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows]
+    grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows].to_numpy(dtype=float)
     total, drift, noise = (terms[name][rows].mean() for name in ("total", "drift", "noise"))
-    error = (terms["total"][rows] - grown).sem()
+    error = stats.sem(terms["total"][rows].to_numpy(dtype=float) - grown)
     parts = (grown.mean(), total, drift, noise, noise / total, terms["drift"][rows].std(), error)
     return dict(zip(names, map(float, parts), strict=True)) | {"epochs": int(rows.sum())}
 

@@ -177,7 +177,7 @@ def plot_own_edges(edges: pd.DataFrame, ratio: float, ax: Axes) -> Axes:
     ax.plot(ends, ends, color=COLORS["edge"], ls="--")
     theory = theoretical_passage(ratio)
     ax.plot(theory, theory, "s", color=COLORS["optimum"], label=f"theory at a leading eigenvalue of {ratio:g}")
-    ax.legend(loc="upper left", fontsize=8)
+    ax.legend(loc="lower right", fontsize=8)
     ax.set(
         xlabel="$1/J$ by theory, from the leading eigenvalue of $W / J$", ylabel="$1/J$ at the simulated edge of $W$"
     )
@@ -186,11 +186,11 @@ def plot_own_edges(edges: pd.DataFrame, ratio: float, ax: Axes) -> Axes:
 
 def plot_edge_of_size(inverse_J: float, deviation: float, label: str, ax: Axes) -> Axes:
     """Draw on a map where random networks of one size turn chaotic for abs(J0) < J: mean 1/J, and one deviation."""
-    ends = [inverse_J - deviation, inverse_J + deviation]
-    ax.fill_between([-1, 1], *ends, facecolor=COLORS["size on map"], edgecolor="black", alpha=0.8, lw=0.8)
+    low, high = inverse_J - deviation, inverse_J + deviation
+    ax.fill_between([-1, 1], low, high, facecolor=COLORS["size on map"], edgecolor="black", alpha=0.8, lw=0.8)
     ax.plot([-1, 1], [inverse_J, inverse_J], color="black", lw=1.5)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # black letters show on white in dark mode too
-    ax.text(-0.96, ends[0] - 0.04, label, va="top", size="small", color="black", bbox=box)
+    ax.text(1.15, inverse_J, label, va="center", size="small", color="black", bbox=box)
     return ax
 
 

@@ -96,14 +96,15 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
     `beside_published`. ``matrices``: our edge by exponent less theory read at the same exponent, with its standard
     error over draws, ``error``. ``scatter``: of one W, as in `beside_published`.
     """
-    row, edges = beside_published(cuts).loc[ratio], simulated_passages(cuts[ratio, LARGEST])
+    row = beside_published(cuts).to_dict("index")[ratio]
+    edges = simulated_passages(cuts[ratio, LARGEST])
     matrices = [edge - theoretical_passage(ratio) for edge in edges]
     return {
-        "whole": float(row["published"] - row["theory"]),
-        "measure": float(row["here, by distance"] - row["here, by exponent"]),
+        "whole": row["published"] - row["theory"],
+        "measure": row["here, by distance"] - row["here, by exponent"],
         "matrices": float(np.mean(matrices)),
         "error": float(np.std(matrices, ddof=1) / len(matrices) ** 0.5),
-        "scatter": float(row["scatter of one W"]),
+        "scatter": row["scatter of one W"],
     }
 
 

@@ -135,9 +135,9 @@ def span(runs: Sequence[Run], low: float, high: float) -> tuple[float, float]:
 
 def protocol_told(evidence: Sequence[Run]) -> dict[str, str]:
     """Return what the inventory says of the paper's whole Fig. 6: runs ``whole_planned``, ``whole_present``, hours."""
-    row = inventory(evidence).loc["fig6"]
+    row = inventory(evidence).to_dict("index")["fig6"]
     names = {"whole_planned": "runs planned", "whole_present": "runs present", "whole_hours": "hours of the rest"}
-    return {name: f"{float(row[column]):.0f}" for name, column in names.items()}
+    return {name: f"{row[column]:.0f}" for name, column in names.items()}
 
 
 def least_loss_strength(runs: Sequence[Run]) -> float:
