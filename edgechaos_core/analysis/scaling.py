@@ -125,8 +125,10 @@ def predicted_constant(run: Run) -> dict[str, float]:
         return dict.fromkeys(names, math.nan) | {"epochs": int(rows.sum())}
     grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows].to_numpy(dtype=float)
     total, drift, noise = (terms[name][rows].mean() for name in ("total", "drift", "noise"))
-    error = stats.sem(terms["total"][rows].to_numpy(dtype=float) - grown)
-    parts = (grown.mean(), total, drift, noise, noise / total, terms["drift"][rows].std(), error)
+    error = stats.sem(
+        terms["total"][rows].to_numpy(dtype=float) - grown, nan_policy="omit"
+    )  # the last has no growth yet
+    parts = (np.nanmean(grown), total, drift, noise, noise / total, terms["drift"][rows].std(), error)
     return dict(zip(names, map(float, parts), strict=True)) | {"epochs": int(rows.sum())}
 
 

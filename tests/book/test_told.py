@@ -1,7 +1,7 @@
 """Numbers as a page tells them."""
 
-import io
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -26,9 +26,9 @@ def test_a_flat_table_has_one_row_of_heads_and_no_blank_cell():
     assert [line.split() for line in repr(table).splitlines()] == [
         ["η", "B", "c"], ["0.01", "32", "11.2"], ["0.01", "64", "–"]
     ]  # fmt: skip
-    (read,) = pd.read_html(io.StringIO(table._repr_html_()))
-    assert read.columns.tolist() == ["η", "B", "c"]
-    assert read["η"].tolist() == [0.01, 0.01]
+    html = table._repr_html_()
+    assert re.findall("<th>(.*?)</th>", html) == ["η", "B", "c"]
+    assert re.findall("<td>(.*?)</td>", html) == ["0.01", "32", "11.2", "0.01", "64", "–"]
 
 
 def test_a_table_has_text_and_no_nan():

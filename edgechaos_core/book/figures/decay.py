@@ -17,7 +17,7 @@ from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.maps import plot_edge
 from edgechaos_core.book.style import AXES, COLORS, LABELS
 from edgechaos_core.claims.estimates.decay import near_the_best
-from edgechaos_core.claims.estimates.optima import parabola
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP, parabola
 from edgechaos_core.store.runs import Run
 
 Strength = tuple[str, tuple[float, float, float], list[Run]]
@@ -102,7 +102,7 @@ def plot_ends(runs: Sequence[Run], column: str, best: Estimate | None, ax: Axes)
         ax.annotate(label, (J[-1], means[-1]), (0, 8 if above else -14), textcoords="offset points", ha="center",
                     size=8, color=color)  # fmt: skip
     ax.plot(J, means, color="0.6", lw=0.8, zorder=0)
-    if best is not None:
+    if best is not None and len(J) >= NEAR_THE_TOP:
         near, values = near_the_best(runs, column, -1 if column == "test_accuracy" else 1)
         bend, slope, height = parabola(near, np.abs(values))
         along = np.linspace(near.min(), near.max(), 50)
