@@ -113,3 +113,10 @@ def test_the_excess_of_the_published_edge_has_its_parts():
     assert parts["measure"] == pytest.approx(0, abs=0.007)  # half a row
     assert parts["matrices"] == pytest.approx(0.67 - theoretical_passage(1.1))
     assert parts["error"] == pytest.approx(0.01)
+
+
+def test_costs_are_told_in_minutes():
+    made_by = {"device": "cpu", "threads": 2, "wall_seconds": 90.0}
+    config = DiagramConfig(neurons=300, rows=4, columns=3, activation="relu")
+    row = phase_diagram.cost_table([Diagram(config, config.cells, made_by)]).loc[300]
+    assert row.to_dict() == {"cells": 12, "activation": "relu", "device": "cpu", "threads": 2, "minutes": 1.5}
