@@ -1,6 +1,7 @@
 """The table that `inspect` returns: a row for each weight, as text, HTML, dicts or a pandas DataFrame."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -62,20 +63,26 @@ class Inspection(list[WeightRow]):
         return pd.DataFrame(self.to_dict(), columns=[each.name for each in fields(WeightRow)])
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(map(len, column)) for column in zip(*cells)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-        return "\n".join([*lines, self.why_no_growth] if self.why_no_growth else lines)
+        table = as_text(WeightRow, self)
+        return f"{table}\n{self.why_no_growth}" if self.why_no_growth else table
 
     def _repr_html_(self) -> str:
-        head, *body = [[escape(cell) for cell in row] for row in self._cells()]
+        head, *body = [[escape(cell) for cell in row] for row in _cells(WeightRow, self)]
         rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in body)
         table = f"<table><thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead><tbody>{rows}</tbody></table>"
         return table + (f"<p>{escape(self.why_no_growth)}</p>" if self.why_no_growth else "")
 
-    def _cells(self) -> list[list[str]]:
-        names = [each.name for each in fields(WeightRow)]
-        return [names, *([_cell(getattr(row, name)) for name in names] for row in self)]
+
+def as_text(kind: type[Any], rows: Iterable[Any]) -> str:
+    """Return rows, instances of a dataclass, as a table of aligned columns under the names of its fields."""
+    cells = _cells(kind, rows)
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+def _cells(kind: type[Any], rows: Iterable[Any]) -> list[list[str]]:
+    names = [each.name for each in fields(kind)]
+    return [names, *([_cell(getattr(row, name)) for name in names] for row in rows)]
 
 
 def _cell(value: object) -> str:
