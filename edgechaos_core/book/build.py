@@ -71,14 +71,13 @@ def build_book(
         build = f"{chapter}-{_digest(json.dumps([profile, own], sort_keys=True))[:8]}"
     stage = BUILD / "executed" / build
     _stage_static(stage, pages)
-    executed = {}
     for page in sorted(parameters, key=lambda page: page != document):  # the one asked for may fail: it goes first
         notebook = pages[page]
         if notebook is not None:
-            executed[page] = nbformat.read(execute(page, notebook, parameters[page], stage), as_version=4)
+            executed = execute(page, notebook, parameters[page], stage)
             if freeze and profile in checked_profiles(notebook):
-                freeze_outputs(page, executed[page], profile)
-    reference.write_figures(executed, stage / "made" / "figures")
+                freeze_outputs(page, nbformat.read(executed, as_version=4), profile)
+    _stage_made(stage, pages)
     site = _build_site(stage, build)
     return site / f"{document or documents()[0]}.html" if document else site / "index.html"
 
@@ -103,7 +102,11 @@ def _stage_static(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None
         ignore=shutil.ignore_patterns("*.py", "__pycache__"),
     )
     shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", stage / "assets")
-    write_downloads(downloads, _inputs_digest())
+
+
+def _stage_made(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None:
+    """Lay beside the pages what those of the reference include, made from code, committed files and executed pages."""
+    write_downloads(stage / "downloads", _inputs_digest())
     made = {
         "command_line.txt": reference.command_line(),
         "citation.bib": reference.citation(),
@@ -112,6 +115,9 @@ def _stage_static(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None
     (stage / "made").mkdir(exist_ok=True)
     for name, text in made.items():
         (stage / "made" / name).write_text(text, encoding="utf-8")
+    executed = [page for page, notebook in pages.items() if notebook is not None]
+    notebooks = {page: nbformat.read(stage / f"{page}.ipynb", as_version=4) for page in executed}
+    reference.write_figures(notebooks, stage / "made" / "figures")
 
 
 def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Path) -> Path:
