@@ -80,11 +80,22 @@ def _missing_epochs(name: str, config: RunConfig, own: Sequence[Run], seeds: int
 
 
 def elsewhere(runs: Sequence[Run]) -> dict[str, int]:
-    """Count the runs that `inventory` does not: of the formula's fit, pilots, and all others."""
-    present = int(inventory(runs)["runs present"].sum())
-    found = {name: sum(run.config in planned for run in runs) for name, planned in
-             ((name, {*protocol(name)}) for name in ("calibration", "piloted"))}  # fmt: skip
-    return found | {"others": len(runs) - present - sum(found.values())}
+    """Count the runs that `inventory` shows, each once, and the rest: of the formula's fit, pilots, and all others."""
+    planned = [(config, seeds) for name, seeds in PLANNED_SEEDS.items() for config in protocol(name)]
+    lengths: dict[tuple[object, int], int] = {}  # of the shortest protocol that plans a setting and seed
+    for config, seeds in planned:
+        for seed in range(seeds):
+            key = (setting_of(config), seed)
+            lengths[key] = min(config.epochs, lengths.get(key, config.epochs))
+    found = {"distinct": 0, "calibration": 0, "piloted": 0, "others": 0}
+    own = {name: {*protocol(name)} for name in ("calibration", "piloted")}
+    for run in runs:
+        length = lengths.get((setting_of(run.config), run.config.seed))
+        if length is not None and (run.outcome.epoch >= length or run.outcome.state == "diverged"):
+            found["distinct"] += 1
+        else:
+            found[next((name for name, configs in own.items() if run.config in configs), "others")] += 1
+    return found
 
 
 def _epoch_seconds(run: Run) -> float | None:
