@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ def _networks(formula: Formula, calibrating: Sequence[Run]) -> dict[str, str]:
     return {"networks": str(len(names)), "undetermined": "; ".join(undetermined) or DASH}
 
 
-def _network(samples: int, width: int) -> str:
+def _network(samples: Any, width: Any) -> str:  # noqa: ANN401 - a number, of which pandas only knows that it can be a key
     return f"S {samples:,}, width {width:,}"
 
 
