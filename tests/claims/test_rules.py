@@ -1,8 +1,11 @@
 """The runs that each part of a claim is judged on, as ``setting`` in data/claims.yaml names them."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
-from edgechaos_core.claims.rules import OWN_RULES, RULES
+from edgechaos_core.claims.rules import OWN_RULES, RULES, Rule
 from edgechaos_core.experiments.protocols import protocol
 
 SCALED = (0.005, 0.01, 0.02, 0.04, 0.08)
@@ -48,14 +51,18 @@ def test_every_claim_on_runs_is_here():
     assert set(PARTS) == set(RULES | OWN_RULES)
 
 
+def judged_on(rule: Rule, settings: Iterable[str]) -> tuple[int, str, int, dict[str, tuple[Any, ...]]]:
+    """A rule as it stands in PARTS."""
+    kept = [config for config in protocol(rule.protocol) if rule.keep(config)]
+    found = {setting: {getattr(config, setting) for config in kept} for setting in settings}
+    values = {name: tuple(sorted(own, key=lambda value: (value is None, value))) for name, own in found.items()}
+    return rule.seeds, rule.until, len(kept), values
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_is_judged_on_the_settings_that_it_names(name):
-    for rule, (seeds, until, count, values) in zip((RULES | OWN_RULES)[name], PARTS[name], strict=True):
-        kept = [config for config in protocol(rule.protocol) if rule.keep(config)]
-        assert (rule.seeds, rule.until, len(kept)) == (seeds, until, count)
-        for setting, expected in values.items():
-            found = {getattr(config, setting) for config in kept}
-            assert sorted(found, key=lambda value: (value is None, value)) == list(expected)
+    rules = zip((RULES | OWN_RULES)[name], PARTS[name], strict=True)
+    assert [judged_on(rule, values) for rule, (*_, values) in rules] == PARTS[name]
 
 
 def test_where_some_of_the_settings_are_enough():
