@@ -22,6 +22,7 @@ PUBLISHED = DATA / "published"
 GUIDELINE = DATA / "guideline.json"
 CLAIMS = DATA / "claims.yaml"
 EPOCH_SECONDS = DATA / "epoch-seconds.csv"
+FIVE_NETWORKS = DATA / "five-networks.parquet"
 REFERENCES = REPOSITORY / "tests" / "frozen"
 BUILD = REPOSITORY / "_build"
 
