@@ -1,5 +1,6 @@
-"""What finished runs say, as numbers with intervals: slopes, passages, exponents, rescaled time, where J^2 ends.
+"""What finished runs say, as numbers with intervals: slopes, passages, rescaled time; runs by setting.
 
-Runs in, numbers out, the paper's published numbers beside them. What follows from theory alone stands in `theory`, what
-a run measures while it trains in `training`, and whether a number supports a claim in `claims`.
+Runs in, numbers out, whatever they are for, and the paper's published numbers beside them. What follows from theory
+alone stands in `theory`, what a run measures while it trains in `training`, the one estimate that a claim is judged by
+in `claims.estimates`, what one page states in `book.pages`.
 """

@@ -61,6 +61,19 @@ def passage(run: Run) -> int | None:
     return int(beyond[0]) if beyond.size else None
 
 
+def crossing(x: Array, values: Array, level: float) -> float:
+    """Return x where ``values`` first exceed a level, linear between two of them; nan where never or from the start.
+
+    >>> crossing(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0]), 2.0)
+    1.5
+    """
+    above = np.flatnonzero(values > level)
+    if not above.size or above[0] == 0:
+        return math.nan
+    pair = slice(above[0] - 1, above[0] + 1)
+    return float(np.interp(level, values[pair], x[pair]))
+
+
 def mean_and_band(rows: Sequence[Array]) -> tuple[Array, Array, Array]:
     """Return mean, low and high of rows (one a seed, cut to the shortest) at each place: Student's 95% interval.
 

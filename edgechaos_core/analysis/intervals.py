@@ -1,16 +1,19 @@
-"""Means over seeds and fitted values with their 95% intervals."""
+"""Means over seeds and fitted values with their 95% intervals, and how pages and messages write them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
+DRAWS = 1_999  # of a bootstrap: the smallest p-value is 1 in 1,000, and Holm asks for 0.05 / 14 of the first row
 FEWEST = 3  # seeds that an interval needs: two give one of 25 times their standard error
+DASH = "–"  # for what is not known
 
 
 @dataclass(frozen=True)
@@ -61,24 +64,43 @@ def resampled(value: float, draws: Sequence[float], n: int) -> Estimate:
     return Estimate(value, float(low), float(high), n, tuple(known.tolist()), resampled=True)
 
 
-def shown(estimate: Estimate) -> str:
-    """Write an estimate as ``value [low, high]`` with the digits that its interval supports, three where it has none.
+def bootstrap(statistic: Callable[[NDArray[np.int_]], float], n: int) -> Estimate:
+    """Return a statistic of ``n`` seeds (or settings) with the interval of `resampled`.
 
-    A value that is not a number is written as a dash.
-
-    >>> shown(Estimate(0.94512, 0.92549, 0.96431, 5)), shown(Estimate(20.4, None, None, 1))
-    ('0.945 [0.925, 0.964]', '20.4')
+    ``statistic`` is called with places 0 to n - 1: all of them once for the value, and as many drawn with replacement,
+    1,999 times, for the interval. The draws are always the same.
     """
-    if not math.isfinite(estimate.value):
-        return "–"
+    generator = np.random.default_rng(0)
+    draws = [statistic(places) for places in generator.integers(n, size=(DRAWS, n))] if n > 1 else []
+    return resampled(statistic(np.arange(n)), draws, n)
+
+
+def shown(estimate: Estimate | None, unit: float = 1.0) -> str:
+    """Write an estimate, in a unit, as ``value [low, high]`` with the digits that its interval supports.
+
+    Three digits where it has none; a dash for no estimate, or a value that is not a number.
+
+    >>> shown(Estimate(0.94512, 0.92549, 0.96431, 5)), shown(Estimate(20.4, None, None, 1)), shown(None)
+    ('0.945 [0.925, 0.964]', '20.4', '–')
+    """
+    if estimate is None or not math.isfinite(estimate.value):
+        return DASH
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3g}"
-    half = (estimate.high - estimate.low) / 2
+        return f"{estimate.value / unit:.3g}"
+    ends = [end / unit for end in (estimate.value, estimate.low, estimate.high)]
+    half = (ends[2] - ends[1]) / 2
     digits = 3
-    if half > 1e-9 * abs(estimate.value):  # else it is rounding
+    if half > 1e-9 * abs(ends[0]):  # else it is rounding
         first = math.floor(math.log10(half))
         digits = max(0, -first + (half / 10.0**first < 3))  # two digits of the half width where its first is 1 or 2
-    value, low, high = (
-        f"{round(end, digits) + 0.0:.{digits}f}" for end in (estimate.value, estimate.low, estimate.high)
-    )
+    value, low, high = (f"{round(end, digits) + 0.0:.{digits}f}" for end in ends)
     return f"{value} [{low}, {high}]"  # 0.0 was added so that nothing is shown as -0.0
+
+
+def said(value: float, form: str) -> str:
+    """Write a number by a format, and as a dash where it is not finite.
+
+    >>> said(2.345, ".1f"), said(float("nan"), ".1f"), said(3.0, ",.0f")
+    ('2.3', '–', '3')
+    """
+    return format(value, form) if math.isfinite(value) else DASH

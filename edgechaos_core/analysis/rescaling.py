@@ -13,8 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from edgechaos_core.analysis.along_path import crossing
+from edgechaos_core.analysis.by_setting import setting_of
 from edgechaos_core.analysis.scaling import scale_factor
-from edgechaos_core.store.runs import Run, RunConfig
+from edgechaos_core.store.runs import Run
 
 EDGE = 1.0  # J^2 where the ordered phase ends
 MEASURED = ("J_squared", "test_loss", "test_accuracy", "train_loss")
@@ -106,19 +108,45 @@ def best_epoch(run: Run) -> "pd.Series[float]":
     return run.history.iloc[int(run.history["validation_loss"].to_numpy().argmin())]
 
 
-def by_setting(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Group runs that are seeds of one setting, by `setting_of`."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(setting_of(run.config), []).append(run)
-    return groups
+def _ratio(run: Run, base: Run, time: float) -> float:
+    """J^2 of a run over the base's at a rescaled time, both linear between epochs."""
+    own, other = (
+        float(np.interp(time, rescaled_time(one), one.history["J_squared"].to_numpy(dtype=float)))
+        for one in (run, base)
+    )
+    return own / other
 
 
-def setting_of(config: RunConfig) -> str:
-    """Return what runs share that are seeds of one setting, as text: all but seed and epochs."""
-    return config.model_dump_json(exclude={"seed", "epochs"})
+def _last_time(run: Run, base: Run) -> float:
+    return min(float(rescaled_time(run)[-1]), float(rescaled_time(base)[-1]))
 
 
-def of_seeds(configs: Sequence[RunConfig], seeds: Sequence[int]) -> list[RunConfig]:
-    """Return configs with each of these seeds instead of their own, seed by seed."""
-    return [config.model_copy(update={"seed": seed}) for seed in seeds for config in configs]
+def square_at_end(run: Run, base: Run) -> float:
+    """Return J^2 of a run over the base's at the last rescaled time of both."""
+    return _ratio(run, base, _last_time(run, base))
+
+
+def square_at_edge(run: Run, base: Run) -> float:
+    """Return J^2 of a run where the base's is 1; nan where the base does not pass that while the run lasts."""
+    passed = crossing(rescaled_time(base), base.history["J_squared"].to_numpy(dtype=float), EDGE)
+    return _ratio(run, base, passed) if passed <= _last_time(run, base) else math.nan
+
+
+def farthest_in_order(run: Run, base: Run) -> float:
+    """Return the largest relative distance of a run from the base up to the base's J^2 = 1 (`farthest`)."""
+    return farthest(compare(base, run), ordered=True)
+
+
+def farthest_beyond(run: Run, base: Run) -> float:
+    """Return the same beyond J^2 = 1."""
+    return farthest(compare(base, run), ordered=False)
+
+
+def best_loss_ratio(run: Run, base: Run) -> float:
+    """Return a run's test loss in its best epoch over the base's."""
+    return float(best_epoch(run)["test_loss"] / best_epoch(base)["test_loss"])
+
+
+def best_points_more(run: Run, base: Run) -> float:
+    """Return the points of test accuracy of a run in its best epoch less the base's."""
+    return 100 * float(best_epoch(run)["test_accuracy"] - best_epoch(base)["test_accuracy"])

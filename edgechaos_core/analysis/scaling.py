@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from edgechaos_core.analysis.along_path import crossing
 from edgechaos_core.store.runs import Run, RunConfig
 
 PUBLISHED_WINDOW = range(0, 49, 2)  # the published fit: epochs 0-48, every second one
@@ -162,6 +163,16 @@ def growth_along(run: Run, parts: int = 25) -> pd.DataFrame:
             "c": [_growth_constant(run, first, last) for first, last in itertools.pairwise(ends)],
         }
     )
+
+
+def growth_at_loss(run: Run, loss: float) -> float:
+    """Return c of the growth of J^2 when the training loss first falls to ``loss``, linear between parts of the run.
+
+    Of `growth_along`; nan for a run that does not come so low, or starts below.
+    """
+    along = growth_along(run)
+    losses = np.interp(along["epoch"], run.history["epoch"], run.history["train_loss"])
+    return crossing(along["c"].to_numpy(), -losses, -loss)  # the loss falls
 
 
 def _growth_constant(run: Run, first: int, last: int) -> float:

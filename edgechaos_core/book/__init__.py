@@ -1,5 +1,5 @@
-"""The executable paper: chapters executed with their parameters, figures, frozen outputs, and the site made of them.
+"""The executable paper: chapters executed with their parameters, frozen outputs, and the site made of them.
 
-What a chapter computes does not stand here: it calls `analysis`, `claims` and `guideline` for that. The chapters
-themselves are in ``chapters/``.
+What one page alone states stands in `book.pages`, its figures in `book.figures`; what is measured for more than one in
+`analysis`, `claims` and `guideline`. The chapters themselves are in ``chapters/``.
 """

@@ -1,23 +1,11 @@
 """What a page tells of numbers: in prose, glued as text, and in tables; a dash stands for what a run does not have."""
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd
 from myst_nb import glue
 
-from edgechaos_core.analysis.intervals import Estimate, shown
-
-DASH = "–"
-
-
-def said(value: float, form: str) -> str:
-    """Write a number by a format, a nan as a dash.
-
-    >>> said(2.345, ".1f"), said(float("nan"), ".1f"), said(3.0, ",.0f")
-    ('2.3', '–', '3')
-    """
-    return DASH if math.isnan(value) else format(value, form)
+from edgechaos_core.analysis.intervals import DASH, Estimate, said, shown
 
 
 def tell(numbers: Mapping[str, float], **formats: str) -> None:

@@ -1,1 +1,4 @@
-"""How claims are judged: bounds from data/claims.yaml, estimates from runs, and the verdict of an interval."""
+"""How claims are judged: bounds from data/claims.yaml, which runs count, verdicts of intervals, tables of verdicts.
+
+The estimates that are judged stand in `claims.estimates`.
+"""

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from edgechaos_core.analysis.by_setting import by_setting, setting_of
 from edgechaos_core.analysis.intervals import Estimate, shown
-from edgechaos_core.analysis.rescaling import by_setting, setting_of
 from edgechaos_core.analysis.scaling import ORDERED
-from edgechaos_core.claims import growth
+from edgechaos_core.claims.estimates import growth
 from edgechaos_core.claims.rules import OWN_RULES, RULES, Over, Rule
 from edgechaos_core.claims.verdicts import Part, Verdict, p_value, read_claims, seeds_to_settle, verdict
 from edgechaos_core.experiments.protocols import protocol

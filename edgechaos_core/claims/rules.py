@@ -6,8 +6,8 @@ from typing import Literal
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.intervals import FEWEST, Estimate
-from edgechaos_core.claims import decay, growth, paths, reason
-from edgechaos_core.claims.reason import DEFAULT_AND_EDGE, started_at
+from edgechaos_core.claims.estimates import decay, growth, paths, reason
+from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, started_at
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.store.runs import Run, RunConfig
 

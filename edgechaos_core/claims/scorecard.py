@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from edgechaos_core.analysis.intervals import DASH
 from edgechaos_core.claims.judging import Evidence, Judged, committed_evidence, judged
 from edgechaos_core.claims.verdicts import Kind, Part, claim_verdict, holm, in_words, read_claims
 
@@ -30,9 +31,9 @@ def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
             "sentence": claims[name].sentence,
             "estimate": "; ".join(part.shown for part in own),
             "verdict": in_words(name, whole),
-            "Holm": ("stands" if stands[name] else "does not stand") if decided else "–",
+            "Holm": ("stands" if stands[name] else "does not stand") if decided else DASH,
             "what would settle it": "; ".join(dict.fromkeys(part.told.partition(": ")[2] for part in open_parts))
-            or "–",
+            or DASH,
             "page": claims[name].page,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("claim")
@@ -46,7 +47,7 @@ def verdict_table(*names: str, evidence: Evidence | None = None) -> pd.DataFrame
     """
     rows = {
         (name, part.part.quantity): {
-            "paper": "–" if part.part.published is None else f"{part.part.published:g}",
+            "paper": DASH if part.part.published is None else f"{part.part.published:g}",
             "same": _bounds(part.part),
             "here": part.shown,
             "verdict": in_words(name, part.told),

@@ -11,8 +11,8 @@ import statsmodels.api as sm
 from scipy import stats
 
 from edgechaos_core.analysis import published
-from edgechaos_core.analysis.endpoints import strength_text
-from edgechaos_core.analysis.intervals import Estimate, shown
+from edgechaos_core.analysis.by_setting import strength_text
+from edgechaos_core.analysis.intervals import DASH, Estimate, shown
 from edgechaos_core.analysis.scaling import predicted_constant, scale_factor, settled
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
@@ -61,7 +61,7 @@ def noise_share(runs: Sequence[Run]) -> str:
     """Return in words the least and largest part of c that is the noise of gradients; a dash without such runs."""
     parts = [predicted_constant(run) for run in runs]
     shares = [part["noise"] / part["measured"] for part in parts if math.isfinite(part["noise"])]
-    return f"{100 * min(shares):.0f} to {100 * max(shares):.0f}%" if shares else "–"
+    return f"{100 * min(shares):.0f} to {100 * max(shares):.0f}%" if shares else DASH
 
 
 def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Run]) -> dict[str, str]:

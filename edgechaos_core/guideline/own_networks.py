@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgechaos_core.analysis.endpoints import setting_of
+from edgechaos_core.analysis.by_setting import setting_in_words
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.guideline.decay_formula import HORIZON, Formula, Network, corrected, guide
 from edgechaos_core.settings import parse_settings
@@ -35,7 +35,7 @@ def piloted_configs(first: Sequence[Run], formula: Formula) -> list[RunConfig]:
     for run in first:
         network = parse_settings(Network, run.config.model_dump(include=set(Network.model_fields)))
         l2 = _rounded(corrected(run.config.l2, settled(run), network, formula, 1.0))
-        found.setdefault(setting_of(run.config), run.config.model_copy(update={"l2": l2, "seed": seed}))
+        found.setdefault(setting_in_words(run.config), run.config.model_copy(update={"l2": l2, "seed": seed}))
     return list(found.values())
 
 

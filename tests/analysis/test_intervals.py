@@ -48,7 +48,11 @@ def test_nothing_is_shown_as_minus_zero():
 
 
 def test_what_is_not_a_number_is_shown_as_a_dash():
-    assert shown(over_seeds([1.0, math.nan, 1.0])) == "–"
+    assert shown(over_seeds([1.0, math.nan, 1.0])) == shown(None) == "–"
+
+
+def test_an_estimate_is_shown_in_a_unit():
+    assert shown(Estimate(8e-5, 7.9e-5, 8.1e-5, 3), 1e-5) == "8.00 [7.90, 8.10]"
 
 
 def test_three_seeds_have_students_interval():

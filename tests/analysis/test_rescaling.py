@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from edgechaos_core.analysis import published
-from edgechaos_core.analysis.rescaling import best_epoch, collapse, farthest, of_seeds, parting, parts_at
+from edgechaos_core.analysis.by_setting import of_seeds
+from edgechaos_core.analysis.rescaling import best_epoch, collapse, farthest, parting, parts_at
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 

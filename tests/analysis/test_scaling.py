@@ -1,5 +1,7 @@
 """Lines and constants of growth against computations by hand."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from edgechaos_core.analysis.scaling import (
     epochs_to_pass,
     growth,
     growth_along,
+    growth_at_loss,
     growth_constant,
     late_over_early,
     least_test_loss,
@@ -179,3 +182,20 @@ def test_the_growth_constant_is_of_the_last_tenth(epochs, first):
     run = Run(parse_config({"epochs": epochs}), history, Outcome("finished", epochs))
     expected = 0.09 / (epochs - first) / scale_factor(run.config)
     assert growth_constant(run) == pytest.approx(expected, rel=1e-12)
+
+
+def falling(slope: float, l2: float = 0.0, seed: int = 0) -> Run:
+    """J^2 grows so fast an epoch, ever faster; the training loss falls from 1 to 0 over 100 epochs."""
+    epoch = np.arange(101)
+    history = pd.DataFrame({"epoch": epoch, "J_squared": 0.25 + slope * epoch**2, "train_loss": 1 - epoch / 100})
+    return Run(parse_config({"epochs": 100, "seed": seed, "l2": l2}), history, Outcome("finished", 100))
+
+
+@pytest.mark.parametrize(("loss", "epoch"), [(0.25, 75), (0.5, 50), (0.31, 69)])
+def test_c_is_that_of_the_epoch_at_which_the_loss_is_passed(loss, epoch):
+    assert growth_at_loss(falling(1e-4), loss) == pytest.approx(1e-4 * 2 * epoch * 32 / 0.01, rel=1e-6)
+
+
+def test_c_at_a_loss_that_is_not_passed_is_not_known():
+    assert math.isnan(growth_at_loss(falling(1e-4), 0.001))  # the last part ends before
+    assert math.isnan(growth_at_loss(falling(1e-4), 2.0))

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from edgechaos_core.analysis import slopes
 from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.book import style
 from edgechaos_core.book.figures import along_path, maps
@@ -31,12 +30,20 @@ from edgechaos_core.book.figures.decay import (
     plot_steered,
     plot_strengths,
 )
-from edgechaos_core.book.figures.growth import plot_constant, plot_rescaled
 from edgechaos_core.book.figures.interactive_map import interactive_diagram
-from edgechaos_core.book.figures.laws import draw_balance, draw_laws, draw_window, plot_fit, plot_slopes
+from edgechaos_core.book.figures.laws import (
+    draw_balance,
+    draw_laws,
+    draw_window,
+    plot_constant,
+    plot_fit,
+    plot_rescaled,
+    plot_slopes,
+)
 from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
+from edgechaos_core.book.pages import ordered_scaling
 from edgechaos_core.experiments.comparison import Entry, Standing
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
@@ -376,7 +383,7 @@ def test_the_laws_are_drawn_with_the_published_slopes():
         history = pd.DataFrame({"epoch": epoch, "J_squared": 0.25 + 0.004 * epoch})
         return Run(parse_config({"samples": 60_000, "epochs": epochs}), history, Outcome("finished", epochs))
 
-    table = slopes.slope_table([growing(50)], [growing(300)])
+    table = ordered_scaling.slope_table([growing(50)], [growing(300)])
     fit = plot_fit(growing(300), Figure().subplots())
     assert fit.get_lines()[0].get_ydata().max() <= 1.3
     assert np.diff(fit.get_lines()[1].get_ydata())[0] == pytest.approx(0.004 * fit.get_lines()[1].get_xdata()[1])

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from edgechaos_core.book.figures import deeper, reason
 from edgechaos_core.book.figures.sections import Sentence, panels, stored_section
-from edgechaos_core.claims import depths
-from edgechaos_core.claims.turning import turns
-from tests.claims.test_reason import by_time, deep, held, turning_at
-from tests.claims.test_scorecard import FIG2, made_up
+from edgechaos_core.book.pages import deeper as page
+from edgechaos_core.book.pages.reason import turns
+from tests.claims.estimates.test_estimates import FIG2, made_up
+from tests.claims.estimates.test_reason import by_time, deep, held, turning_at
 
 
 def test_a_section_shows_its_figure_and_how_much_of_it_is_there():
@@ -103,7 +103,7 @@ def test_depths_are_a_map_with_theory_on_top():
     assert ax.collections[0].get_array().shape == (4, 5)
     assert ax.collections[0].get_array()[0, 0] == pytest.approx(0.8 + 3**-0.5 / 50)
     below = ax.get_lines()[1]
-    assert below.get_ydata()[0] == pytest.approx(depths.trainable_depth(below.get_xdata()[0]))
+    assert below.get_ydata()[0] == pytest.approx(page.trainable_depth(below.get_xdata()[0]))
     assert ax.get_yscale() == "log"
     assert len(deeper.draw_depths([run for run in deep() if run.config.depth == 1]).axes[0].collections) == 1
 

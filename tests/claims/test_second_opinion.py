@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edgechaos_core.analysis.by_setting import by_setting, setting_of
 from edgechaos_core.analysis.intervals import Estimate
-from edgechaos_core.analysis.rescaling import by_setting, setting_of
-from edgechaos_core.claims import decay, growth, judging, paths
+from edgechaos_core.claims import judging
+from edgechaos_core.claims.estimates import decay, growth, paths
 from edgechaos_core.claims.rules import RULES, Rule
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run, cut_run, load_run

@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from edgechaos_core.analysis.endpoints import setting_of
+from edgechaos_core.analysis.by_setting import setting_in_words
 from edgechaos_core.analysis.scaling import growth_constant, scale_factor, settled
 from edgechaos_core.experiments import named_grids as grids
 from edgechaos_core.experiments.protocols import protocol
@@ -175,11 +175,11 @@ def test_what_was_run_with_the_formulas_decay_is_what_it_answers():
 
 def test_what_was_run_after_a_pilot_is_what_it_answers():
     formula = committed_formula()
-    first = {setting_of(run.config): run for run in committed(protocol("unseen")) if run.config.l2}
+    first = {setting_in_words(run.config): run for run in committed(protocol("unseen")) if run.config.l2}
     piloted = protocol("piloted")
     assert len(piloted) >= 3
     for config in piloted:
-        run = first[setting_of(config)]
+        run = first[setting_in_words(config)]
         network = parse_settings(Network, config.model_dump(include=set(Network.model_fields)))
         assert config.epochs == run.config.epochs
         assert config.seed != run.config.seed

@@ -147,7 +147,7 @@ def plot_estimates(
 
 
 def draw_price(table: pd.DataFrame, over_base: pd.DataFrame) -> Figure:
-    """Draw epochs to the best of price_of_speed.payoff, and loss and accuracy there over the base's, against speed.
+    """Draw epochs to the best of pages.rescaling.payoff, and loss and accuracy there over the base's, against speed.
 
     Settings that never improve, whose best epoch is 0, are left out.
     """

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from edgechaos_core.analysis.endpoints import setting_of, strength_text
+from edgechaos_core.analysis.by_setting import setting_in_words, strength_text
 from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.analysis.scaling import growth_along, scale_factor, settled
 from edgechaos_core.book.figures.maps import plot_edge
@@ -137,7 +137,7 @@ def plot_steered(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
     for run, color in zip(runs, sns.color_palette("colorblind", len(runs)), strict=True):
         steps = run.config.samples * scale_factor(run.config) * run.history["epoch"]
         scale = 1e-5 if column == "lambda" else 1
-        ax.plot(steps, run.history[column] / scale, color=color, lw=1.2, label=setting_of(run.config))
+        ax.plot(steps, run.history[column] / scale, color=color, lw=1.2, label=setting_in_words(run.config))
     if column == "J_squared":
         ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
     ylabel = r"$\lambda$ in units of $10^{-5}$" if column == "lambda" else LABELS[column]

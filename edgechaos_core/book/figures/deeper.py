@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from edgechaos_core.analysis.rescaling import by_setting
+from edgechaos_core.analysis.by_setting import by_setting
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.book.figures.sections import panels
+from edgechaos_core.book.pages.deeper import accuracy_by_depth, trainable_depth
 from edgechaos_core.book.style import COLORS
-from edgechaos_core.claims.depths import accuracy_by_depth, trainable_depth
-from edgechaos_core.claims.reason import DEFAULT_AND_EDGE, VALIDATION
+from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, VALIDATION
 from edgechaos_core.conventions import Activation
 from edgechaos_core.store.runs import Run, RunConfig
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from edgechaos_core.analysis import published
-from edgechaos_core.analysis.scaling import growth, ordered_growth
-from edgechaos_core.book.figures.growth import plot_constant, plot_rescaled
+from edgechaos_core.analysis.intervals import said
+from edgechaos_core.analysis.scaling import growth, ordered_growth, scale_factor
 from edgechaos_core.book.style import COLORS, LABELS
 from edgechaos_core.store.runs import Run
 
@@ -26,7 +26,7 @@ SLOPES = {
 
 
 def draw_laws(run: Run, slopes: pd.DataFrame) -> Figure:
-    """Draw four panels: the fit of one run, and A against eta, 1/(1 - alpha) and 1/B (see slopes.slope_table)."""
+    """Draw four panels: the fit of one run, and A against eta, 1/(1 - alpha) and 1/B (ordered_scaling.slope_table)."""
     with sns.plotting_context("paper"):
         fig = Figure(figsize=(WIDTH, 5.6), layout="constrained")
         axes = fig.subplots(2, 2).flat
@@ -47,8 +47,7 @@ def plot_fit(run: Run, ax: Axes) -> Axes:
         color = SLOPES[name][1] if name == "window" else "0.15"
         ax.plot(ends, line.intercept + line.slope * ends, dashes, color=color, lw=1.3)
         told = "$J^2$ from 0.3 to 1" if name == "ordered" else "epochs 0 to 48"
-        value = "–" if np.isnan(line.slope) else f"{line.slope:.3g}"
-        ax.text(0.97, up, f"{told}: $A$ = {value}", color=color, ha="right", transform=ax.transAxes)
+        ax.text(0.97, up, f"{told}: $A$ = {said(line.slope, '.3g')}", color=color, ha="right", transform=ax.transAxes)
     ax.axhline(1, color=COLORS["edge"], ls=":", lw=1)
     ax.set(xlabel="epoch", ylabel=LABELS["J_squared"])
     return ax
@@ -84,8 +83,33 @@ def draw_window(runs: Sequence[Run], slopes: pd.DataFrame) -> Figure:
     return fig
 
 
+def plot_rescaled(runs: Sequence[Run], c: float, ax: Axes) -> Axes:
+    """Draw J^2 up to 1.5 against rescaled time, epoch x eta / ((1 - alpha) B), and a line of slope c."""
+    for run in runs:
+        rows = run.history[run.history["J_squared"] <= 1.5]
+        time = rows["epoch"] * scale_factor(run.config)
+        ax.plot(time, rows["J_squared"], color=COLORS["J_squared"], lw=0.8, alpha=0.6)
+    span = np.array([0, 1 / c])
+    ax.plot(span, 0.25 + c * span, color="0.6", lw=3, alpha=0.6, zorder=0, label=f"slope {c:.3g}")
+    ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
+    ax.set(xlabel="rescaled time", ylabel=LABELS["J_squared"], xlim=(0, 0.12))
+    ax.legend(loc="upper left")
+    return ax
+
+
+def plot_constant(J_squared: "pd.Series[float]", c: "pd.Series[float]", published_c: float, ax: Axes) -> Axes:
+    """Draw the constant c of each setting against the J^2 at which its window ends, and the published one in grey."""
+    ax.plot(J_squared, c, "o", color=COLORS["J_squared"])
+    ax.axhline(published_c, color="0.6", lw=3, alpha=0.6, zorder=0)
+    ax.axvline(1, color=COLORS["edge"], ls="--", lw=1)
+    ax.set(xscale="log", xlabel="$J^2$ at the end of the window", ylabel="$c$ over epochs 0-48")
+    ax.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    ax.minorticks_off()
+    return ax
+
+
 def draw_balance(balance: pd.DataFrame) -> Figure:
-    """Draw drift and noise of slopes.balance_table as stacked bars, a row a setting, and a mark at the measured c."""
+    """Draw drift and noise of the page's balance_table as stacked bars, a row a setting, a mark at the measured c."""
     with sns.plotting_context("paper"):
         fig = Figure(figsize=(WIDTH, 0.8 + 0.4 * max(len(balance), 1)), layout="constrained")
         ax = fig.subplots()

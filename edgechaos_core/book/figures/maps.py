@@ -14,9 +14,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from edgechaos_core.analysis.intervals import over_seeds
+from edgechaos_core.book.pages.phase_diagram import Cuts
 from edgechaos_core.book.style import AXES, COLORS, LABELS
-from edgechaos_core.claims.edge_report import Cuts
-from edgechaos_core.claims.growth import simulated_passages, theoretical_passage
+from edgechaos_core.claims.estimates.growth import simulated_passages, theoretical_passage
 from edgechaos_core.probes.chaos import SETTLED
 from edgechaos_core.probes.diagram import Diagram, simulated_edge
 from edgechaos_core.store.tables import write_whole

@@ -8,13 +8,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from edgechaos_core.analysis.by_setting import by_setting
 from edgechaos_core.analysis.intervals import over_seeds
-from edgechaos_core.analysis.rescaling import by_setting
 from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.book.figures.sections import panels
+from edgechaos_core.book.pages.reason import gained_below_the_edge, turns
 from edgechaos_core.book.style import COLORS
-from edgechaos_core.claims.reason import VALIDATION, started_at
-from edgechaos_core.claims.turning import gained_below_the_edge, turns
+from edgechaos_core.claims.estimates.reason import VALIDATION, started_at
 from edgechaos_core.experiments.named_grids import JUDGED
 from edgechaos_core.store.runs import Run, parse_config
 

@@ -1,0 +1,113 @@
+"""Page `deeper`: deep networks that are trained, beside the depth that mean-field theory lets a difference through.
+
+Differences between inputs, and gradients, change by a factor chi a layer, so that they reach over
+``xi = 1 / |ln chi|`` layers; Schoenholz et al. (arXiv 1611.01232) find networks trainable up to about ``6 xi``.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from edgechaos_core.analysis.intervals import DASH, said
+from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, started_at
+from edgechaos_core.store.runs import Run
+from edgechaos_core.theory.meanfield import fixed_point
+
+REACH = 6  # depth scales that are trainable, by Schoenholz et al.
+
+
+def trainable_depth(J: float) -> float:
+    """Return 6 xi of tanh networks without bias that start at J; infinite at the edge.
+
+    >>> round(trainable_depth(0.5), 1), trainable_depth(1.0)
+    (4.3, inf)
+    """
+    return REACH * fixed_point(J, 0.0).depth_scale
+
+
+def accuracy_by_depth(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return test accuracy, the mean of the last three epochs and over seeds: a row a J at the start, a column a depth.
+
+    nan for settings without a run, empty for no runs.
+    """
+    rows = [
+        (started_at(run.config), run.config.depth, float(run.history["test_accuracy"][-LAST_EPOCHS:].mean()))
+        for run in runs
+    ]
+    table = pd.DataFrame(rows, columns=["J", "depth", "accuracy"])
+    return table.pivot_table(index="J", columns="depth", values="accuracy", aggfunc="mean")
+
+
+def deepest_trained(accuracies: pd.DataFrame) -> "pd.Series[float]":
+    """Return the largest depth with an accuracy above one half from each start, of `accuracy_by_depth`; 0 for none."""
+    depths = accuracies.columns.to_numpy(dtype=float)
+    reached: pd.Series[float] = (accuracies > TRAINED).mul(depths).max(axis=1)
+    return reached
+
+
+def depth_table(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """Return each start with chi, 6 xi, the largest depth trained and the accuracy at the smallest depth, in text."""
+    reached, shallow = deepest_trained(accuracies), accuracies.columns.min()
+    rows = []
+    for J in accuracies.index:
+        reach = trainable_depth(J)
+        rows.append(
+            {
+                "J at the start": f"{J:.3g}",
+                "χ": f"{fixed_point(J, 0.0).chi:.2f}",
+                "6 ξ": "no limit" if math.isinf(reach) else f"{reach:.0f}",
+                "deepest trained": f"{reached[J]:.0f}" if reached[J] else "none",
+                f"accuracy of depth {shallow}": said(accuracies.loc[J, shallow], ".1%"),
+            }
+        )
+    return pd.DataFrame(rows).set_index("J at the start")
+
+
+def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
+    """Return what chapter `deeper` says of the grid, in text; a dash for what it does not tell.
+
+    Depths trained from PyTorch's default and from the edge, the range of starts that reach the largest depth trained,
+    that over starts of the accuracy at the smallest depth, and start, depth and accuracy of the best setting.
+    """
+    default, edge = (_depth_from(accuracies, J) for J in DEFAULT_AND_EDGE)
+    told = {"from_default": default, "from_edge": edge, "default_reach": f"{trainable_depth(DEFAULT_AND_EDGE[0]):.1f}"}
+    names = (
+        "shallow",
+        "shallow_least",
+        "shallow_most",
+        "reach_least",
+        "reach_most",
+        "best",
+        "best_J",
+        "best_depth",
+        "largest",
+        "largest_best",
+    )
+    if accuracies.empty:
+        return told | dict.fromkeys(names, DASH)
+    shallow, largest = accuracies.columns.min(), accuracies.columns.max()
+    best_J, best_depth = max(
+        ((J, depth) for J in accuracies.index for depth in accuracies.columns),
+        key=lambda place: float(np.nan_to_num(accuracies.loc[place])),
+    )
+    reached = deepest_trained(accuracies)
+    farthest = reached.index[(reached == reached.max()) & (reached > 0)]
+    return told | {
+        "reach_least": f"{min(farthest):.3g}" if len(farthest) else DASH,
+        "reach_most": f"{max(farthest):.3g}" if len(farthest) else DASH,
+        "shallow": str(shallow),
+        "shallow_least": said(accuracies[shallow].min(), ".1%"),
+        "shallow_most": said(accuracies[shallow].max(), ".1%"),
+        "best": said(float(accuracies.loc[best_J, best_depth]), ".1%"),
+        "best_J": f"{best_J:.3g}",
+        "best_depth": str(best_depth),
+        "largest": str(largest),
+        "largest_best": said(accuracies[largest].max(), ".1%"),
+    }
+
+
+def _depth_from(accuracies: pd.DataFrame, J: float) -> str:
+    near = [start for start in accuracies.index if math.isclose(start, J)]
+    return f"{deepest_trained(accuracies)[near[0]]:.0f}" if near else DASH

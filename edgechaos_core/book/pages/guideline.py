@@ -1,0 +1,103 @@
+"""Page `guideline`: where runs land that were meant to land at the edge, by setting and way of choosing the decay."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from edgechaos_core.analysis.by_setting import setting_in_words, strength_text
+from edgechaos_core.analysis.intervals import DASH, over_seeds, shown
+from edgechaos_core.analysis.scaling import scale_factor, settled
+from edgechaos_core.store.runs import Run, RunConfig
+
+# How far from 1 J^2 may end to count as at the edge, by way (data/claims.yaml, C12, B7 and B8).
+BANDS = {"formula": 0.1, "pilot": 0.1, "controller": 0.03}
+
+
+def way_of(config: RunConfig) -> str:
+    """Return how the decay of a run was chosen: ``controller``, ``formula`` (constant) or ``none``."""
+    return "controller" if config.hold else "formula" if config.l2 else "none"
+
+
+def by_way(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Sort runs by `way_of` their config, in order of first appearance."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(way_of(run.config), []).append(run)
+    return found
+
+
+def table(runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """Return one row a run of each way: setting, way, seed, lambda, J² and accuracy at the end (last tenth)."""
+    return pd.DataFrame(
+        [
+            {
+                "setting": setting_in_words(run.config),
+                "way": way,
+                "seed": run.config.seed,
+                "lambda": settled(run, "lambda") if run.config.hold else run.config.l2,
+                "J²": settled(run),
+                "test accuracy": settled(run, "test_accuracy"),
+            }
+            for way, own in runs.items()
+            for run in own
+        ]
+    ).sort_values("setting", key=lambda settings: settings.map(list(dict.fromkeys(settings)).index), kind="stable")
+
+
+def summary(ends: pd.DataFrame) -> pd.DataFrame:
+    """Set `table` together by setting and way: J² with its interval over seeds, mean lambda and accuracy."""
+    groups = ends.groupby(["setting", "way"], sort=False)
+    return pd.DataFrame(
+        {
+            "J² at the end": groups["J²"].agg(lambda values: shown(over_seeds(values.tolist()))),
+            "λ": groups["lambda"].mean().map(strength_text),
+            "test accuracy": groups["test accuracy"].mean().round(4),
+        }
+    )
+
+
+REACHED = 0.97  # the largest J^2 of a run that has come to the edge, where the controller's band begins
+# What a page says of single settings: name, way, and what the setting's words contain.
+NAMED = (
+    ("fast", "formula", "α 0, B 32"),
+    ("large", "formula", "B 128"),
+    ("small", "formula", "B 8"),
+    ("narrow", "formula", "width 392"),
+    ("wide", "formula", "width 1,568"),
+    ("few", "formula", "S 10,000"),
+    ("half", "formula", "S 30,000"),
+    ("digits", "formula", "mnist"),
+    ("digits_held", "controller", "mnist"),
+    ("wide_pilot", "pilot", "width 1,568"),
+    ("few_pilot", "pilot", "S 10,000"),
+    ("half_pilot", "pilot", "S 30,000"),
+)
+
+
+def decay_exposure(run: Run) -> float:
+    """Return the largest part of ln J^2 that decay takes off in an epoch of a steered run, ``4 lambda S s``."""
+    return 4 * float(run.history["lambda"].max()) * run.config.samples * scale_factor(run.config)
+
+
+def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Return in words where runs of each way end, by the names of `NAMED`; a dash for what is not among them.
+
+    ``few_peak`` is the largest J^2 of the formula's run of 10,000 samples; ``reached`` and ``steered`` count the
+    controller's runs, those that come to the edge and all; ``held`` is the range of J^2 at the end of the former,
+    ``exposure`` their largest `decay_exposure`.
+    """
+    found = {}
+    for name, way, words in NAMED:
+        own = [settled(run) for run in runs.get(way, []) if words in setting_in_words(run.config)]
+        found[name] = f"{sum(own) / len(own):.3f}" if own else DASH
+    peaks = [run.history["J_squared"].max() for run in runs.get("formula", []) if run.config.samples == 10_000]
+    steered = runs.get("controller", [])
+    reached = [run for run in steered if run.history["J_squared"].max() >= REACHED]
+    held = [settled(run) for run in reached]
+    return found | {
+        "few_peak": f"{max(peaks):.3f}" if peaks else DASH,
+        "steered": str(len(steered)),
+        "reached": str(len(reached)),
+        "held": f"{min(held):.3f} to {max(held):.3f}" if held else DASH,
+        "exposure": f"{max(map(decay_exposure, reached)):.2f}" if reached else DASH,
+    }

@@ -1,0 +1,118 @@
+"""Page `label_noise`: which runs with shuffled labels it shows, their table, and its numbers.
+
+Columns of a history with shuffled labels, each a share of the images measured: ``shuffled_accuracy``, those with a
+wrong label that are given that label; ``restored_accuracy``, those that are given their true class instead;
+``kept_accuracy``, those with a correct label that are given it.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import pandas as pd
+
+from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.experiments.hyperparameter_search import Obtain
+from edgechaos_core.experiments.named_grids import CONTEST, NOISY_WAYS
+from edgechaos_core.store.runs import Run, RunConfig, parse_config
+
+OTHER_CLASSES = 9  # that a wrong guess can fall on
+
+Noisy = Mapping[tuple[float, str], Sequence[Run]]
+
+# Columns of the table, in percent: the name in words, and that of the history.
+SHARES = {
+    "test accuracy, %": "test_accuracy",
+    "wrong labels fitted, %": "shuffled_accuracy",
+    "true class given instead, %": "restored_accuracy",
+    "correct labels fitted, %": "kept_accuracy",
+}
+
+
+def find_runs(
+    get: Obtain, shares: Sequence[float], *, samples: int, epochs: int, seeds: Sequence[int], milestone: int = 0
+) -> Noisy:
+    """Return those runs of each (share of shuffled labels, way) that ``get`` has; it may have none.
+
+    A ``milestone`` at the last epoch changes nothing but lets longer stored runs serve, that are slowed from there on.
+    """
+    common = CONTEST | {"samples": samples, "epochs": epochs, "milestone": milestone}
+    planned: dict[tuple[float, str], list[RunConfig]] = {
+        (share, way): [parse_config({**common, **own, "label_noise": share, "seed": seed}) for seed in seeds]
+        for share in shares
+        for way, own in NOISY_WAYS.items()
+    }
+    found = {run.config: run for run in get([config for own in planned.values() for config in own])}
+    return {key: [found[config] for config in own if config in found] for key, own in planned.items()}
+
+
+def table(runs: Noisy) -> pd.DataFrame:
+    """Return the end of training by share and way: means over seeds, with intervals for test accuracy."""
+    index = pd.MultiIndex.from_tuples([(f"{share:.0%}", way) for share, way in runs], names=["shuffled", "way"])
+    return pd.DataFrame([_row(own) for own in runs.values()], index, ["λ", "J²", *SHARES, "seeds"])
+
+
+def _row(own: Sequence[Run]) -> list[str]:
+    if not own:
+        return [DASH] * (2 + len(SHARES)) + ["0"]
+    decay = fmean(settled(run, "lambda") if run.config.hold else run.config.l2 for run in own)
+    accuracy, *others = SHARES.values()
+    ends = [_percent(own, accuracy), *(_mean(own, column, 100, 1) for column in others)]
+    return [f"{decay:.2g}", _mean(own, "J_squared", 1, 2), *ends, str(len(own))]
+
+
+def _mean(own: Sequence[Run], column: str, unit: float, digits: int) -> str:
+    """A column at the end, the mean over seeds; a dash where it is not measured or a run diverged."""
+    ends = [unit * settled(run, column) for run in own if column in run.history]
+    return said(fmean(ends), f".{digits}f") if ends else DASH
+
+
+def _percent(own: Sequence[Run], column: str) -> str:
+    """A share at the end with its interval, in percent; a dash without runs, or where it is not measured."""
+    if not own or any(column not in run.history for run in own):
+        return DASH
+    return shown(over_seeds([100 * settled(run, column) for run in own]))
+
+
+def numbers(runs: Noisy) -> dict[str, str]:
+    """Return what is told of each way at the largest share, by name, as text; a dash for what is missing.
+
+    Names are ``no_decay_end`` and the like: accuracy on clean test images at the ``end`` and in the ``best`` epoch (of
+    the mean over seeds), the ``epoch`` of that, wrong labels ``fitted`` and correct ones ``kept``, and J² (``J``);
+    ``no_decay_less`` and the like are points of accuracy at the end less those of no decay, seed by seed. ``mistaken``
+    is the percentage of wrong labels given by mistake, by a network as often wrong as the controller's on test images.
+    """
+    largest = max(share for share, _ in runs)
+    own = {way: runs.get((largest, way), ()) for way in NOISY_WAYS}
+    found = {"mistaken": _mistaken(own["controller"]), "n": str(min(map(len, own.values())))}
+    for way, seeded in own.items():
+        texts = _told(seeded) | {"less": _less(seeded, own["no decay"])}
+        found |= {f"{way.replace(' ', '_')}_{name}": text for name, text in texts.items()}
+    return found
+
+
+_ENDS = {"end": "test_accuracy", "fitted": "shuffled_accuracy", "kept": "kept_accuracy"}
+
+
+def _told(own: Sequence[Run]) -> dict[str, str]:
+    if not own:
+        return dict.fromkeys((*_ENDS, "J", "best", "epoch"), DASH)
+    course = pd.concat([run.history["test_accuracy"] for run in own], axis=1).mean(axis=1)
+    ends = {name: _percent(own, column) for name, column in _ENDS.items()}
+    best = {"best": f"{100 * course.max():.1f}", "epoch": str(int(course.to_numpy().argmax()))}
+    return ends | best | {"J": shown(over_seeds([settled(run) for run in own])).partition(" ")[0]}
+
+
+def _less(own: Sequence[Run], free: Sequence[Run]) -> str:
+    by_seed = {run.config.seed: settled(run, "test_accuracy") for run in free}
+    pairs = [
+        100 * (settled(run, "test_accuracy") - by_seed[run.config.seed]) for run in own if run.config.seed in by_seed
+    ]
+    return shown(over_seeds(pairs)) if pairs else DASH
+
+
+def _mistaken(own: Sequence[Run]) -> str:
+    if not own:
+        return DASH
+    accuracy = over_seeds([settled(run, "test_accuracy") for run in own]).value
+    return f"{100 * (1 - accuracy) / OTHER_CLASSES:.1f}"

@@ -1,0 +1,129 @@
+"""Page `ordered_scaling`: slopes A by setting: published, ours over epochs 0-48 and over the ordered phase."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.by_setting import place
+from edgechaos_core.analysis.scaling import (
+    ORDERED,
+    epochs_to_pass,
+    growth,
+    late_over_early,
+    ordered_growth,
+    predicted_constant,
+    scale_factor,
+)
+from edgechaos_core.store.runs import Run, RunConfig, parse_config
+
+SETTING = ["η", "α", "B"]
+_ENDS = {"low": "min", "high": "max"}  # of a span, as a page names them
+
+
+def varied_around_base(base: dict[str, Any], **values: Sequence[float]) -> list[RunConfig]:
+    """Return the configs of Fig. 3's kind: ``base`` with one setting varied at a time; each config once."""
+    configs = [parse_config(base | {name: value}) for name, own in values.items() for value in own]
+    return list(dict.fromkeys(configs))
+
+
+def up_to_edge(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """Return configs with as many epochs as the law says that it takes to pass J^2 = 1, and some more."""
+    return [config.model_copy(update={"epochs": epochs_to_pass(config)}) for config in configs]
+
+
+def slope_table(runs: Sequence[Run], passed: Sequence[Run]) -> pd.DataFrame:
+    """Set the slopes of J^2 (an epoch) of each setting side by side; one row a setting, in the order of ``runs``.
+
+    ``published``; ``window``, ours over epochs 0-48 of ``runs``; ``ordered``, ours from J^2 = 0.3 to 1 of those of the
+    runs ``passed`` that pass it; ``scale``, the scale factor, which turns a slope into c; ``last``, J^2 at the end of
+    the window; ``passed``, the first epoch with J^2 > 1; ``bend``, `late_over_early`. nan where there is none. The
+    index is η, α and B.
+    """
+    beyond = {place(run.config): run.history for run in passed}
+    rows = {}
+    for run in runs:
+        own = place(run.config)
+        rows[own] = {
+            "published": published.slope(run, missing=math.nan),
+            "window": growth(run.history).slope,
+            "ordered": ordered_growth(beyond[own]).slope if own in beyond else math.nan,
+            "scale": scale_factor(run.config),
+            "last": float(run.history["J_squared"].iloc[-1]),
+            "passed": _first_beyond(beyond[own]) if own in beyond else math.nan,
+            "bend": late_over_early(beyond[own]) if own in beyond else math.nan,
+        }
+    return pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(rows, names=SETTING))
+
+
+def _first_beyond(history: pd.DataFrame) -> float:
+    beyond = history.loc[history["J_squared"] > ORDERED[1], "epoch"]
+    return float(beyond.iloc[0]) if len(beyond) else math.nan
+
+
+def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
+    """Return what a page tells of `slope_table`.
+
+    ``settings``, those with a slope over the ordered phase, of ``planned``, and those ``left``; their mean ``c``;
+    ``off``, percent by which the farthest is from the published slope; c of the largest scale factor, ``fastest_c``;
+    the published c without momentum, ``published_c``, and at its largest, ``published_bent``; ``four_ordered`` and
+    ``four_window``, A at B = 8 over A at B = 32. With the endings ``_low`` and ``_high``, over settings: ``c``,
+    ``bend`` and ``passed`` of the ordered phase; ``window``, slopes over epochs 0-48 over the published ones, and
+    ``window_c``; ``published``, the published c without momentum.
+    """
+    calm = table.index.get_level_values("α") == 0
+    c, window = table["ordered"] / table["scale"], table["window"] / table["published"]
+    paper_c = table["published"] / table["scale"]
+    numbers = {
+        "settings": int(c.notna().sum()),
+        "planned": len(table),
+        "left": int(c.isna().sum()),
+        "c": c.mean(),
+        "off": 100 * (table["ordered"] / table["published"] - 1).abs().max(),
+        "fastest_c": c.iloc[int(table["scale"].argmax())],
+        "published_c": paper_c[calm].mean(),
+        "published_bent": paper_c.max(),
+        "four_ordered": _small_batch_over_base(table["ordered"]),
+        "four_window": _small_batch_over_base(table["window"]),
+    }
+    spans = {"c": c, "bend": table["bend"], "passed": table["passed"], "window": window}
+    spans |= {"window_c": table["window"] / table["scale"], "published": paper_c[calm]}
+    return numbers | {f"{name}_{end}": getattr(own, of)() for name, own in spans.items() for end, of in _ENDS.items()}
+
+
+def _small_batch_over_base(slopes: "pd.Series[float]") -> float:
+    """A at B = 8 over A at B = 32, else as in the base setting; nan where one of them is not there."""
+    rate, momentum, _ = published.BASE_SETTING.values()
+    small, base = (slopes.get((rate, momentum, size), math.nan) for size in (8, 32))
+    return small / base
+
+
+def balance_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return `predicted_constant` of each run, slow ones first, with the ``share`` of the noise in the prediction."""
+    rows = {
+        place(run.config): predicted_constant(run) for run in sorted(runs, key=lambda run: scale_factor(run.config))
+    }
+    index = pd.MultiIndex.from_tuples(rows, names=SETTING) if rows else None
+    columns = ["measured", "predicted", "drift", "noise", "epochs"]
+    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    return table.assign(share=table["noise"] / table["predicted"])
+
+
+def balance_numbers(table: pd.DataFrame) -> dict[str, float]:
+    """Return what a page tells of `balance_table`.
+
+    ``share_low`` to ``share_high``: percent of the noise in the prediction; ``error_low`` to ``error_high``: percent by
+    which the prediction is off the growth that followed.
+    """
+    share, error = 100 * table["share"], 100 * (table["predicted"] / table["measured"] - 1)
+    spans = {"share": share, "error": error}
+    return {f"{name}_{end}": getattr(own, of)() for name, own in spans.items() for end, of in _ENDS.items()}
+
+
+def fitted(runs: Sequence[Run], passed: Sequence[Run]) -> Run:
+    """Return the run whose growth a page shows: Fig. 3's base setting up to the edge if it is there, else the first."""
+    base = tuple(published.BASE_SETTING.values())
+    own = [run for run in passed if place(run.config) == base and run.history["J_squared"].max() > ORDERED[1]]
+    return [*own, *passed, *runs][0]

@@ -1,0 +1,158 @@
+"""Page `phase_diagram`: simulated edges beside theory, by size, and beside the published ones.
+
+By exponent an edge is where the largest Lyapunov exponent passes 0.005, in simulation and theory alike.
+By distance it is where a difference ends larger than it began (`simulated_edge`), the published measure.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.intervals import DASH, over_seeds, shown
+from edgechaos_core.claims.estimates.growth import simulated_passages, theoretical_passage
+from edgechaos_core.probes.diagram import Diagram, load_diagram, simulated_edge
+from edgechaos_core.probes.linear_maps import draw_maps, leading_eigenvalue
+from edgechaos_core.system.places import COMMITTED_DIAGRAMS
+from edgechaos_core.theory.edges import edge_of_chaos
+from edgechaos_core.theory.meanfield import fixed_point, fixed_points
+
+Cuts = Mapping[tuple[float, int], Diagram]  # by J0/J and N
+
+TRAINED = 784  # units of the network that the book trains
+CLEAR = 0.2  # of 1/J from the edge: farther away a cell should be on the side that theory gives, in any network
+LARGEST = 10_000  # N of the published simulation
+SCATTER_SIZES = (1_000, 3_000)  # N with enough draws to know how much the edge of one W scatters
+
+
+def committed_cuts(folder: Path = COMMITTED_DIAGRAMS) -> dict[tuple[float, int], Diagram]:
+    """Return the committed diagrams of one J0/J each, by J0/J and N, in that order."""
+    cuts = map(load_diagram, folder.glob("cut-*.parquet"))
+    return dict(sorted(((cut.config.ratio_from, cut.config.neurons), cut) for cut in cuts))
+
+
+def agreement(diagram: Diagram) -> float:
+    """Return the share of cells farther than 0.2 in 1/J from the edge that are on the side that theory gives."""
+    cells = diagram.cells.dropna()
+    edges = {ratio: edge_of_chaos(ratio, diagram.config.activation) for ratio in cells["ratio"].unique()}
+    edge = cells["ratio"].map(edges)
+    clear = ~((cells["inverse_J"] - edge).abs() < CLEAR)
+    agree = (cells["lyapunov_exponent"] > 0.005) == (cells["inverse_J"] < edge)
+    return float(agree[clear].mean())
+
+
+def size_table(cuts: Cuts, ratio: float = 0.0) -> pd.DataFrame:
+    """Return the edge by exponent at one J0/J for each N, and that of theory read in the same way in the last row."""
+    rows = {}
+    for neurons in sorted(size for own, size in cuts if own == ratio):
+        edges = simulated_passages(cuts[ratio, neurons])
+        mean = over_seeds(edges)
+        rows[f"{neurons:,}"] = {
+            "draws of W": str(len(edges)),
+            "1/J at the edge": shown(mean),
+            "J at the edge": f"{1 / mean.value:.2f}",
+            "standard deviation of 1/J": f"{np.std(edges, ddof=1):.3f}",
+        }
+    theory = theoretical_passage(ratio)
+    infinite = [DASH, f"{theory:.3f}", f"{1 / theory:.2f}", DASH]
+    rows["infinite"] = dict(zip(next(iter(rows.values())), infinite, strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("N")
+
+
+def trained_size(cuts: Cuts) -> dict[str, float]:
+    """Return where a random network of 784 units turns chaotic at J0 = 0.
+
+    ``inverse_J``, its standard ``deviation`` of one W, ``J``, and 1/J of ``theory`` read in the same way.
+    """
+    edges = simulated_passages(cuts[0.0, TRAINED])
+    mean = float(np.mean(edges))
+    return {"inverse_J": mean, "deviation": float(np.std(edges, ddof=1)), "J": 1 / mean} | {
+        "theory": theoretical_passage(0.0)
+    }
+
+
+def phase_table(places: Sequence[tuple[float, float]]) -> pd.DataFrame:
+    """Return for places (J, J0) the number of fixed points, and u, q and chi of the one that the start leads to."""
+    rows = []
+    for J, J0 in places:
+        point = fixed_point(J, J0)
+        row = {"phase": point.phase, "J0/J": J0 / J, "1/J": 1 / J, "fixed points": len(fixed_points(J, J0))}
+        rows.append(row | {"mean u": abs(point.u), "mean square q": point.q, "χ": point.chi})
+    return pd.DataFrame(rows).set_index("phase").round(4)
+
+
+def cost_table(diagrams: Sequence[Diagram]) -> pd.DataFrame:
+    """Return what simulated diagrams cost: size, device, threads and minutes of wall time."""
+    rows = [
+        {
+            "N": diagram.config.neurons,
+            "cells": len(diagram.cells),
+            "activation": diagram.config.activation,
+            "device": diagram.provenance["device"],
+            "threads": diagram.provenance["threads"],
+            "minutes": round(diagram.provenance["wall_seconds"] / 60, 1),
+        }
+        for diagram in diagrams
+    ]
+    return pd.DataFrame(rows).set_index("N")
+
+
+def beside_published(cuts: Cuts) -> pd.DataFrame:
+    """Return the edge at N = 10,000 for each J0/J of the paper: theory, published, by distance and by exponent.
+
+    The scatter is the standard deviation of the edge of one W by distance, scaled to that N as 1/sqrt(N).
+    """
+    rows = {}
+    for ratio, value in published.edge().items():
+        theory, largest = edge_of_chaos(ratio), cuts[ratio, LARGEST]
+        by_distance = {size: _by_distance(cuts[ratio, size]) for size in SCATTER_SIZES}
+        scatter = float(np.mean([own.std() * (size / LARGEST) ** 0.5 for size, own in by_distance.items()]))
+        rows[ratio] = {
+            "theory": theory,
+            "published": value,
+            "here, by distance": float(_by_distance(largest).mean()),
+            "here, by exponent": float(np.mean(simulated_passages(largest))),
+            "scatter of one W": scatter,
+            "published less theory, in scatters": (value - theory) / scatter,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("J0/J")
+
+
+def patience_table(cuts: Cuts, longer: Sequence[Diagram]) -> pd.DataFrame:
+    """Return the edge by distance after the published iterations and after more, over the draws that both have."""
+    rows = {}
+    for long in longer:
+        usual = cuts[long.config.ratio_from, long.config.neurons]
+        both = [_by_distance(cut)[: long.config.draws].mean() for cut in (usual, long)]
+        names = [f"after {cut.config.iterations:,} iterations" for cut in (usual, long)]
+        rows[long.config.ratio_from] = dict(zip(names, both, strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("J0/J")
+
+
+def own_edges(cut: Diagram) -> pd.DataFrame:
+    """Return for each draw of a cut its edge by exponent, and the edge of theory at the leading eigenvalue of its W/J.
+
+    Columns ``simulated`` and ``predicted``; the matrices are drawn again from the cut's seed.
+    """
+    one, config = torch.ones(1), cut.config
+    predicted = []
+    for draw in range(config.draws):
+        Z = draw_maps(one, one, neurons=config.neurons, seed=config.seed, draw=draw, device="cpu", dtype=torch.float32)[
+            0
+        ].Z
+        W = config.ratio_from / config.neurons + Z.double() / config.neurons**0.5
+        predicted.append(theoretical_passage(leading_eigenvalue(W)))
+    return pd.DataFrame({"predicted": predicted, "simulated": simulated_passages(cut)})
+
+
+def rank_correlation(edges: pd.DataFrame) -> float:
+    """Return Spearman's rank correlation of `own_edges`, draws whose edge is outside the cut left out."""
+    return float(spearmanr(edges["predicted"], edges["simulated"], nan_policy="omit").statistic)
+
+
+def _by_distance(cut: Diagram) -> "pd.Series[float]":
+    return simulated_edge(cut, "distance").sort_values("draw", ignore_index=True)["inverse_J"]

@@ -1,0 +1,128 @@
+"""Page `search`: the table of the contest's ways, and its numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.experiments.comparison import AGAIN, ON, Contest, Entry, Standing
+from edgechaos_core.experiments.hyperparameter_search import best, score
+from edgechaos_core.experiments.named_grids import GUIDED_L2
+from edgechaos_core.store.runs import Run
+
+COLUMNS = ("λ", "test accuracy, %", "points behind the search", "test loss", "J²", "epochs trained")
+# The ways that the chapter names, by the short name that its numbers have.
+TOLD = {
+    "formula": "formula",
+    "controller": "controller",
+    "free": "no decay",
+    "habit": "habit, weight_decay 1e-4",
+    "strong": "habit, weight_decay 5e-4",
+    "both": "search over λ and η",
+    "again": AGAIN,
+    "on": ON,
+}
+
+
+def parts(contest: Contest | None) -> tuple[Standing | None, Standing | None]:
+    """Return how ways stand at a constant learning rate, and slowed at the end; None for both without a contest."""
+    return (None, None) if contest is None else (contest.constant, contest.slowed)
+
+
+def table(standing: Standing | None) -> pd.DataFrame:
+    """Set the ways side by side; points behind are those of accuracy on test images, seed by seed. None: no rows."""
+    rows = {} if standing is None else {name: _row(entry, standing) for name, entry in standing.entries.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).rename_axis("way")
+
+
+def _row(entry: Entry, standing: Standing) -> tuple[object, ...]:
+    accuracy = shown(over_seeds([100 * value for value in entry.accuracies.values()]))
+    off = DASH if entry is standing.best_found else shown(behind(entry, standing.best_found))
+    return (entry.decay, accuracy, off, _mean(entry.losses, 3), _mean(entry.J_squared, 2), round(entry.epochs))
+
+
+def _mean(values: dict[int, float], digits: int) -> str:
+    return said(float(np.mean(list(values.values()))), f".{digits}f")
+
+
+def behind(entry: Entry, reference: Entry) -> Estimate:
+    """Return by how many points of test accuracy an entry is behind another, over the seeds that both have.
+
+    Raises ValueError where they have none in common.
+    """
+    seeds = _common(entry, reference)
+    return over_seeds([100 * (reference.accuracies[seed] - entry.accuracies[seed]) for seed in seeds])
+
+
+def spared(entry: Entry, reference: Entry) -> Estimate:
+    """Return how much less test loss an entry ends with than another, over the seeds that both have.
+
+    Raises ValueError where they have none in common.
+    """
+    return over_seeds([reference.losses[seed] - entry.losses[seed] for seed in _common(entry, reference)])
+
+
+def _common(entry: Entry, reference: Entry) -> list[int]:
+    both = sorted(entry.accuracies.keys() & reference.accuracies.keys())
+    if not both:
+        raise ValueError(f"{entry.name} and {reference.name} have no seed in common")
+    return both
+
+
+def numbers(contest: Contest | None) -> dict[str, str]:
+    """Return the numbers of chapter `search` by name, as text; a dash for each where there is no contest.
+
+    Names are ``constant_formula_loss`` and the like: a part of the contest, a way of `TOLD` and what is measured.
+    """
+    found: dict[str, str] = {}
+    for part, standing in zip(("constant", "slowed"), parts(contest), strict=True):
+        for short, way in TOLD.items():
+            own = _measures(standing, way)
+            found |= {f"{part}_{short}_{name}": text for name, text in own.items()}
+    return found | _habit(contest) | _choices(contest)
+
+
+def _measures(standing: Standing | None, way: str) -> dict[str, str]:
+    """What is told of one way; a dash each where the standing is missing or has no such way."""
+    entry = None if standing is None else standing.entries.get(way)
+    if standing is None or entry is None:
+        return dict.fromkeys(("accuracy", "behind", "loss", "spared", "J", "decay", "price"), DASH)
+    return {
+        "accuracy": shown(over_seeds([100 * value for value in entry.accuracies.values()])).partition(" ")[0],
+        "behind": shown(behind(entry, standing.best_found)),
+        "loss": _mean(entry.losses, 3),
+        "spared": shown(spared(entry, standing.entries["no decay"])),
+        "J": _mean(entry.J_squared, 2),
+        "decay": entry.decay,
+        "price": f"{standing.best_found.epochs / entry.epochs:.0f}",
+    }
+
+
+def _habit(contest: Contest | None) -> dict[str, str]:
+    """How the weaker habit stands against the controller, slowed at the end: points behind, and how much more loss."""
+    if contest is None:
+        return dict.fromkeys(("habit_points", "habit_more_loss"), DASH)
+    habit, controller = (contest.slowed.entries[TOLD[name]] for name in ("habit", "controller"))
+    return {"habit_points": shown(behind(habit, controller)), "habit_more_loss": shown(spared(controller, habit))}
+
+
+def _choices(contest: Contest | None) -> dict[str, str]:
+    """What the searches chose, and how well they could tell: all by accuracy on validation images."""
+    names = ("first_l2", "first_J", "second_l2", "second_J", "second_eta", "error", "near", "spread")
+    if contest is None:
+        return dict.fromkeys(names, DASH)
+    over_l2, over_both = contest.searches.values()
+    first, second = best(over_l2), best(over_both)
+    error = (score(second) * (1 - score(second)) / second.config.validation) ** 0.5  # binomial, of one accuracy
+    near = [settled(run) for run in over_both if score(run) >= score(second) - error]
+    texts = (f"{first.config.l2:.2g}", f"{settled(first):.2f}", f"{second.config.l2:.2g}", f"{settled(second):.2f}")
+    more = (f"{second.config.learning_rate:.2g}", f"{100 * error:.2f}", f"{min(near):.2f} to {max(near):.2f}")
+    return dict(zip(names, (*texts, *more, _spread(over_l2)), strict=True))
+
+
+def _spread(over_l2: Sequence[Run]) -> str:
+    """Points of accuracy between the best and the worst trial with at most twice the formula's decay."""
+    weak = [100 * score(run) for run in over_l2 if run.config.l2 <= 2 * GUIDED_L2]
+    return f"{np.ptp(weak):.2f}" if weak else DASH

@@ -1,0 +1,154 @@
+"""Page `weight_decay`, what it finds beside its claims: lambda* against the horizon, the optimum of the loss, habits.
+
+Numbers for sentences are given in words, as a page shows them: a dash where the runs do not tell them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from edgechaos_core.analysis import published
+from edgechaos_core.analysis.by_setting import common_seeds, strength_text
+from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, shown
+from edgechaos_core.analysis.scaling import growth_at_loss, growth_constant, settled
+from edgechaos_core.claims.estimates.decay import (
+    of_strengths,
+    place_of_best_accuracy,
+    place_of_least_final_loss,
+    strength_for_the_edge,
+)
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP
+from edgechaos_core.experiments.named_grids import RIVALS
+from edgechaos_core.store.runs import Run, cut_run
+
+EDGE_STRENGTH, FORMULA_STRENGTH = 9e-5, 5e-5  # the paper's run at the edge; the strength that stands for its formula
+ORDER_STRENGTH = 1.5e-4  # ends in order, as accurate as those beyond the edge
+HABIT = "habit, weight_decay 1e-4"
+LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is compared
+
+
+def strengths_by_horizon(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return lambda* (`strength_for_the_edge`) if the same runs had ended earlier, a row a horizon.
+
+    Columns ``epochs``, from two fifths of the runs' to all of them, ``strength``, ``low`` and ``high``; nan where J^2
+    does not pass 1 between two strengths, or an interval is unknown.
+    """
+    longest = min(run.config.epochs for run in runs)
+    rows = []
+    for epochs in range(longest, round(0.4 * longest) - 1, -max(longest // 10, 1)):
+        cut = [cut_run(run, run.config.model_copy(update={"epochs": epochs})) for run in runs]
+        found = strength_for_the_edge(cut)
+        rows.append({"epochs": epochs, "strength": found.value, "low": found.low, "high": found.high})
+    return pd.DataFrame(rows[::-1]).astype(float).astype({"epochs": int})
+
+
+def ends(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return by strength of decay, in words, where runs end: J² with its interval, test loss and accuracy, seeds."""
+    rows = {}
+    for l2 in sorted({run.config.l2 for run in runs}):
+        own = [run for run in runs if run.config.l2 == l2]
+        columns = {"J² at the end": "J_squared", "test loss": "test_loss", "test accuracy": "test_accuracy"}
+        rows[strength_text(l2)] = {
+            **{name: shown(over_seeds([settled(run, column) for run in own])) for name, column in columns.items()},
+            "seeds": len(own),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("λ")
+
+
+def at_strength(runs: Sequence[Run], l2: float, measure: Callable[[Run], float]) -> Estimate | None:
+    """Return a measure of the runs with that lambda, over seeds; None where there are none."""
+    values = [measure(run) for run in runs if run.config.l2 == l2]
+    return over_seeds(values) if values else None
+
+
+def less(runs: Sequence[Run], one: float, other: float, column: str) -> Estimate | None:
+    """Return a column at the end with lambda ``one`` less that with ``other``, seed by seed; None without a pair."""
+    ends = {(run.config.l2, run.config.seed): settled(run, column) for run in runs}
+    differences = [
+        value - ends[other, seed] for (l2, seed), value in sorted(ends.items()) if l2 == one and (other, seed) in ends
+    ]
+    return over_seeds(differences) if differences else None
+
+
+def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataFrame:
+    """Return c of the growth by strength of decay (index λ), in words: at equal training losses, and at the end.
+
+    Means over seeds with their interval; a dash where not every seed comes to that loss.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for l2 in sorted({run.config.l2 for run in runs}):
+        own = [run for run in runs if run.config.l2 == l2]
+        at = {f"c at training loss {loss:.2f}": [growth_at_loss(run, loss) for run in own] for loss in losses}
+        at |= {
+            "c at the end": [growth_constant(run) for run in own],
+            "training loss at the end": [settled(run, "train_loss") for run in own],
+        }
+        rows[strength_text(l2)] = {name: shown(over_seeds(values)) for name, values in at.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("λ")
+
+
+def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | None:
+    """Return a column at the end with PyTorch's habit weight_decay = 1e-4 less that with the controller, seed by seed.
+
+    Of the contest of chapter `search`, slowed at the end, in which the habit is lambda = 5e-5. None without a pair.
+    """
+    slowed = [run for run in contest if run.config.milestone > 0 and not run.config.validation]
+    habits = {run.config.seed: run for run in slowed if run.config.l2 == RIVALS[HABIT]["l2"] and not run.config.hold}
+    held = {run.config.seed: run for run in slowed if run.config.hold == RIVALS["controller"]["hold"]}
+    seeds = common_seeds([habits, held])
+    return (
+        over_seeds([settled(habits[seed], column) - settled(held[seed], column) for seed in seeds]) if seeds else None
+    )
+
+
+def optima(runs: Sequence[Run]) -> dict[str, Estimate | None]:
+    """Return J at the best accuracy and at the least test loss, both at the end; None for fewer than four strengths."""
+    enough = len({run.config.l2 for run in runs}) >= NEAR_THE_TOP
+    return {
+        "test_accuracy": place_of_best_accuracy(runs) if enough else None,
+        "test_loss": place_of_least_final_loss(runs) if enough else None,
+    }
+
+
+def least_loss_strength(runs: Sequence[Run]) -> float:
+    """Return the lambda whose mean test loss at the end is least, over the seeds that all strengths have."""
+    strengths = of_strengths(runs)
+    seeds = common_seeds(list(strengths.values()))
+    return min(strengths, key=lambda l2: sum(settled(strengths[l2][seed], "test_loss") for seed in seeds))
+
+
+def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
+    """Return the numbers of the chapter's sentences, in words, from runs of Fig. 6 and those of the contest."""
+    c, best = published.constant(), optima(runs)
+    count = len({run.config.l2 for run in runs})
+    several, several_more = count > 1, count > NEAR_THE_TOP
+    least = least_loss_strength(runs) if several else runs[0].config.l2
+    strongest = max((run.config.l2 for run in runs if math.isfinite(growth_at_loss(run, 0.25))), default=math.nan)
+    held = at_strength(runs, EDGE_STRENGTH, growth_constant)
+    return {
+        "c_free": f"{c:.1f}",
+        "formula": f"{c / (4 * published.SAMPLES) / 1e-5:.1f}",
+        "J2_edge": shown(at_strength(runs, EDGE_STRENGTH, settled)),
+        "J2_free": shown(at_strength(runs, 0.0, settled)),
+        "J2_order": shown(at_strength(runs, ORDER_STRENGTH, settled)),
+        "J2_formula": shown(at_strength(runs, FORMULA_STRENGTH, settled)),
+        "strength": shown(strength_for_the_edge(runs) if several else None, 1e-5),
+        "c_held": shown(held),
+        "c_ratio": DASH if held is None else f"{held.value / c:.2f}",
+        "J_accuracy": shown(best["test_accuracy"]),
+        "J_accuracy_three": shown(place_of_best_accuracy(runs, 3) if best["test_accuracy"] else None),
+        "J_accuracy_five": shown(place_of_best_accuracy(runs, 5) if several_more else None),
+        "J_loss": shown(best["test_loss"]),
+        "gain": shown(less(runs, EDGE_STRENGTH, 0.0, "test_accuracy"), 0.01),
+        "loss_edge": shown(at_strength(runs, EDGE_STRENGTH, lambda run: settled(run, "test_loss"))),
+        "loss_free": shown(at_strength(runs, 0.0, lambda run: settled(run, "test_loss"))),
+        "least_strength": strength_text(least),
+        "least_J2": shown(at_strength(runs, least, settled)),
+        "spared": shown(less(runs, EDGE_STRENGTH, least, "test_loss")),
+        "c_at_free": shown(at_strength(runs, 0.0, lambda run: growth_at_loss(run, 0.25))),
+        "c_at_decayed": shown(at_strength(runs, strongest, lambda run: growth_at_loss(run, 0.25))),
+        "strongest": DASH if math.isnan(strongest) else strength_text(strongest),
+        "habit_accuracy": shown(habit_less_controller(contest, "test_accuracy"), 0.01),
+        "habit_loss": shown(habit_less_controller(contest, "test_loss")),
+    }

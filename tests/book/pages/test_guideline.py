@@ -1,0 +1,33 @@
+"""Where runs land, in words, on runs made up."""
+
+import pandas as pd
+import pytest
+
+from edgechaos_core.book.pages import guideline
+from edgechaos_core.store.runs import Outcome, Run, parse_config
+
+
+def ending(J_squared: float, seed: int = 0, **settings) -> Run:
+    """A run with that J^2 in every epoch but the second, in which it is 1.5 times as much."""
+    config = parse_config({"epochs": 10, "seed": seed, "momentum": 0.75, "learning_rate": 0.02} | settings)
+    history = pd.DataFrame({"epoch": range(11), "J_squared": J_squared, "test_accuracy": 0.9, "lambda": 1e-5})
+    history.loc[1, "J_squared"] *= 1.5
+    return Run(config, history, Outcome("finished", 10))
+
+
+def test_numbers_are_those_of_the_settings_they_are_named_by():
+    runs = {
+        "formula": [ending(1.2, seed, samples=10_000, l2=2e-5) for seed in (0, 1)] + [ending(1.1, width=392, l2=2e-4)],
+        "controller": [ending(1.01, hold=1.0), ending(0.99, hold=1.0, width=392), ending(0.5, hold=1.0, samples=4_000)],
+    }
+    found = guideline.numbers(runs)
+    assert (found["few"], found["few_peak"], found["narrow"]) == ("1.200", "1.800", "1.100")
+    assert (found["wide"], found["few_pilot"], found["digits"]) == ("–", "–", "–")
+    assert (found["steered"], found["reached"], found["held"]) == ("3", "2", "0.990 to 1.010")
+    assert found["exposure"] == f"{4 * 1e-5 * 60_000 * 0.0025:.2f}"
+    assert set(guideline.numbers({}).values()) == {"–", "0"}
+
+
+def test_the_exposure_is_that_of_the_largest_decay():
+    assert guideline.decay_exposure(ending(1.0, hold=1.0)) == pytest.approx(4 * 1e-5 * 60_000 * 0.0025)
+    assert guideline.summary(guideline.table({"formula": [ending(1.0, l2=9e-5)]}))["λ"].tolist() == ["9e-5"]

@@ -1,0 +1,15 @@
+"""The landing page's numbers."""
+
+from edgechaos_core.book.pages.intro import headline
+from edgechaos_core.claims.judging import Evidence, committed_evidence
+
+
+def test_without_runs_every_number_is_said_not_to_be_run():
+    assert set(headline(Evidence([], [])).values()) == {"(not run)"}
+
+
+def test_every_number_comes_from_the_committed_runs():
+    found = headline(committed_evidence())
+    assert "(not run)" not in found.values()
+    assert (found["edge_depth"], found["default_depth"]) == ("50", "8")
+    assert found["loss_J"].startswith("0.94")

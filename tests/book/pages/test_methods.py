@@ -1,0 +1,35 @@
+"""What was run and what was not, of made-up runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core.book.pages.methods import PLANNED_SEEDS, inventory, provenance_table
+from edgechaos_core.experiments.protocols import PROTOCOLS, protocol
+from edgechaos_core.store.runs import Outcome, Run
+
+
+def made(name: str, seed: int, epochs: int | None = None, **provenance: object) -> Run:
+    config = protocol(name)[0]
+    config = config.model_copy(update={"seed": seed, "epochs": epochs or config.epochs})
+    history = pd.DataFrame({"epoch": np.arange(config.epochs + 1)})
+    made_by = {"wall_seconds": 2.0 * config.epochs, "stack_members": 2, "device": "cpu", **provenance}
+    return Run(config, history, Outcome("finished", config.epochs), made_by)
+
+
+def test_what_is_missing_is_counted_and_priced():
+    runs = [made("fig2", 0), made("fig2", 1), made("fig2", 2, epochs=100), made("fig2", 99)]
+    row = inventory(runs).loc["fig2"]
+    assert (row["runs planned"], row["runs present"]) == (10, 2)
+    assert row["hours of the rest"] == pytest.approx(8 * 501 * 1.0 / 3600, abs=0.05)  # a second an epoch and member
+    assert row["command"] == "edgechaos sweep fig2 --seeds 0:10"
+
+
+def test_every_protocol_without_its_own_seeds_is_planned():
+    own_seeds = {"calibration", "piloted"}  # these name their seeds themselves
+    assert set(PLANNED_SEEDS) == set(PROTOCOLS) - own_seeds
+
+
+def test_an_unknown_commit_is_told():
+    runs = [made("fig2", 0, code_version="0.1.0 (no git checkout)"), made("fig2", 1, code_version="0.1.0 (b75626)")]
+    assert provenance_table(runs)["commit"].tolist() == ["known", "unknown"]

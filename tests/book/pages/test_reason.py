@@ -1,0 +1,63 @@
+"""What page `reason` tells, on made-up runs of which the right answer is known."""
+
+import math
+from itertools import product
+
+import pytest
+
+from edgechaos_core.book.pages import reason as page
+from edgechaos_core.claims.estimates import reason
+from edgechaos_core.claims.judging import Evidence, judged
+from edgechaos_core.store.runs import Run
+from tests.claims.estimates.test_reason import by_time, turning_at
+
+
+def test_the_turn_of_a_run():
+    row = page.turns([turning_at(1.0, 0.6, seed=2)]).iloc[0]
+    assert (row["start"], row["seed"], row["through"]) == (0.6, 2, (0.02, 32))
+    values = row[["epoch", "J", "gained", "train_loss", "least_loss"]].astype(float).tolist()
+    assert values == pytest.approx([40, 1.0, 1 - 0.36, 0.2, 0.33], abs=1e-6)
+    assert page.turns([]).empty
+
+
+def test_the_most_constant_candidate_is_told_from_the_others():
+    table = page.constancy(page.turns(by_time()))
+    assert table.loc["gained", "starts"] == pytest.approx(0, abs=1e-6)
+    assert table.loc["gained", "seeds"] == pytest.approx(0.01 / 3**0.5, rel=0.02)
+    assert table.loc["train_loss", ["mean", "starts"]].tolist() == pytest.approx([0.2, 0], abs=1e-6)
+    assert table.loc["J", "starts"] > 0.2
+    alone = page.constancy_table(page.turns([turning_at(1.0)]))
+    assert alone.loc["J"].tolist() == ["1", "1", "1", "–", "–"]
+
+
+def test_numbers_of_the_page():
+    told = page.numbers(by_time())
+    assert (told["least_start"], told["most_start"], told["gained"]) == ("0.1", "1.5", "0.55")
+    assert told["slope"] == told["slope_all"] == "1.000 [1.000, 1.000]"
+    assert told["reaching"] == f"{math.sqrt(1 - 0.54 * 1.01):.2f}"
+    assert told["from_half"].startswith("0.89")
+    assert told["train_loss_slope"].removeprefix("-").startswith("0.000")
+    sloped = by_time()
+    for run in sloped:
+        run.history["train_loss"] += 0.01 * reason.started_at(run.config) ** 2
+    assert page.numbers(sloped)["train_loss_slope"].startswith("0.010")
+
+
+def test_what_is_not_known_is_a_dash():
+    assert set(page.numbers([]).values()) == {"–"}
+    short = turning_at(1.0, 0.3)
+    told = page.numbers([Run(short.config, short.history[:5], short.outcome)])
+    assert (told["least_start"], told["least_J"], told["slope"], told["from_half"]) == ("0.3", "–", "–", "–")
+
+
+def test_the_answer_in_numbers():
+    starts = (0.1, 0.25, 0.5, 0.75, 1.5)
+    runs = [turning_at(math.sqrt(J**2 + 0.54 + seed / 100), J, seed) for J, seed in product(starts, range(5))]
+    told = page.edge_as_cause(Evidence(runs, []))
+    assert told["slope"] == "1.000 [1.000, 1.000]"
+    assert told["seeds"] == "5"
+    assert told["epochs"].startswith("1.000")
+    assert told["beyond"] != "–"
+    assert judged(Evidence(runs, []), ["B1"])["B1"][0].verdict == "not reproduced"
+    nothing = page.edge_as_cause(Evidence([], []))
+    assert (nothing["slope"], nothing["beyond"], nothing["seeds"]) == ("–", "–", "–")

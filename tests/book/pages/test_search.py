@@ -1,0 +1,80 @@
+"""A contest told in a table and in numbers, on made-up entries and runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core.book.pages.search import TOLD, behind, numbers, parts, spared, table
+from edgechaos_core.experiments.comparison import Contest, Entry, Standing
+from edgechaos_core.store.runs import Outcome, Run, parse_config
+
+
+def entry_of(*accuracies, name="way", epochs=48.0, losses=()) -> Entry:
+    own = dict(enumerate(accuracies))
+    return Entry(name, "8e-05", own, dict(enumerate(losses)) or own, own, epochs)
+
+
+def trial(l2: float, accuracy: float, **settings) -> Run:
+    columns = {"epoch": np.arange(11), "J_squared": 2 - accuracy, "validation_accuracy": accuracy}
+    config = parse_config({"epochs": 10, "l2": l2, "validation": 10_000} | settings)
+    return Run(config, pd.DataFrame(columns), Outcome("finished", 10))
+
+
+@pytest.fixture
+def contest() -> Contest:
+    def standing(gain: float) -> Standing:
+        entries = {way: entry_of(0.88 + gain, 0.89 + gain, name=way, losses=(0.3, 0.4)) for way in TOLD.values()}
+        entries["no decay"] = entry_of(0.88 + gain, 0.89 + gain, name="no decay", losses=(0.35, 0.46))
+        best = entry_of(0.9, 0.91, name="search over λ", epochs=1_488)
+        return Standing(entries | {best.name: best}, best)
+
+    searches = {
+        "search over λ": [trial(1e-5, 0.880), trial(1.5e-4, 0.883), trial(1e-3, 0.5)],
+        "search over λ and η": [trial(1e-5, 0.885, learning_rate=0.03), trial(1e-4, 0.884), trial(1e-3, 0.5)],
+    }
+    return Contest(searches, standing(0.0), standing(0.005))
+
+
+def test_behind_is_seed_by_seed():
+    off = behind(entry_of(0.88, 0.90, 0.87), entry_of(0.89, 0.91, 0.88))
+    assert (off.value, off.low, off.high) == pytest.approx((1, 1, 1))
+    assert behind(entry_of(0.88), entry_of(0.89, 0.91)).n == 1
+    with pytest.raises(ValueError, match=r"^way and other have no seed in common$"):
+        behind(Entry("way", "", {3: 0.9}, {}, {}, 1), entry_of(0.9, name="other"))
+
+
+def test_loss_is_spared_seed_by_seed():
+    less = spared(entry_of(0.9, 0.9, 0.9, losses=(0.3, 0.4, 0.5)), entry_of(0.9, 0.9, 0.9, losses=(0.35, 0.45, 0.55)))
+    assert (less.value, less.low, less.high) == pytest.approx((0.05, 0.05, 0.05))
+
+
+def test_the_table_has_a_row_a_way():
+    best = entry_of(0.9, 0.9, 0.9, name="search")
+    ways = {"search": best, "way": entry_of(0.88, 0.89, 0.887), "broken": entry_of(0.88, float("nan"), name="broken")}
+    shown = table(Standing(ways, best))
+    assert shown.loc["search", "points behind the search"] == "–"
+    assert shown.loc["way", "points behind the search"].startswith("1.4 [")
+    assert shown["epochs trained"].tolist() == [48, 48, 48]
+    assert shown.loc["broken"].tolist()[1:5] == ["–"] * 4
+
+
+def test_numbers_are_those_of_the_ways_and_of_the_searches(contest):
+    told = numbers(contest)
+    assert told["constant_formula_behind"] == "2"
+    assert told["slowed_formula_behind"] == "1.5"
+    assert told["slowed_formula_price"] == "31"
+    assert told["slowed_formula_spared"] == "0.055"
+    assert (told["slowed_free_loss"], told["habit_points"]) == ("0.405", "0")
+    assert (told["first_l2"], told["second_l2"], told["second_eta"]) == ("0.00015", "1e-05", "0.03")
+    assert told["error"] == "0.32"  # (0.885 x 0.115 / 10,000)^(1/2)
+    assert told["near"] == "1.11 to 1.12"  # 0.884 is within it, 0.5 is not
+    assert told["spread"] == "0.30"
+
+
+def test_without_a_contest_there_are_dashes(contest):
+    told = numbers(None)
+    assert told.keys() == numbers(contest).keys()
+    assert set(told.values()) == {"–"}
+    assert parts(None) == (None, None)
+    assert table(None).empty
+    assert table(None).columns.tolist() == table(contest.slowed).columns.tolist()

@@ -1,0 +1,50 @@
+"""What the page of the training path states, of runs made up so that every number is known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgechaos_core.book.pages.training_path import optimum_table, path_estimates
+from edgechaos_core.store.runs import Outcome, Run, parse_config
+
+
+def run_of(seed: int, epochs: int = 300, least: float = 0.95) -> Run:
+    """J rises by 0.005 an epoch from 0.5; the loss is a parabola about ``least``, the accuracy a straight line in J."""
+    J = 0.5 + 0.005 * np.arange(epochs + 1)
+    columns = {"epoch": np.arange(epochs + 1), "J_squared": J**2, "J0": 0.1}
+    columns |= {"test_loss": 0.35 + 0.1 * (J - least) ** 2, "test_accuracy": 0.85 + 0.02 * J}
+    config = parse_config({"learning_rate": 0.02, "momentum": 0.5, "epochs": epochs, "seed": seed})
+    return Run(config, pd.DataFrame(columns), Outcome("finished", epochs))
+
+
+def test_loss_and_accuracy_are_told_side_by_side():
+    told = path_estimates([run_of(0, least=0.94), run_of(1, least=0.95), run_of(2, least=0.96)])
+    assert told["least_J"].value == pytest.approx(0.95, abs=1e-3)
+    assert told["least_J"].sample == pytest.approx((0.94, 0.95, 0.96), abs=1e-3)
+    assert told["least_epoch"].value == pytest.approx(90, abs=1)
+    assert told["best_J"].value == pytest.approx(2.0 - 12 * 0.005)  # a rising line is best at the last whole mean
+    assert told["end_J"].value == pytest.approx(2.0)
+    assert told["edge_epoch"].value == pytest.approx(101)
+    assert told["gained"].value == pytest.approx(2 * (2.0 - 12 * 0.005 - 1.005), abs=1e-9)
+    assert told["end_accuracy"].value - told["edge_accuracy"].value == pytest.approx(told["gained"].value)
+    assert told["loss_factor"].value == pytest.approx(told["end_loss"].value / told["least_loss"].value, rel=1e-3)
+    assert told["end_loss"].value > told["least_loss"].value
+
+
+def test_short_runs_say_nothing_of_places_that_they_do_not_reach():
+    told = path_estimates([run_of(0, epochs=4)])
+    for name in ("least_J", "least_epoch", "best_J", "edge_epoch", "edge_accuracy", "gained", "c"):
+        assert math.isnan(told[name].value), name
+    assert math.isfinite(told["end_loss"].value)
+    row = optimum_table([run_of(0, epochs=4)]).loc[0]
+    assert (row["J there, by parabola"], row["J at the best accuracy"]) == ("–", "–")
+
+
+def test_table_has_a_row_a_seed():
+    table = optimum_table([run_of(0), run_of(3, least=1.1)])
+    assert table.index.tolist() == [0, 3]
+    assert table["epoch of least test loss"].tolist() == [90, 120]
+    assert table["J there, by parabola"].tolist() == ["0.950", "1.100"]
+    assert table["J at the best accuracy"].tolist() == ["1.94", "1.94"]
