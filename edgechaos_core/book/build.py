@@ -46,7 +46,8 @@ def build_book(
     """Execute what has changed, build the site, and return the page to open.
 
     With ``chapter`` that chapter alone has ``overrides`` for parameters, in a build of its own. ``freeze`` keeps the
-    checked outputs as nbval's reference. Raises ValueError for a bad name or parameter before anything is executed,
+    checked outputs as nbval's reference; with ``chapter`` of that chapter alone, which is then all that is executed,
+    and its notebook is returned. Raises ValueError for a bad name or parameter before anything is executed,
     BookError where a chapter or the build fails.
     """
     overrides = dict(overrides or {})
@@ -55,6 +56,8 @@ def build_book(
     if overrides and document is None:
         raise ValueError("parameters need a chapter: edgechaos book --chapter NAME -p NAME=VALUE")
     if overrides and document is not None and pages[document] is None:
+        raise ValueError(f"{document} has no code to execute")
+    if freeze and document is not None and pages[document] is None:
         raise ValueError(f"{document} has no code to execute")
     if overrides and freeze:
         raise ValueError("--freeze keeps a profile's outputs: it does not go with -p")
@@ -69,12 +72,16 @@ def build_book(
         build = f"{chapter}-{_digest(json.dumps([profile, own], sort_keys=True))[:8]}"
     stage = BUILD / "executed" / build
     _stage_static(stage, pages)
+    if freeze and document is not None:
+        parameters = {page: values for page, values in parameters.items() if page == document}
     for page in sorted(parameters, key=lambda page: page != document):  # the one asked for may fail: it goes first
         notebook = pages[page]
         if notebook is not None:
             executed = execute(page, notebook, parameters[page], stage)
             if freeze and profile in checked_profiles(notebook):
                 freeze_outputs(page, nbformat.read(executed, as_version=4), profile)
+    if freeze and document is not None:
+        return stage / f"{document}.ipynb"
     site = _build_site(stage, build)
     return site / f"{document or documents()[0]}.html" if document else site / "index.html"
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from edgechaos_core.analysis.by_setting import by_setting, setting_of
 from edgechaos_core.analysis.intervals import Estimate, shown
@@ -22,6 +23,8 @@ from edgechaos_core.system.places import COMMITTED_DIAGRAMS, COMMITTED_RUNS
 
 LEAST_SHARE = 0.2  # of a protocol's epochs after which an estimate is shown, though not judged
 CUT_NEURONS, CUT_RATIOS = 10_000, (0.0, 1.1, 1.25, 1.5, 1.75)  # N and J0/J of the cuts that C1 is judged on
+
+SoFar = Literal["inside", "outside", "across", "not run"]  # of an estimate and the bounds that it is judged by
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,18 @@ class Judged:
         n = self.estimate.n
         early = "" if self.share >= 1 else f", after {self.share:.0%} of the epochs"
         return f"{shown(self.estimate)}, {n} {_counted(self.over, n)}{early}"
+
+    @property
+    def so_far(self) -> SoFar:
+        """Where the runs that are there put the estimate, verdict or not: by the interval, or by the value alone."""
+        if self.estimate is None or math.isnan(self.estimate.value):
+            return "not run"
+        value = self.estimate.value
+        ends = [value if end is None else end for end in (self.estimate.low, self.estimate.high)]
+        low, high = self.part.bounds
+        if low <= ends[0] and ends[1] <= high:
+            return "inside"
+        return "outside" if ends[1] < low or ends[0] > high else "across"
 
     @property
     def told(self) -> str:

@@ -9,13 +9,15 @@ from edgechaos_core.claims.judging import Evidence, Judged, committed_evidence, 
 from edgechaos_core.claims.verdicts import Kind, Part, claim_verdict, holm, in_words, read_claims
 
 DECIDED = ("reproduced", "not reproduced")
+SAID_SO_FAR = {"agrees": "agree with", "disagrees": "disagree, in part or as a whole, with", "open": "leave open"}
 
 
 def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
     """Return the scorecard of the paper's claims, or the book's ``own``; what its parts have each set apart by ``;``.
 
     One row a claim: ``sentence``; ``estimate`` with its 95% interval and n, or "not run"; ``verdict``, that of
-    `claim_verdict`, "no verdict" as long as a part has none, and "not run" where no part has an estimate; ``Holm``,
+    `claim_verdict`, "no verdict" as long as a part has none, and "not run" where no part has an estimate; ``so far``,
+    `so_far` of a claim without a verdict; ``Holm``,
     whether a decided verdict stands at 5% with all rows (a row's p-value is the largest of its decided parts);
     ``what would settle it``, seeds or what is lacking; ``page``.
     """
@@ -31,6 +33,7 @@ def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
             "sentence": claims[name].sentence,
             "estimate": "; ".join(part.shown for part in own),
             "verdict": in_words(name, whole),
+            "so far": so_far(own) if whole == "no verdict" else DASH,
             "Holm": ("stands" if stands[name] else "does not stand") if decided else DASH,
             "what would settle it": "; ".join(dict.fromkeys(part.told.partition(": ")[2] for part in open_parts))
             or DASH,
@@ -85,6 +88,43 @@ def whole_verdict(parts: Sequence[Judged]) -> str:
         return "not run"
     verdicts = [part.verdict for part in parts]
     return "no verdict" if "no verdict" in verdicts else claim_verdict(verdicts)
+
+
+def so_far(parts: Sequence[Judged]) -> str:
+    """Say whether the runs that are there agree with a claim: all of its parts, none, some, or whether that is open."""
+    found = {part.so_far for part in parts}
+    if "outside" in found:
+        return "disagrees" if found <= {"outside", "not run"} else "disagrees in part"
+    if found == {"inside"}:
+        return "agrees"
+    return "agrees, as far as it is run" if found == {"inside", "not run"} else "open"
+
+
+def summary(card: pd.DataFrame) -> str:
+    """Say in sentences how the claims of a `scorecard` stand: verdicts first, then what the others' runs say so far."""
+    told = [
+        f"{len(names)} {'is' if len(names) == 1 else 'are'} {word} ({', '.join(names)})"
+        for word in ("reproduced", "reproduced in part", "not reproduced", "inconclusive", "not run")
+        if (names := list(card.index[card["verdict"] == word]))
+    ]
+    sentences = [f"Of the {len(card)} claims {_listed(told)}."] if told else []
+    waiting = card[card["verdict"] == "no verdict"]
+    if len(waiting):
+        groups = [
+            f"{words} {len(names)} ({', '.join(names)})"
+            for start, words in SAID_SO_FAR.items()
+            if (names := list(waiting.index[waiting["so far"].str.startswith(start)]))
+        ]
+        have = "has" if len(waiting) == 1 else "have"
+        sentences += [
+            f"The other {len(waiting)} {have} no verdict yet, because a part of their runs is missing.",
+            f"The runs that are there {_listed(groups)} of them.",
+        ]
+    return " ".join(sentences)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _claim_p(parts: Sequence[Judged]) -> float:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from edgechaos_core.cli import diagram_commands, guide_command, runs_commands, train_command
+from edgechaos_core.cli import diagram_commands, guide_command, inspect_command, runs_commands, train_command
 
 app = typer.Typer(
     add_completion=False,
@@ -13,7 +13,7 @@ app = typer.Typer(
     help="Training neural networks at the edge of chaos: train, map, and build the book.",
 )
 for command in (
-    *(train_command.train, runs_commands.sweep, guide_command.guide),
+    *(train_command.train, runs_commands.sweep, guide_command.guide, inspect_command.inspect),
     *(diagram_commands.edge, diagram_commands.phase_diagram),
 ):
     app.command()(command)
@@ -43,7 +43,9 @@ def book(
             "paper: train everything anew at the paper's scale"
         ),
     ] = "standard",
-    chapter: Annotated[str | None, typer.Option(help="execute this chapter with the parameters of -p")] = None,
+    chapter: Annotated[
+        str | None, typer.Option(help="execute this chapter with the parameters of -p; with --freeze it alone")
+    ] = None,
     parameter: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="with --chapter")] = None,
     help_parameters: Annotated[
         bool, typer.Option("--help-parameters", help="list the parameters of --chapter, and what they accept")

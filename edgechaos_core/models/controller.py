@@ -5,31 +5,22 @@ Its law, and when it is stable: decay_law.py. What the fan-in of a layer is: fan
 
 import math
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Optimizer
 
+from edgechaos_core.models.attached import attach, attached, detach, steerable_optimizer
+from edgechaos_core.models.controller_status import Status, status, trouble
 from edgechaos_core.models.effective_rate import effective_rate, is_lost, relative_decay
 from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold
 from edgechaos_core.theory.decay_law import DecayLaw
 
+if TYPE_CHECKING:
+    from edgechaos_core.models.model_controller import ModelEdgeDecay
+
 _STATE = ("J_squared", "rates", "steps")
-_CONTROLLED = "_edgechaos_controlled"  # on the optimizer: its controllers
-_WARNINGS = {
-    "closed": "the controller is closed: make a new one to steer on",
-    "frozen": "the weight is frozen (requires_grad is False): its decay stays as it is until it is trained",
-    "no step": "the optimizer has made no step since the last period: call step() after training, on the controller of "
-    "the optimizer that trains (copies of model, optimizer and controller belong together if made in one call)",
-    "no gradient": "the weight had no gradient in any step of the optimizer since the last period: it is frozen, not "
-    "used, or no longer the parameter that its layer trains (then make a new EdgeDecay with the layer)",
-    "skipped": "GradScaler skipped every step of the optimizer since the last period: its gradients are not finite",
-    "overwritten": "the group's weight_decay is {:g}, not the {:g} that EdgeDecay set: take it out of the other "
-    "schedule of weight decay, or close() this controller",
-    "lost": "the weight is {}, in which a decay of {:.2g}, {:.2g} of the weight a step, is lost in rounding: give the "
-    "optimizer float32 weights, and compute in low precision by torch.autocast",
-}
 
 
 class EdgeDecay:
@@ -62,6 +53,7 @@ class EdgeDecay:
     gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay; and
     when the weight's own precision (bfloat16, float16) is too coarse for the decay, which then counts as none.
 
+    >>> import torch
     >>> from torch import optim
     >>> model = nn.Sequential(nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 2))
     >>> optimizer = optim.AdamW([{"params": model[0].parameters()}, {"params": model[2].parameters()}], lr=1e-2)
@@ -83,22 +75,40 @@ class EdgeDecay:
         smoothing: float = 0.5,
         fan_in: float | None = None,
     ) -> None:
-        if not isinstance(optimizer, (torch.optim.SGD, Adam, AdamW)):
-            raise ValueError(f"EdgeDecay works with SGD, Adam and AdamW of torch.optim, got {type(optimizer).__name__}")
+        self.optimizer = steerable_optimizer(optimizer)
         self.law = DecayLaw(target, rate, smoothing)
         held = weight_to_hold(layer, fan_in)
-        self.optimizer, self.weight, self.fan_in = optimizer, held.tensor, held.fan_in
+        self.weight, self.fan_in = held.tensor, held.fan_in
         if self._find() is None:
             raise ValueError("the weight is not one of the optimizer's parameters")
         self._rates, self._steps = 0.0, 0  # sum of effective rates, and number of steps, since the last period
         self._set: float | None = None  # the decay that the last period set; None where loading may change it
         self._idle = "no step"  # why there are no steps
         self._warned: set[str] = set()
+        self._news: list[str] = []  # warnings that are not told yet
+        self._trouble: Status | None = trouble("no period")  # of the last period, or None
+        self._change = 0.0  # of J^2 in the last period
         self._closed = False
         self._J_squared = self._measure()
         self._attach()
         if not self.weight.requires_grad:
-            self._warn("frozen")
+            self._note("frozen")
+            self._tell()
+
+    @classmethod
+    def for_model(
+        cls,
+        model: nn.Module,
+        optimizer: Optimizer,
+        target: str | float | Mapping[str, float] = "edge",
+        *,
+        sample: Any = None,  # noqa: ANN401 - whatever the model takes
+        **options: Any,  # noqa: ANN401 - those of ModelEdgeDecay
+    ) -> "ModelEdgeDecay":
+        """Steer every layer of a model that can be steered: see `ModelEdgeDecay`, which takes the same arguments."""
+        from edgechaos_core.models.model_controller import ModelEdgeDecay  # which stands on this module
+
+        return ModelEdgeDecay(model, optimizer, target, sample=sample, **options)
 
     @property
     def group(self) -> dict[str, Any]:
@@ -121,17 +131,31 @@ class EdgeDecay:
         """The decay in force, in the optimizer's own convention."""
         return float(self.group["weight_decay"])
 
+    @property
+    def status(self) -> Status:
+        """How the layer stands since the last period: in a word (controller_status.py), and in a sentence."""
+        decay, own = self.weight_decay, self._set
+        if own is not None and decay != own:
+            return trouble("overwritten", decay, own)
+        return self._trouble or status(self._J_squared, self.law.target, decay, self._change)
+
     def step(self) -> float:
         """End a period: measure, set the group's ``weight_decay`` for the next period, and return it.
 
         A period without an optimizer step changes nothing, and warns. Raises ValueError where the weight is no longer
         finite or no longer the optimizer's.
         """
+        decay = self._end_period()
+        self._tell()
+        return decay
+
+    def _end_period(self) -> float:
         before, steps, decay = self._J_squared, self._steps, self.weight_decay
+        self._trouble = None
         if self._set is not None and decay != self._set:
-            self._warn("overwritten", decay, self._set)
+            self._note("overwritten", decay, self._set)
         if not steps:
-            self._warn("closed" if self._closed else self._idle)
+            self._note("closed" if self._closed else self._idle)
             self._idle = "no step"
             return decay
         relative = relative_decay(self.weight, self.group, self.optimizer.state.get(self.weight, {}))
@@ -139,16 +163,16 @@ class EdgeDecay:
         coming = 2 * steps * effective_rate(self.group) * relative  # at the rate of now
         J_squared, shrink = self._measure(), decay * exposure / 2 / steps
         if is_lost(self.weight, shrink):
-            self._warn("lost", self.weight.dtype, decay, shrink)
+            self._note("lost", self.weight.dtype, decay, shrink)
             decay = 0.0  # what the weights have seen of it
         self._J_squared, self._rates, self._steps, self._idle = J_squared, 0.0, 0, "no step"
+        self._change = J_squared - before
         self.group["weight_decay"] = self._set = self.law.next(before, J_squared, decay, exposure, coming, steps)
         return self._set
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the controller knows, numbers alone; the decay in force is in the optimizer's state_dict."""
-        own = {name: getattr(self, f"_{name}") for name in _STATE}
-        return vars(self.law) | own
+        return vars(self.law) | {name: getattr(self, f"_{name}") for name in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`, target and rates included; load the optimizer's as well.
@@ -168,18 +192,13 @@ class EdgeDecay:
         self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
         for name in _STATE:
             setattr(self, f"_{name}", state[name])
-        self._set = None
+        self._set, self._trouble = None, trouble("no period")
 
     def close(self) -> None:
         """Let go of the optimizer, once: its decay stays as it is."""
         if not self._closed:
-            self._hook.remove()
-            self.optimizer.__dict__[_CONTROLLED].remove(self)
+            detach(self.optimizer, self)
         self._closed = True
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the hook: copies and pickles of an optimizer have none."""
-        return {name: value for name, value in vars(self).items() if name != "_hook"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -188,38 +207,41 @@ class EdgeDecay:
 
     def _attach(self) -> None:
         group = self._find()
-        # On the optimizer, whose copies and pickles have neither this list nor hooks: whatever is copied with it
-        # attaches anew.
-        controllers: list[EdgeDecay] = self.optimizer.__dict__.setdefault(_CONTROLLED, [])
-        if group is not None and any(other._find() is group for other in controllers):
+        if group is not None and any(other._find() is group for other in attached(self.optimizer)):
             raise ValueError(
                 "the weight's parameter group has a controller already: close() it first, or give each layer a group "
                 "of its own, as one decay cannot steer two"
             )
-        controllers.append(self)
-        self._hook = self.optimizer.register_step_post_hook(lambda *_: self._count())
+        attach(self.optimizer, self)
 
     def _find(self) -> dict[str, Any] | None:
         """The weight's group, looked for each time: groups come and go, and load_state_dict makes new ones."""
         groups = self.optimizer.param_groups
         return next((group for group in groups if any(own is self.weight for own in group["params"])), None)
 
-    def _warn(self, cause: str, *values: object) -> None:
+    def _note(self, cause: str, *values: object) -> None:
+        self._trouble = trouble(cause, *values)
         if cause not in self._warned:
             self._warned.add(cause)
-            warnings.warn(
-                f"EdgeDecay: {_WARNINGS[cause].format(*values)}", stacklevel=3
-            )  # at the line that called step
+            self._news.append(self._trouble.detail)
 
-    def _count(self) -> None:
-        skipped = getattr(self.optimizer, "found_inf", None)  # GradScaler leaves it to fused optimizers to skip a step
-        if skipped is not None and float(skipped) > 0:
+    def _tell(self) -> None:
+        for message in self._take_news():
+            warnings.warn(f"EdgeDecay: {message}", stacklevel=3)  # at the line that called step
+
+    def _take_news(self) -> list[str]:
+        news, self._news = self._news, []
+        return news
+
+    def after_step(self, group: dict[str, Any] | None, *, skipped: bool) -> None:
+        """Count a step of the optimizer: it calls this itself, with the weight's group (attached.py)."""
+        if skipped:
             self._idle = "skipped"
-        elif self.weight.grad is None or self._find() is None:  # the optimizer leaves it alone
+        elif self.weight.grad is None or group is None:  # the optimizer leaves it alone
             self._idle = "no gradient" if self.weight.requires_grad else "frozen"
         else:
             self._steps += 1
-            self._rates += effective_rate(self.group)
+            self._rates += effective_rate(group)
 
     def _measure(self) -> float:
         J, _ = LayerWeight("the weight", self.weight, self.fan_in).order_parameters()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edgechaos_core.theory.order_parameters import order_parameters
+from edgechaos_core.models.moments import moments
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # whose weight is [out, in / groups, ...]
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)  # [in, out / groups, ...]
@@ -51,8 +51,8 @@ class LayerWeight:
         values = whole(self.tensor)
         if self.rows is not None:
             values = values[self.rows.start : self.rows.stop]
-        std, mean = order_parameters(values.reshape(1, -1))
-        return math.sqrt(self.fan_in) * float(std), self.fan_in * mean.item()
+        variance, mean = moments(values)
+        return math.sqrt(self.fan_in * variance), self.fan_in * mean
 
 
 def whole(tensor: Tensor) -> Tensor:

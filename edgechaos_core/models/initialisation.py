@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgechaos_core.models.inspection import CONSTANT, inspect
 from edgechaos_core.models.inspection_table import Inspection, WeightRow
-from edgechaos_core.models.named_weights import NamedWeight, named_weights, numberless
+from edgechaos_core.models.named_weights import NamedWeight, kept_as, named_weights, numberless, refuse_unknown
 
 GAIN = 0.1  # how far the measured growth through all layers together may be from 1, in the logarithm
 _SWEEPS = 60
@@ -93,7 +93,7 @@ def initialise_at_edge(
     """
     if bias_variance is not None and not 0 <= bias_variance < math.inf:
         raise ValueError(f"bias_variance must be a number of at least 0, or None, got {bias_variance!r}")
-    _refuse_unknown(model, keep)
+    refuse_unknown(model, keep)
     before = inspect(model, sample, seed=seed)
     generator = torch.Generator().manual_seed(seed)
 
@@ -134,7 +134,7 @@ def _start(
     generator: torch.Generator,
 ) -> dict[str, str]:
     """Put each weight at the edge of theory; return for each why it was left alone, empty where it was not."""
-    constant = [row for row in table if row.why_not == CONSTANT and row.edge > 0 and not _kept(row, keep)]
+    constant = [row for row in table if row.why_not == CONSTANT and row.edge > 0 and not kept_as(row.name, keep)]
     for row in constant:  # first, as no difference gets beyond them
         weight = _matrix(named[row.name])
         weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight))
@@ -176,22 +176,8 @@ def _off(table: Inspection, left: dict[str, str]) -> list[WeightRow]:
     return [row for row in free if abs(math.log(row.growth)) > GAIN / len(free)]
 
 
-def _refuse_unknown(model: nn.Module, keep: Collection[str]) -> None:
-    if isinstance(keep, str) or not all(isinstance(name, str) for name in keep):
-        raise ValueError(f"keep must be a collection of names of modules or parameters, got {keep!r}")
-    names = {name for name, _ in model.named_modules()} | {name for name, _ in model.named_parameters()}
-    for name in keep:
-        if name not in names or not name:
-            raise ValueError(f"keep names {name!r}, which the model has neither as a module nor as a parameter")
-
-
-def _kept(row: WeightRow, keep: Collection[str]) -> str:
-    """The name in ``keep`` that a weight falls under, or nothing."""
-    return next((name for name in keep if row.name == name or row.name.startswith((f"{name}.", f"{name} ("))), "")
-
-
 def _why_left(row: WeightRow, keep: Collection[str], why_no_growth: str) -> str:
-    if kept := _kept(row, keep):
+    if kept := kept_as(row.name, keep):
         return f"left alone: kept as {kept}"
     if row.why_not:
         return f"left alone: {row.why_not}"

@@ -27,6 +27,12 @@ from edgechaos_core.models.named_weights import (
 )
 
 CONSTANT = "it is constant, or not finite: decay cannot set its variance"
+WRAPPERS = {  # by name: none of them is imported for it
+    "DistributedDataParallel": "pass the model inside, model.module",
+    "DataParallel": "pass the model inside, model.module",
+    "OptimizedModule": "pass the model inside, model._orig_mod, which has the same weights",
+    "FullyShardedDataParallel": "it flattens weights; use torch.distributed.fsdp.fully_shard, which keeps them apart",
+}
 EDGE = 0.1  # J^2 within this of its edge, relative, is called the edge
 
 
@@ -51,16 +57,33 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     0.weight 0.3 ReLU 2.0 order
     2.weight 0.3 none 1.0 order
     """
+    _refuse_others(model, optimizer)
+    if without_numbers := [name for name, each in model.named_parameters() if numberless(each)]:
+        return _table(model, optimizer, None, f"No growth is measured: {without_numbers[0]} has no numbers yet.")
+    return _table(model, optimizer, two_passes(model, sample, KEPT, seed))
+
+
+def inspect_weights(model: nn.Module, optimizer: Optimizer | None = None) -> Inspection:
+    """Return what `inspect` tells of the weights alone, without a sample: no activation, no edge, no growth."""
+    _refuse_others(model, optimizer)
+    return _table(model, optimizer, None, "No growth is measured: there is no sample.")
+
+
+def _refuse_others(model: nn.Module, optimizer: Optimizer | None) -> None:
     if not isinstance(model, nn.Module):
         raise ValueError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    for kind in type(model).__mro__:
+        if (inner := WRAPPERS.get(kind.__name__)) is not None:
+            raise ValueError(f"the model is wrapped in {kind.__name__}: {inner}")
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise ValueError(f"the optimizer must be a torch.optim.Optimizer or None, got {type(optimizer).__name__}")
+
+
+def _table(
+    model: nn.Module, optimizer: Optimizer | None, passes: tuple[Passed, Passed] | None, why_no_growth: str = ""
+) -> Inspection:
     table = Inspection()
-    without_numbers = [name for name, each in model.named_parameters() if numberless(each)]
-    if without_numbers:
-        table.why_no_growth = f"No growth is measured: {without_numbers[0]} has no numbers yet."
-    else:
-        passes = two_passes(model, sample, KEPT, seed)
+    table.why_no_growth = why_no_growth
     names = {id(each): name for name, each in model.named_parameters()}
     used: set[Call] = set()
     weights = list(named_weights(model))
@@ -68,11 +91,10 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     for weight in weights:
         holders.setdefault(id(weight.tensor), []).append(weight)
     for weight in weights:
-        uses = [] if without_numbers else uses_of(weight, passes[0], names, used)
         others = [each.name for each in holders[id(weight.tensor)] if each.module is not weight.module]
         tied = " and ".join(others) if weight.tensor is not None else ""
         row = _measured(weight, _group(weight, optimizer))
-        if uses:
+        if passes is not None and (uses := uses_of(weight, passes[0], names, used)):
             row = _passed(row, weight, uses, passes)
         table.append(replace(row, why_not=(why := _why_not(row, weight, optimizer, tied)), steerable=not why))
     return table

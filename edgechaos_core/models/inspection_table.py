@@ -1,6 +1,7 @@
 """The table that `inspect` returns: a row for each weight, as text, HTML, dicts or a pandas DataFrame."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _NAN = float("nan")
+DEFAULT = 0.1  # 3 J^2 so near 1 is PyTorch's start, as drawn
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,27 @@ class WeightRow:
 class Inspection(list[WeightRow]):
     """The rows of `inspect`, in the order of the model's modules; prints as a table.
 
-    ``why_no_growth`` says why nothing was passed through the model, or is empty.
+    ``why_no_growth`` says why nothing was passed through the model, or is empty; ``notes`` are what is printed below.
     """
 
     why_no_growth = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about the table: why there is no growth, and weights that stand at PyTorch's default start."""
+        return [note for note in (self.why_no_growth, self._defaults()) if note]
+
+    def _defaults(self) -> str:
+        """Weights of PyTorch's own start, uniform with variance 1 / (3 fan_in), where that is far below an edge."""
+        low = [row for row in self if row.phase == "order" and abs(3 * row.J_squared - 1) < DEFAULT]
+        edges = {row.activation: row.edge for row in low}
+        if not edges:
+            return ""
+        told = ", ".join(f"{edge:.3g} where {name} follows" for name, edge in edges.items())
+        return (
+            f"PyTorch's default is J^2 = 1/3, at which {len(low)} of these weights stand; their edge is {told}: "
+            "initialise_at_edge starts them there."
+        )
 
     def to_dict(self, orient: str = "records") -> list[dict[str, Any]]:
         """Return a dict for each row; ValueError for another orient than "records"."""
@@ -62,20 +81,26 @@ class Inspection(list[WeightRow]):
         return pd.DataFrame(self.to_dict(), columns=[each.name for each in fields(WeightRow)])
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(map(len, column)) for column in zip(*cells)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-        return "\n".join([*lines, self.why_no_growth] if self.why_no_growth else lines)
+        table = as_text(WeightRow, self)
+        return "\n".join([table, *self.notes])
 
     def _repr_html_(self) -> str:
-        head, *body = [[escape(cell) for cell in row] for row in self._cells()]
+        head, *body = [[escape(cell) for cell in row] for row in _cells(WeightRow, self)]
         rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in body)
         table = f"<table><thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead><tbody>{rows}</tbody></table>"
-        return table + (f"<p>{escape(self.why_no_growth)}</p>" if self.why_no_growth else "")
+        return table + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
-    def _cells(self) -> list[list[str]]:
-        names = [each.name for each in fields(WeightRow)]
-        return [names, *([_cell(getattr(row, name)) for name in names] for row in self)]
+
+def as_text(kind: type[Any], rows: Iterable[Any]) -> str:
+    """Return rows, instances of a dataclass, as a table of aligned columns under the names of its fields."""
+    cells = _cells(kind, rows)
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+def _cells(kind: type[Any], rows: Iterable[Any]) -> list[list[str]]:
+    names = [each.name for each in fields(kind)]
+    return [names, *([_cell(getattr(row, name)) for name in names] for row in rows)]
 
 
 def _cell(value: object) -> str:

@@ -1,6 +1,6 @@
 """All weights of a model by name, and where a forward pass uses each."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -70,6 +70,21 @@ def named_weights(model: nn.Module) -> Iterator[NamedWeight]:
         if not found and "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):
             why = f"weight of {type(module).__name__} is quantised or packed: measure it before that"
             yield NamedWeight(prefix, "weight", module, None, None, why)
+
+
+def refuse_unknown(model: nn.Module, keep: Collection[str]) -> None:
+    """Raise ValueError for names to keep that are of no module and of no parameter of a model."""
+    if isinstance(keep, str) or not all(isinstance(name, str) for name in keep):
+        raise ValueError(f"keep must be a collection of names of modules or parameters, got {keep!r}")
+    names = {name for name, _ in model.named_modules()} | {name for name, _ in model.named_parameters()}
+    for name in keep:
+        if name not in names or not name:
+            raise ValueError(f"keep names {name!r}, which the model has neither as a module nor as a parameter")
+
+
+def kept_as(weight: str, keep: Collection[str]) -> str:
+    """Return the name in ``keep`` that a weight falls under, or nothing."""
+    return next((name for name in keep if weight == name or weight.startswith((f"{name}.", f"{name} ("))), "")
 
 
 def uses_of(weight: NamedWeight, passed: Passed, names: dict[int, str], used: set[Call]) -> list[Use]:

@@ -185,12 +185,32 @@ def test_good_parameters_take_the_place_of_defaults(chapter, words, values):
         ({"chapter": "search", "overrides": {"trials": 0}}, "trials must be a whole number from 1 to 10,000, got 0"),
         ({"chapter": "bibliography", "overrides": {"epochs": 2}}, "bibliography has no code to execute"),
         ({"chapter": "training_path", "overrides": {"epochs": 2}, "freeze": True}, "does not go with -p"),
+        ({"chapter": "bibliography", "freeze": True}, "bibliography has no code to execute"),
     ],
 )
 def test_bad_builds_are_refused(options, message, monkeypatch):
     monkeypatch.setattr(book, "execute", lambda *_: pytest.fail("executed"))
     with pytest.raises(ValueError, match=message):
         book.build_book(**options)
+
+
+def test_references_of_one_chapter_take_no_other(monkeypatch, tmp_path):
+    executed, frozen = [], []
+
+    def execute(page, notebook, parameters, stage):
+        executed.append(page)
+        (stage / page).parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, stage / f"{page}.ipynb")
+        return stage / f"{page}.ipynb"
+
+    monkeypatch.setattr(book, "execute", execute)
+    monkeypatch.setattr(book, "BUILD", tmp_path)
+    monkeypatch.setattr(book, "freeze_outputs", lambda page, executed, profile: frozen.append((page, profile)))
+    monkeypatch.setattr(book, "_build_site", lambda *_: pytest.fail("a site"))
+    found = book.build_book("standard", chapter="scorecard", freeze=True)
+    assert executed == ["chapters/scorecard"]
+    assert frozen == [("chapters/scorecard", "standard")]
+    assert found == tmp_path / "executed/standard/chapters/scorecard.ipynb"
 
 
 def test_declared_parameters_are_those_of_the_cell_and_profiles_keep_to_them():

@@ -30,6 +30,8 @@ def test_the_slider_moves_one_mark_on_each_panel():
     assert '"prefix":"epoch "' in html
     assert html.count('"traces":[3,4]') == 4  # epochs 0 to 3
     assert '"label":"3 (J = 0.53)"' in html
+    assert '"text":"J = 1"' not in html  # three epochs do not come to the edge
+    assert '"text":"J = 1"' in interactive_journey([journey(100)], diagram(), last_epoch=90)
     with pytest.raises(ValueError, match=r"^a journey needs at least one run$"):
         interactive_journey([], diagram())
 
@@ -45,12 +47,15 @@ def test_the_scorecard_draws_estimates_in_units_of_their_bounds():
     bars, dots = ax.get_lines()[0::2], ax.get_lines()[1::2]
     assert bars[0].get_xdata() == pytest.approx([0, 1])
     assert dots[0].get_xdata() == pytest.approx([0.5])
-    assert bars[1].get_xdata() == pytest.approx([-0.5, 0.5])  # a unit is the distance 2 from the bound, at -1
-    assert dots[1].get_xdata() == pytest.approx([0])
+    assert bars[1].get_xdata() == pytest.approx([0, 2])  # a unit is half the estimate where the bound, at -1, is 0
+    assert dots[1].get_xdata() == pytest.approx([1])
+    bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in ax.patches]
+    assert np.array(bands) == pytest.approx(np.array([(-1, 1), (-1, 3.2), (-1, 1)]))  # open where there is no bound
     assert [text.get_text() for text in ax.texts].count("not run") == 1
 
 
 def test_what_lies_far_out_is_a_triangle_at_the_rim():
     ax = plot_scorecard({"C1": [part(0.9, 1.1, 7.0, 6.0, 8.0)]}, Figure().subplots())
-    dot = ax.get_lines()[1]
-    assert (dot.get_marker(), list(dot.get_xdata())) == (">", [3.0])
+    assert {(line.get_marker(), *line.get_xdata()) for line in ax.get_lines()[1:]} == {(">", 3.0)}
+    ax = plot_scorecard({"C1": [part(0.9, 1.1, 1.0, 0.2, 1.05)]}, Figure().subplots())  # its interval alone
+    assert [(line.get_marker(), *line.get_xdata()) for line in ax.get_lines()[1:]] == [("<", -3.0), ("o", 0.0)]

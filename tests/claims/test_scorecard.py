@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.claims import scorecard
 from edgechaos_core.claims.judging import Evidence, Judged, judged
-from edgechaos_core.claims.verdicts import read_claims
+from edgechaos_core.claims.verdicts import Part, read_claims
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, cut, growing, made_up, noisy
 
@@ -119,3 +120,51 @@ def test_a_page_has_a_row_a_part_and_the_books_own_claims_are_not_reproduced():
     assert list(table["verdict"]) == ["reproduced", "not reproduced", "holds"]
     assert list(table["same"]) == ["at most 0.1", "at least 0.9", "at least 0"]
     assert table["here"].iloc[2].startswith("15.990 [")
+
+
+def judged_part(inside: tuple[float | None, float | None], *ends: float | None, verdict: str = "no verdict") -> Judged:
+    own = Part(short="q", quantity="a quantity", published=None, inside=inside, why="a test", setting="none")
+    return Judged(own, Estimate(*ends, 3) if ends else None, verdict, "")
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ((1.0, 0.9, 1.1), "inside"),  # its ends on the bounds
+        ((1.0, 0.89, 1.1), "across"),
+        ((1.0, 0.9, 1.11), "across"),
+        ((1.0, 0.5, 1.5), "across"),
+        ((1.2, 1.11, 1.3), "outside"),
+        ((0.8, 0.7, 0.89), "outside"),
+        ((1.0, None, None), "inside"),  # without an interval, by the value
+        ((1.2, None, None), "outside"),
+        ((), "not run"),
+    ],
+)
+def test_how_an_estimate_lies_to_its_bounds_without_a_verdict(ends, expected):
+    assert judged_part((0.9, 1.1), *ends).so_far == expected
+
+
+INSIDE, OUTSIDE = judged_part((0.9, 1.1), 1.0, 0.95, 1.05), judged_part((None, 1.0), 2.0, 1.5, 2.5)
+ACROSS, MISSING = judged_part((0.9, 1.1), 1.0, 0.5, 1.5), judged_part((0.9, 1.1))
+
+
+def test_what_a_claims_runs_say_before_all_are_there():
+    assert scorecard.so_far([INSIDE, INSIDE]) == "agrees"
+    assert scorecard.so_far([INSIDE, MISSING]) == "agrees, as far as it is run"
+    assert scorecard.so_far([OUTSIDE, MISSING]) == "disagrees"
+    assert scorecard.so_far([INSIDE, OUTSIDE]) == scorecard.so_far([ACROSS, OUTSIDE]) == "disagrees in part"
+    assert scorecard.so_far([INSIDE, ACROSS]) == scorecard.so_far([ACROSS, MISSING]) == "open"
+
+
+def test_the_summary_names_every_claim_once():
+    verdicts = ["reproduced", "no verdict", "no verdict", "no verdict", "not run", "no verdict", "not reproduced"]
+    so_far = ["–", "agrees", "disagrees in part", "agrees, as far as it is run", "–", "open", "–"]
+    card = pd.DataFrame({"verdict": verdicts, "so far": so_far}, index=[f"C{n}" for n in range(1, 8)])
+    assert scorecard.summary(card) == (
+        "Of the 7 claims 1 is reproduced (C1), 1 is not reproduced (C7) and 1 is not run (C5). The other 4 have no "
+        "verdict yet, because a part of their runs is missing. The runs that are there agree with 2 (C2, C4), "
+        "disagree, in part or as a whole, with 1 (C3) and leave open 1 (C6) of them."
+    )
+    assert scorecard.summary(card.iloc[:1]) == "Of the 1 claims 1 is reproduced (C1)."
+    assert scorecard.summary(card.iloc[1:2]).startswith("The other 1 has no verdict yet")

@@ -1,4 +1,4 @@
-"""EdgeDecay on a weight that is spread over two processes: both set the decay that one process alone would."""
+"""EdgeDecay, of a layer and of a model, in two processes: both set the decay that one process alone would."""
 
 import json
 from datetime import timedelta
@@ -8,6 +8,7 @@ import torch
 from torch import distributed, multiprocessing, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, Adam
 
 from edgechaos_core.models.controller import EdgeDecay
@@ -39,12 +40,35 @@ def decays(kind: str, module: nn.Module) -> list[float]:
     return found
 
 
+def model() -> nn.Sequential:
+    made = nn.Sequential(layer(), nn.Softsign(), nn.Linear(16, 4, bias=False, dtype=torch.float64))
+    nn.init.normal_(made[2].weight, generator=torch.Generator().manual_seed(2))
+    return made
+
+
+def decays_of_model(trained: nn.Module) -> list[float]:
+    inner = trained.module if isinstance(trained, DistributedDataParallel) else trained
+    optimizer = Adam(inner.parameters(), lr=0.01)
+    edge = EdgeDecay.for_model(inner, optimizer, {"0.weight": 1.0})
+    inputs = torch.randn(64, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = []
+    for _ in range(3):
+        for _ in range(10):
+            optimizer.zero_grad()
+            (-trained(inputs).square().mean()).backward()
+            optimizer.step()
+        found += edge.step().values()
+    return [*found, edge.metrics()["edge/0.weight/J_squared"]]
+
+
 def rank(number: int, folder: str) -> None:
     distributed.init_process_group(
         "gloo", f"file://{folder}/meeting", rank=number, world_size=2, timeout=timedelta(seconds=60)
     )
     mesh = init_device_mesh("cpu", (2,))
     found = {kind: decays(kind, fully_shard(layer(), mesh=mesh)) for kind in KINDS}
+    found["sharded model"] = decays_of_model(fully_shard(model(), mesh=mesh))
+    found["copied model"] = decays_of_model(DistributedDataParallel(model()))
     with open(f"{folder}/{number}.json", "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump(found, file)
     distributed.destroy_process_group()
@@ -57,4 +81,8 @@ def test_all_processes_set_the_decay_that_one_alone_would(tmp_path):
     assert first == second
     for kind in KINDS:
         assert first[kind] == pytest.approx(decays(kind, layer()), rel=SAME)
+        assert first[kind][-2] > 0
+    alone = decays_of_model(model())
+    for kind in ("sharded model", "copied model"):
+        assert first[kind] == pytest.approx(alone, rel=SAME)
         assert first[kind][-2] > 0

@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from edgechaos_core.models.fan_in import weight_to_hold, weights_of
+from edgechaos_core.models.moments import CHUNK, moments
+from edgechaos_core.theory.order_parameters import order_parameters
 
 EXACT = 1e-12  # relative: two float64 reductions in different orders
 
@@ -211,3 +213,16 @@ def test_a_dead_layer_has_no_spread():
     layer = nn.Linear(4, 3)
     nn.init.constant_(layer.weight, 0.25)
     assert weights_of(layer)[0].order_parameters() == pytest.approx((0, 1), abs=EXACT)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.complex64])
+@pytest.mark.parametrize("mean", [0.0, 3.0])
+def test_moments_in_chunks_are_those_of_the_whole(dtype, mean):
+    values = (torch.randn(300, 700, generator=torch.Generator().manual_seed(0)) + mean).to(dtype)  # in four chunks
+    values = values * (1 + 0.5j) if dtype.is_complex else values
+    J, J0 = order_parameters(values.reshape(1, -1))
+    variance, found = moments(values.T)
+    assert values.numel() == 300 * 700 > 3 * CHUNK
+    assert variance == pytest.approx(float(J) ** 2, rel=1e-12)  # 15 digits, less those that the mean takes
+    assert found == pytest.approx(J0.item(), rel=1e-12)
+    assert moments(torch.full((10, 10), 0.1))[0] == pytest.approx(0, abs=1e-17)

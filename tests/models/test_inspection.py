@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from edgechaos_core import edge_of_chaos, inspect
+from edgechaos_core import edge_of_chaos, initialise_at_edge, inspect
 from edgechaos_core.models.activation_edges import curves, edge_J_squared
 from edgechaos_core.theory.meanfield import fixed_point
 from edgechaos_core.theory.quadrature import Smooth
@@ -352,6 +352,34 @@ def test_every_weight_of_torchvision_is_named(name, size):
     assert named == {name for name, p in model.named_parameters() if p.ndim > 1}
     assert all(row.growth > 0 for row in table if row.J_squared > 0)
     assert all(row.why_not for row in table if not row.steerable)
+
+
+def test_every_weight_of_an_lstm_network_is_named():
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.lstm = nn.Embedding(100, 32), nn.LSTM(32, 64, 2, batch_first=True, bidirectional=True)
+            self.head = nn.Linear(128, 9)
+
+        def forward(self, x):
+            return self.head(self.lstm(self.words(x))[0])
+
+    model = Tagger()
+    table = inspect(model, torch.randint(100, (2, 12)))
+    assert {row.name.split(" (")[0] for row in table} == {name for name, p in model.named_parameters() if p.ndim > 1}
+    assert [row.name for row in table if row.name.startswith("lstm.weight_hh_l1_reverse")] == [
+        f"lstm.weight_hh_l1_reverse (gate {gate})" for gate in "ifgo"
+    ]
+    assert all(row.growth > 0 for row in table if row.J_squared > 0)
+    assert [row.name for row in table if row.steerable] == ["head.weight"]
+
+
+def test_pytorchs_default_is_told_where_it_is_below_the_edge():
+    model = nn.Sequential(nn.Linear(300, 300), nn.GELU(), nn.Linear(300, 300), nn.LayerNorm(300))
+    (note,) = inspect(model, torch.randn(8, 300)).notes
+    assert note.startswith("PyTorch's default is J^2 = 1/3, at which 1 of these weights stand; their edge is 2")
+    initialise_at_edge(model, torch.randn(8, 300))
+    assert inspect(model, torch.randn(8, 300)).notes == []
 
 
 def test_the_table_prints_and_converts():

@@ -45,6 +45,10 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     panels.add_trace(go.Scatter(x=x[best : best + 1], y=y[best : best + 1], **dot), 1, 1)
     panels.add_trace(go.Scatter(x=[best], y=[loss[best]], **dot), 1, 2)
     panels.add_hline(1, line={"color": COLORS["optimum"], "dash": "dash"}, row=1, col=1)
+    passed = int(np.argmax(J.to_numpy() > 1))  # 0 where it never does
+    if 0 < passed < until:
+        edge = {"line": {"color": COLORS["optimum"], "dash": "dash"}, "annotation_text": "J = 1"}
+        panels.add_vline(passed, **edge, annotation_position="top right", row=1, col=2)
     for name, place in (("order", 1.5), ("chaos", 0.45)):
         look = {"showarrow": False, "xanchor": "left", "font": {"size": 15}}
         panels.add_annotation(text=name, x=-0.95, y=place, **look, row=1, col=1)
@@ -62,7 +66,7 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     panels.update_layout(
         sliders=[_slider(epochs, J.to_numpy(), best)],
         showlegend=False,
-        height=370,
+        height=390,
         font=FONT,
         margin={"l": 55, "r": 10, "t": 30, "b": 10},
         paper_bgcolor="rgba(0,0,0,0)",
@@ -112,5 +116,5 @@ def _slider(epochs: Sequence[int], J: np.ndarray, best: int) -> dict[str, object
         "ticklen": 0,
         "minorticklen": 0,
         "font": {"color": "rgba(0,0,0,0)"},  # sixty labels would lie on each other; the current one is told above
-        "pad": {"t": 35},
+        "pad": {"t": 60},
     }

@@ -23,22 +23,25 @@ BEYOND = 3.0  # where estimates farther from the bounds are drawn, as arrows
 def plot_scorecard(parts: Mapping[str, Sequence[Judged]], ax: Axes) -> Axes:
     """Draw one row a part: its estimate and 95% interval in units of its bounds, which are at -1 and 1.
 
-    What counts as the claim says lies in the grey band. Of a part with a bound on one side alone that bound is at -1 or
-    1, and a unit is half the estimate's interval or its distance from the bound. Parts that are not run
-    have a row without a dot.
+    What counts as the claim says lies in the grey band, which has no end where a part has no bound on that side: then a
+    unit is half of the bound, or for a bound of 0 half of the estimate. Parts that are not run have no dot.
     """
     rows = [(name, own) for name, judged in parts.items() for own in judged]
-    ax.axvspan(-1, 1, color="0.5", alpha=0.15, lw=0)
     for place, (_, own) in enumerate(rows):
+        low, high = own.part.inside
+        ends = (-BEYOND - 0.2 if low is None else -1, BEYOND + 0.2 if high is None else 1)
+        ax.barh(place, ends[1] - ends[0], left=ends[0], height=1, color="0.5", alpha=0.15, lw=0)
         if own.estimate is None or math.isnan(own.estimate.value):
             ax.text(0, place, "not run", ha="center", va="center", size=8, color="0.5")
             continue
         color = VERDICT_COLORS[own.verdict]
         low, value, high = _in_units(own.part, own.estimate)
         ax.plot(np.clip([low, high], -BEYOND, BEYOND), [place, place], color=color, lw=2, solid_capstyle="butt")
-        beyond = abs(value) > BEYOND
-        marker = ("<" if value < 0 else ">") if beyond else "o"
-        ax.plot(np.clip(value, -BEYOND, BEYOND), place, marker, color=color, ms=6)
+        for end in (low, high):
+            if abs(end) > BEYOND:  # it goes on where the picture ends
+                ax.plot(math.copysign(BEYOND, end), place, "<" if end < 0 else ">", color=color, ms=6)
+        if abs(value) <= BEYOND:
+            ax.plot(value, place, "o", color=color, ms=6)
     ax.set_yticks(range(len(rows)), [f"{name}  {own.part.short}" for name, own in rows], fontsize=8)
     ax.set(xlim=(-BEYOND - 0.2, BEYOND + 0.2), ylim=(len(rows) - 0.5, -0.5))
     ax.set_xticks([-1, 1], ["lower bound", "upper bound"], fontsize=8)
@@ -54,6 +57,6 @@ def _in_units(part: Part, estimate: Estimate) -> tuple[float, float, float]:
     middle, unit = sum(bounds) / 2, (bounds[1] - bounds[0]) / 2
     if not math.isfinite(unit):
         bound, side = (bounds[0], 1) if math.isfinite(bounds[0]) else (bounds[1], -1)
-        unit = max((high - low) / 2, abs(value - bound), 1e-12)
+        unit = abs(bound or value) / 2 or 1.0
         middle = bound + side * unit
     return (low - middle) / unit, (value - middle) / unit, (high - middle) / unit

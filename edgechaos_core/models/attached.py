@@ -1,0 +1,69 @@
+"""What steers an optimizer: one hook on it for all its controllers, so that its step costs no more with many groups."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.utils.hooks import RemovableHandle
+
+# On the optimizer, whose copies and pickles have neither this nor hooks: whatever is copied with it attaches anew.
+_ATTACHED = "_edgechaos_attached"
+
+
+class Counts(Protocol):
+    """A controller, told of each step of the optimizer with the group that its weight is in, None if in none."""
+
+    weight: Tensor
+
+    def after_step(self, group: dict[str, Any] | None, *, skipped: bool) -> None:
+        """Count a step, or that GradScaler skipped one."""
+
+
+@dataclass(eq=False)
+class _Attached:
+    controllers: list[Any] = field(default_factory=list)
+    hook: RemovableHandle | None = None
+
+
+def steerable_optimizer(optimizer: Any) -> Optimizer:  # noqa: ANN401 - whatever was passed
+    """Return an optimizer that controllers can steer; ValueError says what to unwrap, or what is accepted."""
+    if isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
+        raise ValueError(
+            f"{type(optimizer).__name__} wraps the optimizer that trains, a {type(inner).__name__}: pass that, "
+            "optimizer.optimizer"
+        )
+    if not isinstance(optimizer, (SGD, Adam, AdamW)):
+        raise ValueError(f"EdgeDecay works with SGD, Adam and AdamW of torch.optim, got {type(optimizer).__name__}")
+    return optimizer
+
+
+def attached(optimizer: Optimizer) -> list[Any]:
+    """Return the controllers of an optimizer."""
+    found = optimizer.__dict__.get(_ATTACHED)
+    return found.controllers if found else []
+
+
+def attach(optimizer: Optimizer, controller: Counts) -> None:
+    """Let a controller count the steps of an optimizer from now on."""
+    own: _Attached = optimizer.__dict__.setdefault(_ATTACHED, _Attached())
+    own.controllers.append(controller)
+    if own.hook is None:
+        own.hook = optimizer.register_step_post_hook(lambda *_: _after_step(optimizer))
+
+
+def detach(optimizer: Optimizer, controller: Counts) -> None:
+    """Let go of an optimizer again."""
+    own: _Attached = optimizer.__dict__[_ATTACHED]
+    own.controllers.remove(controller)
+    if not own.controllers and own.hook is not None:
+        own.hook.remove()
+        own.hook = None
+
+
+def _after_step(optimizer: Optimizer) -> None:
+    found = getattr(optimizer, "found_inf", None)  # GradScaler leaves it to fused optimizers to skip a step
+    skipped = found is not None and float(found) > 0
+    groups = {id(own): group for group in optimizer.param_groups for own in group["params"]}
+    for controller in attached(optimizer):
+        controller.after_step(groups.get(id(controller.weight)), skipped=skipped)

@@ -1,0 +1,61 @@
+"""How a steered layer stands, in a word and in a sentence.
+
+``holding``: within a tenth of the target, or held back on the way to it. ``coming down``: above the target.
+``free``: below it, without decay, and growing towards it. ``in order``: below it, and not growing: decay can only make
+J smaller. ``no steps seen``, ``decay overwritten`` and ``decay lost``: the last period steered nothing, or not as it
+should; the sentence says why.
+"""
+
+import math
+from typing import NamedTuple
+
+from edgechaos_core.theory.decay_law import LET_GO
+
+_TROUBLES = {
+    "no period": "no period has ended yet: call step() after training",
+    "closed": "the controller is closed: make a new one to steer on",
+    "frozen": "the weight is frozen (requires_grad is False): its decay stays as it is until it is trained",
+    "no step": "the optimizer has made no step since the last period: call step() after training, on the controller of "
+    "the optimizer that trains (copies of model, optimizer and controller belong together if made in one call)",
+    "no gradient": "the weight had no gradient in any step of the optimizer since the last period: it is frozen, not "
+    "used, or no longer the parameter that its layer trains (then make a new EdgeDecay with the layer)",
+    "skipped": "GradScaler skipped every step of the optimizer since the last period: its gradients are not finite",
+    "overwritten": "the group's weight_decay is {:g}, not the {:g} that EdgeDecay set: take it out of the other "
+    "schedule of weight decay, or close() this controller",
+    "lost": "the weight is {}, in which a decay of {:.2g}, {:.2g} of the weight a step, is lost in rounding: give the "
+    "optimizer float32 weights, and compute in low precision by torch.autocast",
+}
+
+_WORDS = {"overwritten": "decay overwritten", "lost": "decay lost"}
+PATIENCE = 1000  # periods: a layer that needs more to its target, at its last period's pace, is not on its way
+
+
+class Status(NamedTuple):
+    """A word, and a sentence that explains it."""
+
+    word: str
+    detail: str
+
+
+def trouble(cause: str, *values: object) -> Status:
+    """Return the status of a layer that the last period did not steer as it should, for a ``cause`` of `_TROUBLES`."""
+    return Status(_WORDS.get(cause, "no steps seen"), _TROUBLES[cause].format(*values))
+
+
+def status(J_squared: float, target: float, decay: float, change: float) -> Status:
+    """Return the status of a layer after a period in which J^2 changed by ``change``, with the decay of the next.
+
+    >>> status(0.5, 1.0, decay=0.0, change=0.1).word, status(0.5, 1.0, decay=0.0, change=0.0).word
+    ('free', 'in order')
+    """
+    apart = math.log(J_squared / target)
+    if apart > LET_GO:
+        return Status("coming down", "J^2 is above the target: decay brings it down")
+    if apart >= -LET_GO:
+        return Status("holding", "J^2 is within a tenth of the target")
+    if decay > 0:
+        return Status("holding", "J^2 would pass the target: decay holds it back")
+    periods = (target - J_squared) / change if change > 0 else math.inf
+    if periods > PATIENCE:
+        return Status("in order", "J^2 is below the target and does not grow: decay cannot raise J")
+    return Status("free", f"J^2 grows by itself, to the target in about {math.ceil(periods)} periods like the last")
