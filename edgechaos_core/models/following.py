@@ -54,6 +54,8 @@ def following(passed: Passed, tensor: int) -> Following:
     if (scaled := _root_mean_square(passed, tensor)) is not None:
         found = following(passed, scaled.writes[0])
         return Following(found.activation, found.call, True)
+    if (gelu := _gelu(passed, tensor)) is not None:
+        return Following("GELU (tanh)", gelu)
     ways = [_step(passed, passed.calls[number], tensor) for number in dict.fromkeys(passed.readers.get(tensor, []))]
     if not ways:
         return Following("none")
@@ -115,14 +117,27 @@ def _swish(passed: Passed, tensor: int) -> Call | None:
 
 def _root_mean_square(passed: Passed, tensor: int) -> Call | None:
     """The product that ends ``x rsqrt(mean(x^2) + eps)``, written out; None where that is not what follows."""
+    call = _after_square(passed, tensor, ("mean", "add", "rsqrt", "mul"))
+    return call if call and tensor in call.reads else None
+
+
+def _gelu(passed: Passed, tensor: int) -> Call | None:
+    """The product that ends ``x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))``, written out as in GPT-2."""
+    call = _after_square(passed, tensor, ("mul", "add", "mul", "tanh", "add", "mul"))
+    halves = [passed.calls[number] for number in passed.readers[tensor]] if call else []
+    return call if any(half.name == "mul" and half.writes[0] in call.reads for half in halves if call) else None
+
+
+def _after_square(passed: Passed, tensor: int, wanted: tuple[str, ...]) -> Call | None:
+    """The last of operations of these names, one after the other, behind a power of a tensor; None where others are."""
     calls = [passed.calls[number] for number in passed.readers.get(tensor, [])]
     call = next((call for call in calls if call.name in {"pow", "square"}), None)
-    for wanted in ("mean", "add", "rsqrt", "mul"):
+    for name in wanted:
         following_calls = passed.readers.get(call.writes[0], []) if call else []
         call = passed.calls[following_calls[0]] if len(following_calls) == 1 else None
-        if call is None or call.name.rstrip("_") != wanted:
+        if call is None or call.name.rstrip("_") != name:
             return None
-    return call if call in calls else None
+    return call
 
 
 def edge_of(found: Following, bias_variance: float) -> float:
@@ -151,6 +166,8 @@ def _curves(name: str, operation: Any, arguments: tuple[Any, ...], options: tupl
             at = torch.from_numpy(x).requires_grad_()
             if name == "SiLU":
                 value = torch.nn.functional.silu(at)
+            elif name == "GELU (tanh)":
+                value = torch.nn.functional.gelu(at, approximate="tanh")
             elif name == "PReLU":
                 value = torch.nn.functional.leaky_relu(at, arguments[0])
             elif name == "logsigmoid":

@@ -103,6 +103,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.alive[id(tensor)] = tensor
 
 
+def on_device(device: torch.device) -> Callable[[Any], Any]:
+    """Return what moves a leaf of a sample to a device: tensors, and nothing else."""
+    return lambda value: value.to(device) if isinstance(value, Tensor) else value
+
+
 def _floating(value: Any) -> bool:  # noqa: ANN401 - a leaf of any structure
     return isinstance(value, Tensor) and value.is_floating_point()
 

@@ -241,6 +241,24 @@ def test_parameters_are_listed(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ([], ("standard", {"chapter": None, "overrides": {}, "freeze": False})),
+        (
+            ["--profile", "quick", "--chapter", "search", "-p", "trials=3", "-p", "seeds=2", "--freeze"],
+            ("quick", {"chapter": "search", "overrides": {"trials": 3, "seeds": 2}, "freeze": True}),
+        ),
+    ],
+)
+def test_the_command_asks_for_what_it_is_told_to_build(options, asked, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["edgechaos", "book", *options])
+    monkeypatch.setattr(book, "build_book", lambda profile, **rest: (profile, rest))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{asked}\n")
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "--help-parameters needs a chapter"),

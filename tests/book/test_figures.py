@@ -1,14 +1,20 @@
 """Figures draw the numbers they are given, in real coordinates."""
 
+import base64
+import json
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.book import style
-from edgechaos_core.book.figures import along_path, maps
+from edgechaos_core.book.figures import along_path, deeper, maps, reason
 from edgechaos_core.book.figures.collapse import (
     draw_collapse,
     draw_others,
@@ -321,6 +327,36 @@ def test_cut_shows_mean_interval_and_theory():
     assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
 
 
+def test_networks_of_one_size_turn_chaotic_in_a_band_across_the_map():
+    ax = maps.plot_edge_of_size(0.84, 0.02, "784 units", Figure().subplots())
+    assert ax.get_lines()[0].get_xydata().tolist() == [[-1, 0.84], [1, 0.84]]
+    assert ax.collections[0].get_paths()[0].get_extents().get_points() == pytest.approx(
+        np.array([[-1, 0.82], [1, 0.86]])
+    )
+    assert ax.texts[0].get_text() == "784 units"
+
+
+def test_outer_axes_of_all_cuts_are_named():
+    def cut(ratio: float, neurons: int) -> Diagram:
+        config = DiagramConfig(neurons=neurons, rows=3, columns=1, ratio_from=ratio, ratio_to=ratio, draws=3)
+        return Diagram(config, config.cells.assign(distance=neurons**0.5, lyapunov_exponent=0.2))
+
+    ratios, sizes = (0, 1.5), (100, 400)
+    figure = maps.plot_cuts({(ratio, N): cut(ratio, N) for ratio in ratios for N in sizes}, ratios, sizes, spans=400)
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        style.LABELS["distance"],
+        "",
+        style.LABELS["lyapunov_exponent"],
+        "",
+    ]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "$1 / J$", "$1 / J$"]
+    assert [ax.get_title() for ax in figure.axes] == ["$J_0/J$ = 0", "$J_0/J$ = 1.5", "", ""]
+    assert [line.get_label() for line in figure.axes[0].get_lines()][:3] == ["$N$ = 100", "$N$ = 400", "theory"]
+    both = maps.plot_sizes([cut(1.5, N) for N in sizes])
+    assert [ax.get_ylabel() for ax in both.axes] == ["$1/J$ at the edge", ""]
+    assert [ax.get_xlabel() for ax in both.axes] == ["neurons, $N$"] * 2
+
+
 def test_edges_against_size_are_joined_by_ratio():
     cuts = []
     for N in (1000, 100):
@@ -340,6 +376,31 @@ def test_interactive_map_is_self_contained(diagram):
     assert "plotly-graph-div" in html
     assert "data-theme" in html  # it follows the page's dark mode
     assert "http" not in html.replace("http://www.w3.org", "")
+
+
+def test_interactive_map_draws_both_measures_over_the_plane_and_theory(diagram):
+    html = interactive_diagram(diagram)
+    traces = json.loads(re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"template\"", html, re.DOTALL)[1])
+    assert [trace["type"] for trace in traces] == ["heatmap", "scatter"] * 2
+    distance, theory, exponent, below = traces
+    expected = maps.grid(diagram, "distance")
+    np.testing.assert_allclose(decoded(distance["x"]), expected.columns, atol=1e-4)
+    np.testing.assert_allclose(decoded(distance["y"]), expected.index, atol=1e-4)
+    np.testing.assert_allclose(decoded(distance["z"]), np.log10(expected), atol=6e-4)
+    np.testing.assert_allclose(decoded(exponent["z"]), -np.tile(expected.columns, (4, 1)), atol=6e-4)
+    x, y = decoded(theory["x"]), decoded(theory["y"])
+    assert (x[0], x[-1]) == (diagram.config.ratio_from, diagram.config.ratio_to)
+    assert y[np.abs(x) <= 1] == pytest.approx(1)
+    assert (below["x"], below["y"]) == (theory["x"], theory["y"])
+    assert (theory["xaxis"], below["xaxis"], distance["yaxis"], exponent["yaxis"]) == ("x", "x2", "y", "y2")
+
+
+def decoded(values: dict[str, str] | list[float]) -> np.ndarray:
+    """Numbers as plotly writes them: a list, or bytes in base 64 with their type and shape."""
+    if isinstance(values, list):
+        return np.array(values)
+    flat = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return flat.reshape([int(n) for n in values["shape"].split(",")]) if "shape" in values else flat
 
 
 def test_picture_is_whole_or_absent(tmp_path, monkeypatch):
@@ -375,6 +436,50 @@ def test_constants_of_growth_are_means_over_seeds_and_faint_seeds(decayed, again
     assert lines[1].get_xdata()[0] == pytest.approx(first)
     np.testing.assert_allclose(lines[1].get_ydata(), 0.01 * 32 / 0.01)  # without decay: the growth over the speed
     assert lines[-1].get_ydata() == [11.0, 11.0]
+
+
+def unequal() -> list[Run]:
+    """Two seeds of one setting, J from 0.5 by 0.01 over 10 epochs and by 0.03 over 20."""
+
+    def run(seed: int, epochs: int, step: float) -> Run:
+        J = 0.5 + step * np.arange(epochs + 1)
+        columns = {"epoch": np.arange(epochs + 1), "J_squared": J**2, "J0": 0.0, "lambda": 0.0, "train_loss": J}
+        columns |= dict.fromkeys(("test_loss", "validation_loss", "lyapunov"), J)
+        return Run(parse_config({"epochs": 20, "seed": seed}), pd.DataFrame(columns), Outcome("finished", epochs))
+
+    return [run(0, 10, 0.01), run(1, 20, 0.03)]
+
+
+def mean_line(draw: str, runs: list[Run], ax: Axes) -> Line2D:
+    if draw == "constants":
+        return plot_constants(runs, 11.0, "scaled", ax).get_lines()[2]
+    if draw == "decays":
+        return plot_decays(runs, "J_squared", ax).get_lines()[0]
+    if draw == "paths":
+        return plot_paths(runs, ax).get_lines()[0]
+    if draw == "exponents":
+        return reason.plot_exponents(runs, ax, [""]).get_lines()[2]
+    return deeper.plot_path(runs, "test_loss", ax).get_lines()[2]
+
+
+@pytest.mark.parametrize(
+    ("draw", "last"),
+    [
+        ("constants", ((0.6**2 - 0.59**2) + (0.8**2 - 0.77**2)) / 2 * 32 / 0.01),
+        ("decays", (0.6**2 + 0.8**2) / 2),
+        ("paths", (1 / 0.6 + 1 / 0.8) / 2),
+        ("exponents", 0.7),
+        ("deeper", 0.7),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_seeds_of_unequal_length_are_averaged_as_far_as_all_last(draw, last, order):
+    line = mean_line(draw, unequal()[::order], Figure().subplots())
+    points = {"constants": 10, "paths": 2}.get(draw, 11)  # growth between epochs; every tenth epoch
+    assert len(line.get_ydata()) == points
+    assert line.get_ydata()[-1] == pytest.approx(last)
+    if draw in ("exponents", "deeper"):
+        assert line.get_xdata() == pytest.approx(0.5 + 0.02 * np.arange(11))
 
 
 def test_the_laws_are_drawn_with_the_published_slopes():

@@ -1,12 +1,14 @@
 """The pictures of the landing page and the scorecard draw the numbers they are given."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from edgechaos_core.analysis.intervals import Estimate
-from edgechaos_core.book.figures.journey import interactive_journey
+from edgechaos_core.book.figures.journey import FRAMES, interactive_journey
 from edgechaos_core.book.figures.scorecard import plot_scorecard
 from edgechaos_core.claims.judging import Judged
 from edgechaos_core.claims.verdicts import Part
@@ -34,6 +36,22 @@ def test_the_slider_moves_one_mark_on_each_panel():
     assert '"text":"J = 1"' in interactive_journey([journey(100)], diagram(), last_epoch=90)
     with pytest.raises(ValueError, match=r"^a journey needs at least one run$"):
         interactive_journey([], diagram())
+
+
+def test_half_of_the_slider_is_where_the_network_moves():
+    epoch = np.arange(1001)
+    J = 1 - 0.5 * np.exp(-epoch / 5)  # within 30 epochs it has moved all its way but a 400th
+    moved = Run(
+        parse_config({"epochs": 1000}),
+        pd.DataFrame({"epoch": epoch, "J_squared": J**2, "J0": 0.1, "test_loss": 0.5}),
+        Outcome("finished", 1000),
+    )
+    html = interactive_journey([moved], diagram(), last_epoch=1000)
+    shown = [int(label) for label in re.findall(r'"label":"(\d+) \(J', html)]
+    early = [label for label in shown if label <= 30]
+    assert (shown[0], shown[-1]) == (0, 1000)
+    assert early[:10] == list(range(10))  # a frame each, as far as there are no more epochs
+    assert np.diff([label for label in shown if label >= 100]).max() <= 2.2 * 1000 / FRAMES  # half the speed in time
 
 
 def part(low: float | None, high: float | None, *ends: float) -> Judged:

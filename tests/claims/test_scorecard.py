@@ -122,6 +122,16 @@ def test_a_page_has_a_row_a_part_and_the_books_own_claims_are_not_reproduced():
     assert table["here"].iloc[2].startswith("15.990 [")
 
 
+def test_bounds_can_be_told_before_there_are_results():
+    table = scorecard.bounds_table("C13", "B1")
+    assert table["holds if"].tolist() == ["at most 0.1", "at least 0.9", "-0.25 to 0.25", "at least 1.6"]
+    sentences = {name: claim.sentence for name, claim in (read_claims() | read_claims("own")).items()}
+    assert list(dict.fromkeys(table.index.get_level_values("claim"))) == [
+        f"C13: {sentences['C13']}",
+        f"B1: {sentences['B1']}",
+    ]
+
+
 def judged_part(inside: tuple[float | None, float | None], *ends: float | None, verdict: str = "no verdict") -> Judged:
     own = Part(short="q", quantity="a quantity", published=None, inside=inside, why="a test", setting="none")
     return Judged(own, Estimate(*ends, 3) if ends else None, verdict, "")

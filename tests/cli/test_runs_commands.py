@@ -46,7 +46,9 @@ def test_a_sweep_prints_its_runs(edgechaos, grid, folders):  # noqa: F811
     assert (code, stderr) == (0, "")
     assert common.startswith("all: dataset fashion-mnist, samples 300, ")
     assert header.split()[:4] == ["l2", "seed", "state", "epoch"]
-    assert [row.split()[1:4] for row in rows] == [[seed, "finished", "2"] for seed in "0101"]
+    assert [row.split()[:4] for row in rows] == [
+        [l2, seed, "finished", "2"] for l2, seed in (("0", "0"), ("0", "1"), ("0.001", "0"), ("0.001", "1"))
+    ]
     assert states(folders) == ["finished"] * 4
     assert edgechaos("sweep", grid, "--seeds", "0:2", *SERIAL) == (0, stdout, "")
     code, lines, _ = edgechaos("sweep", grid, "--seeds", "0:2", "--format", "json", *SERIAL)
@@ -168,6 +170,20 @@ def test_show(edgechaos, stored):  # noqa: F811
     assert "learning_rate    0.01" in stdout
     assert "device           cpu" in stdout
     assert f"{stored[2].history['J_squared'].iloc[-1]:.5f}" in stdout
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shown"), [(4, range(5)), (57, [*range(0, 57, 5), 57]), (103, [*range(0, 104, 10), 103])]
+)
+def test_show_has_about_ten_epochs_the_first_and_the_last_among_them(edgechaos, folders, epochs, shown):  # noqa: F811
+    run = run_of(epochs=epochs)
+    save_run(run, folders[1] / f"{run.config.key(FINGERPRINT)}.parquet")
+    code, stdout, _ = edgechaos("runs", "show", run.config.key(FINGERPRINT))
+    assert code == 0
+    head, *rows = [line.split() for line in stdout.strip().rpartition("\n\n")[2].splitlines()]
+    assert head == ["epoch", "J_squared", "test_loss"]
+    assert [int(row[0]) for row in rows] == list(shown)
+    assert [float(row[1]) for row in rows] == pytest.approx(run.history["J_squared"].iloc[list(shown)], abs=1e-5)
 
 
 @pytest.mark.parametrize("key", ["", "zzz"])

@@ -262,7 +262,7 @@ def test_accumulated_gradients_and_skipped_steps():
         scaler.update()
         optimizer.zero_grad()
     assert {layer.state_dict()["steps"] for layer in edge.layers.values()} == {11}
-    assert all(decay > 0 for decay in edge.step().values())
+    assert min(edge.step().values()) > 0
 
 
 def test_a_model_compiled_in_place_is_steered():
@@ -271,7 +271,7 @@ def test_a_model_compiled_in_place_is_steered():
     optimizer = SGD(model.parameters(), lr=0.05)
     edge = EdgeDecay.for_model(model, optimizer, sample=sample())
     train(model, optimizer)
-    assert all(decay > 0 for decay in edge.step().values())
+    assert min(edge.step().values()) > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,6 +25,7 @@ from edgechaos_core.store.store import (
     find_run,
     open_store,
     put_run,
+    stored_epochs,
 )
 from edgechaos_core.store.tables import TableError
 from tests.store.test_runs import FINGERPRINT, run_of, same
@@ -99,6 +100,17 @@ def test_a_diverged_run_serves_any_length(store, asked, state, rows):
     assert found.outcome.state == state
     assert len(found.history) == rows
     assert found.config.epochs == asked
+
+
+def test_how_many_epochs_are_stored_is_told_by_the_longest_run(store):
+    wanted = Wanted(run_of(epochs=1).config, FINGERPRINT)
+    assert stored_epochs(store, wanted) == 0
+    keep(store.layers[0], run_of(epochs=3))
+    assert stored_epochs(store, wanted) == 3
+    keep(store.folder, run_of(epochs=9, state="diverged", reached=2))  # it serves the nine epochs that were asked for
+    assert stored_epochs(store, wanted) == 9
+    file_of(store.folder, run_of()).write_bytes(b"damaged")
+    assert stored_epochs(store, wanted) == 3
 
 
 def test_other_data_finds_nothing(store):

@@ -535,17 +535,19 @@ def test_an_error_about_memory_is_not_always_want_of_it():
     assert not jobs.out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
 
 
-def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folders, monkeypatch):
-    obtain([config_of()], how=SERIAL)
+@pytest.mark.parametrize(("before", "epochs"), [(2, 4), (0, 1)])
+def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folders, monkeypatch, before, epochs):
+    if before:
+        obtain([config_of(epochs=before)], how=SERIAL)
     put_run = jobs.put_run
     monkeypatch.setattr(reservations, "KEPT_BYTES", 0)
     monkeypatch.setattr(jobs, "put_run", lambda *_: (_ for _ in ()).throw(TableError("no space")))
     with pytest.raises(SweepError, match="no space"):
-        obtain([config_of(epochs=4)], how=SERIAL)
+        obtain([config_of(epochs=epochs)], how=SERIAL)
     monkeypatch.setattr(jobs, "put_run", put_run)
     store = Store(folders[1])
     reservations.tidy(store)
     assert len(list(store.checkpoints.iterdir())) == 1
-    obtain([config_of(epochs=4)], how=SERIAL)
+    obtain([config_of(epochs=epochs)], how=SERIAL)
     reservations.tidy(store)
     assert list(store.checkpoints.iterdir()) == []

@@ -31,3 +31,10 @@ def test_numbers_are_those_of_the_settings_they_are_named_by():
 def test_the_exposure_is_that_of_the_largest_decay():
     assert guideline.decay_exposure(ending(1.0, hold=1.0)) == pytest.approx(4 * 1e-5 * 60_000 * 0.0025)
     assert guideline.summary(guideline.table({"formula": [ending(1.0, l2=9e-5)]}))["λ"].tolist() == ["9e-5"]
+
+
+def test_runs_are_sorted_by_the_way_their_decay_was_chosen():
+    first, second, none, steered = ending(1.0, l2=9e-5), ending(1.1, 1, l2=9e-5), ending(2.0), ending(1.0, hold=1.0)
+    found = guideline.by_way([first, steered, none, second])
+    assert found == {"formula": [first, second], "controller": [steered], "none": [none]}
+    assert list(found) == ["formula", "controller", "none"]

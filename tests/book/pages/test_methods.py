@@ -25,6 +25,12 @@ def test_what_is_missing_is_counted_and_priced():
     assert row["command"] == "edgechaos sweep fig2 --seeds 0:10"
 
 
+def test_a_run_that_diverged_is_present():
+    lost = Run(made("fig2", 0).config, made("fig2", 0).history[:4], Outcome("diverged", 3, "NaN"), {})
+    short = Run(made("fig2", 1).config, made("fig2", 1).history[:4], Outcome("interrupted", 3), {})
+    assert inventory([lost, short, made("fig2", 2)]).loc["fig2", "runs present"] == 2
+
+
 def test_every_protocol_without_its_own_seeds_is_planned():
     own_seeds = {"calibration", "piloted"}  # these name their seeds themselves
     assert set(PLANNED_SEEDS) == set(PROTOCOLS) - own_seeds

@@ -100,3 +100,10 @@ def test_phases_are_named_with_their_fixed_points():
     table = phase_diagram.phase_table([(0.8, 0.4), (2.0, 0.0)])
     assert table.index.tolist() == ["order, u = 0", "chaos"]
     assert table["χ"].tolist() == pytest.approx([0.64, 1.3627])
+
+
+def test_costs_are_told_in_minutes():
+    made_by = {"device": "cpu", "threads": 2, "wall_seconds": 90.0}
+    config = DiagramConfig(neurons=300, rows=4, columns=3, activation="relu")
+    row = phase_diagram.cost_table([Diagram(config, config.cells, made_by)]).loc[300]
+    assert row.to_dict() == {"cells": 12, "activation": "relu", "device": "cpu", "threads": 2, "minutes": 1.5}
