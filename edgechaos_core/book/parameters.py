@@ -6,7 +6,7 @@ compares the two.
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ from edgechaos_core.book import parameter_types as common
 from edgechaos_core.book.parameter_types import ChapterParameters, Varied, like
 from edgechaos_core.book.principle_parameters import Deeper, Reason
 from edgechaos_core.conventions import Activation
+from edgechaos_core.experiments import five_networks
 from edgechaos_core.experiments.comparison import check_slow_epochs
 from edgechaos_core.experiments.named_grids import CONTEST
 from edgechaos_core.probes.diagram import DiagramConfig
@@ -223,6 +224,30 @@ class LabelNoise(ChapterParameters):
         return [CONTEST | {"samples": self.samples}]
 
 
+class YourNetwork(ChapterParameters):
+    """Parameters of chapter your_network."""
+
+    networks: Varied[Literal["tanh MLP", "ReLU MLP", "CNN", "transformer", "LSTM"]] = Field(
+        ["tanh MLP", "ReLU MLP", "CNN", "transformer", "LSTM"], description="networks that are compared"
+    )
+    samples: Annotated[int, Field(ge=64, le=55_000)] = Field(five_networks.SAMPLES, description="training images")
+    epochs: Annotated[int, Field(ge=1, le=1_000)] = Field(five_networks.EPOCHS, description="epochs of training")
+    seeds: common.Seeds = common.SEEDS
+    retrain: bool = Field(False, description="train the networks here, instead of showing what was committed")
+
+    @model_validator(mode="after")
+    def _committed(self) -> "YourNetwork":
+        own = (self.samples, self.epochs)
+        if not self.retrain and own != (five_networks.SAMPLES, five_networks.EPOCHS):
+            raise ValueError(
+                f"the committed comparison has samples={five_networks.SAMPLES} and epochs={five_networks.EPOCHS}: "
+                "give retrain=true to train others"
+            )
+        if not self.retrain and not set(self.seeds) <= {0, 1, 2}:
+            raise ValueError("the committed comparison has seeds 0, 1 and 2: give retrain=true to train others")
+        return self
+
+
 PARAMETERS: dict[str, type[ChapterParameters]] = {
     "training_path": TrainingPath,
     "phase_diagram": PhaseDiagram,
@@ -234,4 +259,5 @@ PARAMETERS: dict[str, type[ChapterParameters]] = {
     "label_noise": LabelNoise,
     "reason": Reason,
     "deeper": Deeper,
+    "your_network": YourNetwork,
 }
