@@ -34,7 +34,8 @@ book: setup ## build the book (PROFILE=standard, quick or paper)
 test: setup browser lint ## lint, types, unit tests, nbval, a quick book, the browser
 	@PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 10
 
-lint: setup ## ruff (format and lint), mypy, and the order of the rooms
+lint: setup ## ruff (format and lint), mypy, spelling, and the order of the rooms
+	@$(BIN)/codespell
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary

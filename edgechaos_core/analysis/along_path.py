@@ -55,10 +55,11 @@ def place_of_best_accuracy(run: Run) -> float:
     return float(whole["J"].iloc[int(whole["test_accuracy"].to_numpy().argmax())])
 
 
-def passage(run: Run) -> int | None:
-    """Return the place in a run's `smoothed_path` where J first exceeds 1, None where it does not."""
-    beyond = np.flatnonzero(smoothed_path(run)["J"] > 1)
-    return int(beyond[0]) if beyond.size else None
+def at_spread(run: Run, J: float, column: str) -> float:
+    """Return a column of a run's `smoothed_path` in the first epoch beyond a J; nan where it does not come so far."""
+    path = smoothed_path(run)
+    beyond = np.flatnonzero(path["J"] > J)  # nothing is beyond a J that is nan
+    return float(path[column].iloc[beyond[0]]) if beyond.size else math.nan
 
 
 def crossing(x: Array, values: Array, level: float) -> float:

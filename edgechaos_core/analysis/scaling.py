@@ -112,18 +112,23 @@ def predicted_constant(run: Run) -> dict[str, float]:
     """Compare c of ``A = c eta/((1-alpha) B)`` as the gradients predict it with that of the growth that followed.
 
     Over the epochs of the ordered phase, J^2 from 0.3 to 1, as far as the run has them: ``measured`` from the growth of
-    J^2, ``predicted`` from `predicted_growth` at their ends, its parts ``drift`` and ``noise``, and ``epochs``. nan
-    where there are fewer than three epochs. There is no interval: the epochs drift, so that their scatter is
-    not that of a repeated measurement.
+    J^2, ``predicted`` from `predicted_growth` at their ends, its parts ``drift`` and ``noise``, the ``share`` of the
+    noise in the prediction, and ``epochs``. The drift at one moment of an epoch is far from its mean over the epoch:
+    ``jumps`` is its standard deviation over epochs, and ``error`` the standard error of predicted less measured, whose
+    epochs are taken as independent. nan where there are fewer than three epochs.
     """
     terms = predicted_growth(run) / scale_factor(run.config)
     J_squared = run.history["J_squared"]
     rows = (J_squared >= ORDERED[0]) & (J_squared <= ORDERED[1])
-    names = ("measured", "predicted", "drift", "noise")
+    names = ("measured", "predicted", "drift", "noise", "share", "jumps", "error")
     if rows.sum() < 3:
         return dict.fromkeys(names, math.nan) | {"epochs": int(rows.sum())}
-    grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows].mean()
-    parts = (grown, *(terms[name][rows].mean() for name in ("total", "drift", "noise")))
+    grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows].to_numpy(dtype=float)
+    total, drift, noise = (terms[name][rows].mean() for name in ("total", "drift", "noise"))
+    error = stats.sem(
+        terms["total"][rows].to_numpy(dtype=float) - grown, nan_policy="omit"
+    )  # the last has no growth yet
+    parts = (np.nanmean(grown), total, drift, noise, noise / total, terms["drift"][rows].std(), error)
     return dict(zip(names, map(float, parts), strict=True)) | {"epochs": int(rows.sum())}
 
 

@@ -23,7 +23,9 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from edgechaos_core import EdgechaosError
+from edgechaos_core.book import reference
 from edgechaos_core.book.chapters import Parameters, documents, find_document, read_notebook
+from edgechaos_core.book.downloads import write_downloads
 from edgechaos_core.book.frozen_outputs import checked_profiles, freeze_outputs
 from edgechaos_core.book.kernels import ShieldedAsyncKernelManager, kernel_room
 from edgechaos_core.book.parameter_values import chapter_parameters
@@ -82,6 +84,7 @@ def build_book(
                 freeze_outputs(page, nbformat.read(executed, as_version=4), profile)
     if freeze and document is not None:
         return stage / f"{document}.ipynb"
+    _stage_made(stage, pages)
     site = _build_site(stage, build)
     return site / f"{document or documents()[0]}.html" if document else site / "index.html"
 
@@ -89,8 +92,9 @@ def build_book(
 def _stage_static(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None:
     """Lay the pages without code, the bibliography and the assets beside the executed notebooks, and nothing else."""
     kept = {stage / f"{page}.ipynb" for page, notebook in pages.items() if notebook is not None}
-    for leftover in stage.rglob("*"):
-        if leftover.is_file() and leftover not in kept:  # of a page or picture that is gone or has another name
+    downloads = stage / "downloads"
+    for leftover in stage.rglob("*"):  # of a page or picture that is gone or has another name
+        if leftover.is_file() and leftover not in kept and downloads not in leftover.parents:
             leftover.unlink()
     stage.mkdir(parents=True, exist_ok=True)
     for page, notebook in pages.items():
@@ -105,6 +109,22 @@ def _stage_static(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None
         ignore=shutil.ignore_patterns("*.py", "__pycache__"),
     )
     shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", stage / "assets")
+
+
+def _stage_made(stage: Path, pages: Mapping[str, NotebookNode | None]) -> None:
+    """Lay beside the pages what those of the reference include, made from code, committed files and executed pages."""
+    write_downloads(stage / "downloads", _inputs_digest())
+    made = {
+        "command_line.txt": reference.command_line(),
+        "citation.bib": reference.citation(),
+        "notebooks.txt": reference.notebook_list(pages),
+    }
+    (stage / "made").mkdir(exist_ok=True)
+    for name, text in made.items():
+        (stage / "made" / name).write_text(text, encoding="utf-8")
+    executed = [page for page, notebook in pages.items() if notebook is not None]
+    notebooks = {page: nbformat.read(stage / f"{page}.ipynb", as_version=4) for page in executed}
+    reference.write_figures(notebooks, stage / "made" / "figures")
 
 
 def execute(page: str, notebook: NotebookNode, parameters: Parameters, stage: Path) -> Path:

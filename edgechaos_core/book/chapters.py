@@ -31,7 +31,7 @@ def find_document(chapter: str) -> str:
 
 def read_notebook(document: str, root: Path = REPOSITORY) -> NotebookNode | None:
     """Read a page's MyST source as a notebook with stable cell ids; None for a page without code."""
-    notebook: NotebookNode = jupytext.read(root / f"{document}.md")
+    notebook: NotebookNode = jupytext.read(root / f"{document}.md", fmt="md:myst")
     if "kernelspec" not in notebook.metadata:
         return None
     for number, cell in enumerate(notebook.cells):

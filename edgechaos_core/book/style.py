@@ -13,6 +13,7 @@ COLORS = {
     "test_accuracy": _COLORBLIND[2],
     "edge": "0.25",
     "edge on map": _COLORBLIND[8],
+    "size on map": _COLORBLIND[6],
     "path on map": _COLORBLIND[1],
     "optimum": _COLORBLIND[4],
 }

@@ -1,11 +1,30 @@
 """What a page tells of numbers: in prose, glued as text, and in tables; a dash stands for what a run does not have."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 from myst_nb import glue
 
 from edgechaos_core.analysis.intervals import DASH, Estimate, said, shown
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as a page shows it: one row of heads, the names of the index first among them, and no blank cell."""
+
+    columns: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return self.columns.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        return self.columns.to_html(index=False, border=0)
+
+
+def flat(table: pd.DataFrame) -> Table:
+    """Return a table whose index is its first columns: pandas would give their names a second row of heads."""
+    return Table(table.reset_index())
 
 
 def tell(numbers: Mapping[str, float], **formats: str) -> None:

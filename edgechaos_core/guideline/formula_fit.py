@@ -58,9 +58,8 @@ def shown_points(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def noise_share(runs: Sequence[Run]) -> str:
-    """Return in words the least and largest part of c that is the noise of gradients; a dash without such runs."""
-    parts = [predicted_constant(run) for run in runs]
-    shares = [part["noise"] / part["measured"] for part in parts if math.isfinite(part["noise"])]
+    """Return in words the least and largest share of the noise in drift and noise together; a dash without runs."""
+    shares = [share for run in runs if math.isfinite(share := predicted_constant(run)["share"])]
     return f"{100 * min(shares):.0f} to {100 * max(shares):.0f}%" if shares else DASH
 
 

@@ -56,7 +56,7 @@ class EdgeDecay:
     >>> import torch
     >>> from torch import optim
     >>> model = nn.Sequential(nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 2))
-    >>> optimizer = optim.AdamW([{"params": model[0].parameters()}, {"params": model[2].parameters()}], lr=1e-2)
+    >>> optimizer = optim.AdamW([{"params": [p]} for p in model.parameters()])
     >>> edge = EdgeDecay(optimizer, model[0], target=1.0)
     >>> for _ in range(20):  # an epoch
     ...     loss = model(torch.ones(8, 20)).square().mean()

@@ -51,11 +51,11 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
 
     >>> import torch
     >>> _ = torch.manual_seed(0)
-    >>> model = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
-    >>> for row in inspect(model, torch.randn(32, 256)):
-    ...     print(row.name, round(row.J_squared, 1), row.activation, round(row.edge, 2), row.phase)
-    0.weight 0.3 ReLU 2.0 order
-    2.weight 0.3 none 1.0 order
+    >>> layers = nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+    >>> for row in inspect(nn.Sequential(*layers), torch.randn(32, 256)):
+    ...     print(row.name, round(row.J_squared, 1), round(row.edge, 2), row.phase)
+    0.weight 0.3 2.0 order
+    2.weight 0.3 1.0 order
     """
     _refuse_others(model, optimizer)
     if without_numbers := [name for name, each in model.named_parameters() if numberless(each)]:

@@ -108,7 +108,7 @@ def lyapunov_exponents(
     Raises ValueError for an unknown activation or bad counts.
 
     >>> from edgechaos_core import MatrixMap, draw_starts
-    >>> W = 2 * torch.from_numpy(np.random.default_rng(0).standard_normal((400, 400))) / 20  # J = 2
+    >>> W = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (400, 400)))
     >>> x, _ = draw_starts(1, 400, seed=0, dtype=torch.float64)
     >>> for _ in range(100):
     ...     x = torch.tanh(x @ W.T)

@@ -43,8 +43,9 @@ def simulate(
     or a file of other settings, TableError for one that cannot be read or written. Ctrl-C leaves the tiles done in the
     file and raises KeyboardInterrupt.
 
-    >>> config = DiagramConfig(neurons=200, rows=4, columns=1, ratio_from=0, ratio_to=0, iterations=100)
-    >>> (simulate(config).cells["lyapunov_exponent"] > 0).tolist()  # at 1/J of 0.5, 1, 1.5 and 2: chaos, then order
+    >>> config = DiagramConfig(neurons=200, iterations=100, rows=4, columns=1,
+    ...                        ratio_from=0, ratio_to=0)  # 1/J = 0.5, 1, 1.5, 2
+    >>> (simulate(config).cells["lyapunov_exponent"] > 0).tolist()
     [True, False, False, False]
     """
     place, threads = parse_device(device), _threads(config, threads)

@@ -70,7 +70,8 @@ def committed_store() -> Store:
 def open_store() -> Store:
     """Return the store: committed runs below, above them where ``EDGECHAOS_STORE`` says or the user's cache.
 
-    >>> len(list(open_store().layers[-1].glob("*.parquet"))) > 270  # the committed runs
+    >>> committed = open_store().layers[-1]
+    >>> len(list(committed.glob("*.parquet"))) > 270
     True
     """
     return Store(store_folder(), (COMMITTED_RUNS,))

@@ -51,7 +51,7 @@ def obtain(
     call goes on from there. Raises SweepError where a run fails, and what `load_dataset` raises.
 
     >>> from edgechaos_core import protocol
-    >>> run = obtain(protocol("fig2"))[0]  # of the committed runs: nothing is trained
+    >>> run = obtain(protocol("fig2"))[0]  # committed: nothing is trained
     >>> run.history["J_squared"].iloc[[0, -1]].round(2).tolist()
     [0.25, 3.98]
     """

@@ -29,9 +29,9 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
     in sign: then the cycle is returned (`FixedPoint.period` 2), u > 0 being the mean after every second iteration.
     Everything is ``nan`` where u and q grow without bound, as J sqrt(q) > 8,192 counts, or never come to rest: u of an
     activation that is not odd may alternate between two sizes, as ReLU's direction does below J0/J = -4.3. u and q
-    solve their equations to 1e-12: they are good to 1e-10 but within about 1e-6 of J = 1 or |J0| = 1, where two fixed
-    points meet. Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown activation, or one
-    whose averages do not converge because it is not smooth.
+    solve their equations to 1e-12: they are good to 1e-10 but within about 1e-6 of ``J = 1`` or ``|J0| = 1``, where
+    two fixed points meet. Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown
+    activation, or one whose averages do not converge because it is not smooth.
 
     >>> point = fixed_point(J=2.0, J0=0.0)
     >>> round(point.q, 3), point.chi > 1  # chaos
@@ -74,8 +74,10 @@ def asymptotic_distance(J: float, J0: float, activation: AnyActivation = "tanh")
     It is ``sqrt(2 (q - c))``, c the overlap of the two, ``c <- E_y (E_z phi(m + J sqrt(c) y + J sqrt(q - c) z))^2``,
     iterated from nearly q. Zero in order. Arguments and errors are those of `fixed_point`.
 
-    >>> asymptotic_distance(J=0.9, J0=0.0), round(asymptotic_distance(J=2.0, J0=0.0), 2)
-    (0.0, 1.03)
+    >>> asymptotic_distance(J=0.9, J0=0.0)
+    0.0
+    >>> round(asymptotic_distance(J=2.0, J0=0.0), 2)
+    1.03
     """
     phi, point = checked_functions(J, J0, activation), fixed_point(J, J0, activation)
     if phi is None or not point.chi > 1:  # in ReLU's chaos all lengths die out

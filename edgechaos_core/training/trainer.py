@@ -58,10 +58,12 @@ def train(
     other settings, or a bad device.
 
     >>> from edgechaos_core import load_dataset, parse_config
-    >>> settings = {"batch_size": 32, "samples": 1_000, "width": 100, "epochs": 2}
-    >>> both = [parse_config(settings | {"learning_rate": eta}) for eta in (0.01, 0.04)]
+    >>> settings = {"samples": 1_000, "width": 100, "epochs": 2}
+    >>> both = [parse_config(settings | {"learning_rate": rate})
+    ...         for rate in (0.01, 0.04)]
     >>> slow, fast = train(both, load_dataset(samples=1_000))  # in one stack
-    >>> bool(0.25 < slow.history["J_squared"].iloc[-1] < fast.history["J_squared"].iloc[-1])
+    >>> ends = [run.history["J_squared"].iloc[-1] for run in (slow, fast)]
+    >>> bool(0.25 < ends[0] < ends[1])
     True
     """
     shared = shared_settings(configs, dataset)

@@ -35,11 +35,11 @@ def test_best_accuracy_is_that_of_the_smoothed_path_and_not_of_a_lucky_epoch():
 def test_a_short_run_has_no_best_accuracy_and_may_not_pass_the_edge():
     short = run_of(np.full(5, 0.8))
     assert math.isnan(along_path.place_of_best_accuracy(short))
-    assert along_path.passage(short) is None
-    longer = run_of(np.full(80, 0.8))
-    place = along_path.passage(longer)
-    assert place is not None
-    assert along_path.smoothed_path(longer)["J"].iloc[[place - 1, place]].tolist() == pytest.approx([1.0, 1.01])
+    assert math.isnan(along_path.at_spread(short, 1.0, "J"))
+    longer = run_of(0.8 + 0.001 * np.arange(81))
+    assert along_path.at_spread(longer, 1.004, "J") == pytest.approx(1.01)
+    assert along_path.at_spread(longer, 0.756, "test_accuracy") == pytest.approx(0.826)
+    assert math.isnan(along_path.at_spread(longer, math.nan, "J"))
 
 
 def test_the_untrained_network_is_no_part_of_the_path():

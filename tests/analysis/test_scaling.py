@@ -132,6 +132,9 @@ def test_the_measured_constant_is_that_of_the_epochs_that_follow():
     assert found["epochs"] == 6
     assert found["measured"] == pytest.approx((1.56 - 0.3) / 6 / scale_factor(config))
     assert found["predicted"] == pytest.approx(config.samples)  # S/B eta, by eta / B
+    grown = np.diff([0.3, 0.32, 0.36, 0.44, 0.6, 0.92, 1.56]) / scale_factor(config)
+    assert found["error"] == pytest.approx(grown.std(ddof=1) / 6**0.5)
+    assert (found["jumps"], found["share"]) == pytest.approx((0, 0))
 
 
 def test_no_constant_before_the_ordered_phase(small):

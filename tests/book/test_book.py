@@ -278,6 +278,7 @@ def test_the_chapter_asked_for_is_executed_first(monkeypatch, tmp_path):
     executed = []
     monkeypatch.setattr(book, "BUILD", tmp_path)
     monkeypatch.setattr(book, "execute", lambda page, *_: executed.append(page))
+    monkeypatch.setattr(book, "_stage_made", lambda *_: None)
     monkeypatch.setattr(book, "_build_site", lambda *_: tmp_path)
     book.build_book(chapter="search", overrides={"trials": 2})
     assert executed[0] == "chapters/search"

@@ -1,6 +1,7 @@
 """The built book in a real browser: nothing fails to load, nothing errs, and it reads well on a phone."""
 
 import functools
+import gzip
 import os
 import threading
 import urllib.request
@@ -14,11 +15,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from edgechaos_core.book import build as book
 from edgechaos_core.book import chapters
 from tests.book import browser as chromium
+from tests.book import page_checks
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 # The theme's own, on a first visit without a stored choice and on pages without a launch button.
 KNOWN_ERRORS = ("Got invalid theme mode", "THEBE_JS_URL")
 PAGES = ["index.html", *(f"{document}.html" for document in chapters.documents())]
+CHAPTERS = [path for path in PAGES if path.startswith("chapters/") and "scorecard" not in path]
 SCREENSHOTS = book.BUILD / "screenshots"
 
 
@@ -83,8 +86,44 @@ def test_page_loads_whole_and_fits(site, chrome, path, width, scheme):
     alts = page.eval_on_selector_all("article figure img", "images => images.map(image => image.alt)")
     assert [alt for alt in alts if len(alt) < 20] == []
     assert "$" not in page.locator("article").inner_text().replace("$ ", "")
+    assert page.evaluate(page_checks.CUT_OFF) == []
+    assert page_checks.small_letters(page) == []
+    if width == 1280:
+        assert page_checks.violations(page) == []
+    if (width, scheme) == (1280, "light"):
+        assert page.evaluate(page_checks.SCROLLED) == []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{Path(path).stem}-{width}-{scheme}.png", full_page=True)
+    page.context.close()
+
+
+def test_no_link_is_dead(site, quick_book):
+    assert page_checks.dead_links(site, quick_book.site(), PAGES) == []
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "chapters/scorecard.html"])  # a row a claim
+def test_tables_in_the_text_are_short(quick_book, path):
+    assert page_checks.long_tables(page_checks.read_page(quick_book.site() / path)) == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_a_chapter_opens_with_its_box(quick_book, path):
+    page = page_checks.read_page(quick_book.site() / path)
+    (box,) = page.select("article .admonition.in-short")
+    words = [word.get_text().rstrip(":.") for word in box.select("p > strong:first-child")]
+    assert words == ["Question", "Answer", "One number", "One caveat"]
+    assert not [title for title in box.find_all_previous("h2") if title.find_parent("article")]  # before any section
+
+
+def test_the_landing_page_is_light(site, chrome):
+    page, _ = open_page(chrome, f"{site}/intro.html", width=1280)
+    loaded = "[location.href, ...performance.getEntriesByType('resource').map(entry => entry.name)]"
+    sizes = {}
+    for address in page.evaluate(loaded):
+        with urllib.request.urlopen(address) as answer:
+            sizes[address] = len(gzip.compress(answer.read()))  # as servers of such pages send it
+    assert len(sizes) > 5
+    assert sum(size for address, size in sizes.items() if "plotly" not in address) < 1.5e6
     page.context.close()
 
 

@@ -73,7 +73,7 @@ def test_path_runs_from_order_to_chaos_and_is_starred_at_the_least_loss(runs):
     assert path.get_ydata()[0] == pytest.approx(2)
     assert path.get_xdata()[0] == pytest.approx(0.1 / 0.5)
     assert path.get_ydata()[-1] == pytest.approx(1 / 1.25**0.5)
-    assert star.get_ydata()[0] == pytest.approx(1 / 0.85**0.5)  # J^2 = 0.25 + 0.01 x 60
+    assert star.get_ydata()[0] == pytest.approx(1 / 0.85**0.5, rel=0.02)  # J^2 = 0.25 + 0.01 x 60
     assert start.get_ydata()[0] == pytest.approx(2)
     assert (edge.get_ydata() == 1).all()
     assert (edge.get_xdata().min(), edge.get_xdata().max()) == (-1, 1)
@@ -178,7 +178,7 @@ def test_distances_are_drawn_against_speed():
     ax = plot_distances(others, Figure().subplots())
     np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(0.25, 6), (0.5, 1)])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1/4", "1/2"]
-    ratios = {name: [near, near] for name in ("J² where the base's is 1", "J² at the end over the base's")}
+    ratios = {name: [near, near] for name in ("J² where the reference's is 1", "J² at the end over the reference's")}
     assert len(draw_trends(pd.DataFrame({"speed": 1.0} | ratios, index), others).axes) == 2
 
 
@@ -202,8 +202,9 @@ def test_decays_are_means_of_seeds_in_a_band_and_named_at_their_ends(decayed):
     assert (strong.get_ydata()[0], none.get_ydata()[0]) == pytest.approx((0.30, 0.25))
     assert ax.collections[1].get_paths()[0].get_extents().y1 == pytest.approx(1.35)
     assert edge.get_ydata()[0] == 1
-    labels = plot_decays(decayed, "test_loss", Figure().subplots(), named=False).get_legend_handles_labels()[1]
-    assert labels == [r"$\lambda$ = 0", r"$\lambda$ = 1e-4"]
+    smooth = plot_decays(decayed, "test_loss", Figure().subplots(), (0.2, 0.7))
+    assert smooth.get_ylim() == (0.2, 0.7)
+    assert smooth.get_lines()[0].get_xdata()[0] == 1  # the untrained network is no part of a smoothed path
 
 
 def test_paths_with_decay_end_at_their_means(decayed):
@@ -254,7 +255,7 @@ def test_settings_that_never_improve_have_no_price():
     index = pd.MultiIndex.from_tuples([(0.02, 0.5, 32), (0.64, 0.5, 32)], names=["η", "α", "B"])
     same = [Estimate(1.0, None, None, 1)] * 2
     table = pd.DataFrame({"speed": [1.0, 32.0], "epochs": [40.0, 0.0]}, index)
-    against = pd.DataFrame({"loss over the base's": same, "points of accuracy": same}, index)
+    against = pd.DataFrame({"loss over the reference's": same, "points of accuracy": same}, index)
     fig = draw_price(table, against)
     assert [len(ax.containers) for ax in fig.axes] == [1, 1, 1]
     assert draw_price(pd.DataFrame(), pd.DataFrame()).axes == []

@@ -1,6 +1,7 @@
 """Numbers as a page tells them."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -17,6 +18,17 @@ def test_numbers_are_glued_as_text_and_what_is_missing_as_a_dash(monkeypatch):
     assert glued == {"c": "11.2", "none": "–", "n": "16", "never": "–"}
     with pytest.raises(ValueError, match="unknown number 'd': choose from c"):
         told.tell({"c": 1.0}, d=".1f")
+
+
+def test_a_flat_table_has_one_row_of_heads_and_no_blank_cell():
+    index = pd.MultiIndex.from_tuples([(0.01, 32), (0.01, 64)], names=["η", "B"])
+    table = told.flat(pd.DataFrame({"c": ["11.2", "–"]}, index=index))
+    assert [line.split() for line in repr(table).splitlines()] == [
+        ["η", "B", "c"], ["0.01", "32", "11.2"], ["0.01", "64", "–"]
+    ]  # fmt: skip
+    html = table._repr_html_()
+    assert re.findall("<th>(.*?)</th>", html) == ["η", "B", "c"]
+    assert re.findall("<td>(.*?)</td>", html) == ["0.01", "32", "11.2", "0.01", "64", "–"]
 
 
 def test_a_table_has_text_and_no_nan():

@@ -21,11 +21,11 @@ SPEEDS = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2: "
 
 
 def by_speed(runs: Sequence[Run]) -> list[tuple[Run, tuple[float, float, float], str]]:
-    """Return runs, slow ones first and dark, with the colour of their setting, and its label on the first of each."""
+    """Return runs, slow ones first, with the colour of their setting, and its label on the first of each."""
     ordered = sorted(runs, key=lambda run: (scale_factor(run.config), run.config.batch_size, run.config.seed))
     names = [_name(run.config) for run in ordered]
     settings = list(dict.fromkeys(names))
-    colors = dict(zip(settings, sns.color_palette("viridis", len(settings)), strict=True))
+    colors = dict(zip(settings, sns.color_palette("colorblind", len(settings)), strict=True))
     labels = [name if name not in names[:number] else "_" for number, name in enumerate(names)]
     return [(run, colors[name], label) for run, name, label in zip(ordered, names, labels, strict=True)]
 
@@ -51,7 +51,7 @@ def draw_collapse(reference: Sequence[Run], columns: Mapping[str, Sequence[Run]]
 
 
 def plot_settings(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
-    """Draw one measured column of runs of different settings against rescaled time, slow ones dark."""
+    """Draw one measured column of runs of different settings against rescaled time, a colour a setting."""
     for run, color, label in by_speed(runs):
         ax.plot(rescaled_time(run), run.history[column], color=color, lw=1.3, alpha=0.85, label=label)
     if column == "J_squared":
@@ -91,6 +91,7 @@ def draw_others(columns: Mapping[str, Sequence[Run]]) -> Figure:
                     ax.set_ylim(limit)
             column[0].set_title(title)
             column[-1].set(xlabel="rescaled time")
+            column[-1].legend(loc="lower right", fontsize=8, handlelength=1)
     return fig
 
 
@@ -101,8 +102,8 @@ def draw_trends(equal: pd.DataFrame, others: pd.DataFrame) -> Figure:
         left, right = fig.subplots(1, 2)
         sizes = [size for _, _, size in equal.index.to_list()]
         ratios = {
-            "J² where the base's is 1": ("o", "where the reference has 1"),
-            "J² at the end over the base's": ("s", "at the end"),
+            "J² where the reference's is 1": ("o", "where the reference has 1"),
+            "J² at the end over the reference's": ("s", "at the end"),
         }
         for (name, (mark, label)), color in zip(ratios.items(), (COLORS["J_squared"], COLORS["J0"]), strict=True):
             plot_estimates(sizes, estimates_of(equal, name).values(), left, mark, color, label)
@@ -164,9 +165,9 @@ def draw_price(table: pd.DataFrame, over_base: pd.DataFrame) -> Figure:
         plot_price(speed, epochs, left).set(yscale="log", ylabel="epochs to the best")
         left.set_yticks([5, 10, 20, 40, 80], ["5", "10", "20", "40", "80"])
         left.minorticks_off()
-        plot_price(speed, estimates_of(over_base, "loss over the base's"), middle)
+        plot_price(speed, estimates_of(over_base, "loss over the reference's"), middle)
         middle.axhspan(0.98, 1.02, color="0.5", alpha=0.2, lw=0)
-        middle.set(ylabel="test loss over the base's", ylim=(0.9, 1.6))
+        middle.set(ylabel="test loss over the reference's", ylim=(0.9, 1.6))
         plot_price(speed, estimates_of(over_base, "points of accuracy"), right)
         right.axhspan(-0.5, 0.5, color="0.5", alpha=0.2, lw=0)
         right.set(ylabel="points of accuracy gained", ylim=(-5, 2))
@@ -186,7 +187,7 @@ def plot_price(speed: Mapping[Place, float], estimates: Mapping[Place, Estimate]
         label = "_" if size in told else f"$B$ = {size}"
         plot_estimates([speed[place]], [estimate], ax, "o", colors[size], label, face=face)
         told.add(size)
-    ax.set(xscale="log", xlabel="speed over the base's")
+    ax.set(xscale="log", xlabel="speed over the reference's")
     _speed_ticks(ax, list(speed.values()))
     return ax
 

@@ -1,6 +1,7 @@
 """Training with weight decay: paths, where they end, which strength ends at the edge, and where networks land."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from edgechaos_core.analysis.along_path import smoothed_path
 from edgechaos_core.analysis.by_setting import setting_in_words, strength_text
 from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.analysis.scaling import growth_along, scale_factor, settled
+from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.maps import plot_edge
 from edgechaos_core.book.style import AXES, COLORS, LABELS
+from edgechaos_core.claims.estimates.decay import near_the_best
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP, parabola
 from edgechaos_core.store.runs import Run
 
 Strength = tuple[str, tuple[float, float, float], list[Run]]
@@ -24,7 +29,7 @@ J_SQUARED_TICKS = [0.1, 0.25, 0.5, 1, 2, 4]
 def by_strength(runs: Sequence[Run]) -> list[Strength]:
     """Return the label, colour and runs of each strength of decay, from none to the strongest."""
     strengths = sorted({run.config.l2 for run in runs})
-    colors = sns.color_palette("viridis", len(strengths) + 1)[: len(strengths)]  # the last is too light for letters
+    colors = sns.color_palette("plasma", len(strengths) + 1)[: len(strengths)]  # the last is too light for letters
     own = [[run for run in runs if run.config.l2 == l2] for l2 in strengths]
     return list(zip(map(strength_text, strengths), colors, own, strict=True))
 
@@ -52,39 +57,57 @@ def plot_paths(runs: Sequence[Run], ax: Axes) -> Axes:
     return ax
 
 
-def plot_decays(runs: Sequence[Run], column: str, ax: Axes, *, named: bool = True) -> Axes:
+def plot_decays(runs: Sequence[Run], column: str, ax: Axes, limits: tuple[float, float] | None = None) -> Axes:
     """Draw a measured column against epoch: the mean of each strength of decay, in a band from least to largest seed.
 
-    ``named`` writes the strengths at the ends of their lines; otherwise they are labels for a legend.
+    The strengths stand at the ends of their lines. Test loss and accuracy are smoothed (along_path.smoothed_path);
+    ``limits`` are those of the axis.
     """
+    ends = {}
     for label, color, own in by_strength(runs):
-        values = _stacked(own, column)
-        epochs = own[0].history["epoch"].to_numpy()[: values.shape[1]]
-        ax.plot(epochs, values.mean(0), color=color, lw=1.3, label=rf"$\lambda$ = {label}")
+        rough = column in ("test_loss", "test_accuracy")
+        values = _stacked([replace(run, history=smoothed_path(run)) for run in own] if rough else own, column)
+        epochs = own[0].history["epoch"].to_numpy()[-values.shape[1] :]
+        ax.plot(epochs, values.mean(0), color=color, lw=1.3)
         ax.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.25, lw=0)
-        if named:
-            _name(ax, label, epochs[-1], values.mean(0)[-1], color)
-            ax.set_xlim(0, epochs[-1])  # names stand outside the frame
+        ends[label] = (float(values.mean(0)[-1]), color)
+        ax.set_xlim(0, epochs[-1])  # names stand outside the frame
     if column == "J_squared":
         ax.axhline(1, color=COLORS["edge"], ls="--", lw=1)
         ax.set_yscale("log")
         ax.set_yticks(J_SQUARED_TICKS, map(str, J_SQUARED_TICKS))
         ax.minorticks_off()
-    ax.set(xlabel="epoch", ylabel=LABELS[column])
+    ax.set(xlabel="epoch", ylabel=LABELS[column], ylim=limits)
+    label_ends(ax, ends, gap=0.055)
     return ax
 
 
 def plot_ends(runs: Sequence[Run], column: str, best: Estimate | None, ax: Axes) -> Axes:
-    """Draw a column against J, both at the end: seeds faint, means named, and a band for the ``best`` J's interval."""
+    """Draw a column against J, both at the end: seeds faint, means named by lambda in units of 1e-5.
+
+    Besides the parabola through the four strengths near the optimum, and a line and band for the ``best`` J with its
+    interval.
+    """
     J, means = [], []
-    for label, color, own in by_strength(runs):
+    for number, (_, color, own) in enumerate(by_strength(runs)):
+        label, above = (
+            f"{own[0].config.l2 / 1e-5:g}",
+            number % 2 == 0,
+        )  # in turn above and below: near the top is little room
         x, y = [settled(run) ** 0.5 for run in own], [settled(run, column) for run in own]
         ax.plot(x, y, "o", color=color, alpha=0.35, ms=4)
         J.append(float(np.mean(x)))
         means.append(float(np.mean(y)))
         ax.plot(J[-1], means[-1], "o", color=color, ms=6)
-        ax.annotate(label, (J[-1], means[-1]), (0, 7), textcoords="offset points", ha="center", size=8, color=color)
+        ax.annotate(label, (J[-1], means[-1]), (0, 8 if above else -14), textcoords="offset points", ha="center",
+                    size=8, color=color)  # fmt: skip
     ax.plot(J, means, color="0.6", lw=0.8, zorder=0)
+    if best is not None and len(J) >= NEAR_THE_TOP:
+        near, values = near_the_best(runs, column, -1 if column == "test_accuracy" else 1)
+        bend, slope, height = parabola(near, np.abs(values))
+        along = np.linspace(near.min(), near.max(), 50)
+        shifted = along - near.mean()
+        ax.plot(along, height + slope * shifted + bend * shifted**2, color=COLORS["optimum"], lw=1.5, ls="--")
     if best is not None and best.low is not None and best.high is not None:
         ax.axvspan(best.low, best.high, color=COLORS["optimum"], alpha=0.2, lw=0)
         ax.axvline(best.value, color=COLORS["optimum"], lw=1.2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import plotly.graph_objects
+import seaborn as sns
 from plotly.subplots import make_subplots
 
 from edgechaos_core.book.figures.maps import grid
@@ -25,8 +26,8 @@ def interactive_diagram(diagram: Diagram) -> str:
     ratios = np.linspace(diagram.config.ratio_from, diagram.config.ratio_to, 121)
     edge = [edge_of_chaos(ratio, diagram.config.activation) for ratio in ratios]
     looks = {
-        "distance": {"colorscale": "Viridis", "colorbar_y": 0.78},
-        "lyapunov_exponent": {"colorscale": "RdBu_r", "zmid": 0, "colorbar_y": 0.22},
+        "distance": {"colorscale": _colorscale("mako"), "colorbar_y": 0.78},
+        "lyapunov_exponent": {"colorscale": _colorscale("vlag"), "zmid": 0, "colorbar_y": 0.22},
     }
     for row, (name, look) in enumerate(looks.items(), start=1):
         cells = grid(diagram, name)
@@ -52,3 +53,9 @@ def interactive_diagram(diagram: Diagram) -> str:
     config = {"responsive": True, "displaylogo": False}
     page = panels.to_html(full_html=False, include_plotlyjs=False, config=config, post_script=FOLLOW_THEME)
     return f'<div class="follows-theme">{page}</div>'
+
+
+def _colorscale(name: str) -> list[list[float | str]]:
+    """A colour map of the printed figures, for plotly."""
+    colors = sns.color_palette(name, 11).as_hex()
+    return [[place / 10, color] for place, color in enumerate(colors)]

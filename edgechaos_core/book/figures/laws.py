@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.intervals import said
@@ -69,6 +69,8 @@ def plot_slopes(slopes: pd.DataFrame, varied: str, ax: Axes) -> Axes:
         ax.plot(x, own[name], mark, ms=8 if hollow else 5, color=color, mfc="none" if hollow else color, label=told)
     ax.set(xscale="log", yscale="log", xlabel=label, ylabel="$A$, $J^2$ per epoch")
     for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 3)))  # two labels a decade: a panel may span little more than one
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
     return ax
 

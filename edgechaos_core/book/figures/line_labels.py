@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
+from matplotlib.typing import ColorType
 
 
-def label_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], *, gap: float = 0.07, size: float = 8) -> None:
+def label_ends(ax: Axes, ends: Mapping[str, tuple[float, ColorType]], *, gap: float = 0.07, size: float = 8) -> None:
     """Write each name beside the right edge of the axes, at the height of its line's end and in its colour.
 
     ``ends`` gives (height, colour) by name. Names closer than ``gap``, as a fraction of the axes, move apart. The

@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 
 from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.book.pages.phase_diagram import Cuts
@@ -29,9 +30,12 @@ def plot_edge(
 ) -> Axes:
     """Draw the theoretical edge of chaos, 1/J against J0/J; for ReLU also, dotted, where x grows without bound."""
     x = np.linspace(max(ratios[0], -LARGEST_RATIO), min(ratios[1], LARGEST_RATIO), 151)
-    ax.plot(x, [edge_of_chaos(ratio, activation) for ratio in x], color=color, lw=1.5, ls="--")
+    look: dict[str, Any] = {"color": color, "lw": 1.5}
+    if color == COLORS["edge on map"]:
+        look |= {"lw": 2, "path_effects": [Stroke(linewidth=4, foreground="black"), Normal()]}  # seen on any colour
+    ax.plot(x, [edge_of_chaos(ratio, activation) for ratio in x], ls="--", **look)
     if activation == "relu":
-        ax.plot(x, [relu_limit(ratio) for ratio in x], color=color, lw=1.5, ls=":")
+        ax.plot(x, [relu_limit(ratio) for ratio in x], ls=":", **look)
     return ax
 
 
@@ -172,18 +176,21 @@ def plot_own_edges(edges: pd.DataFrame, ratio: float, ax: Axes) -> Axes:
     ax.plot(edges["predicted"], edges["simulated"], "o", color=COLORS["J_squared"])
     ax.plot(ends, ends, color=COLORS["edge"], ls="--")
     theory = theoretical_passage(ratio)
-    ax.plot(theory, theory, "s", color=COLORS["optimum"], label=f"theory at $J_0/J$ = {ratio:g}")
-    ax.legend(loc="lower right")
-    ax.set(xlabel="theory at the leading eigenvalue of $W$, $1/J$", ylabel="simulated edge of $W$, $1/J$")
+    ax.plot(theory, theory, "s", color=COLORS["optimum"], label=f"theory at a leading eigenvalue of {ratio:g}")
+    ax.legend(loc="lower right", fontsize=8)
+    ax.set(
+        xlabel="$1/J$ by theory, from the leading eigenvalue of $W / J$", ylabel="$1/J$ at the simulated edge of $W$"
+    )
     return ax
 
 
 def plot_edge_of_size(inverse_J: float, deviation: float, label: str, ax: Axes) -> Axes:
     """Draw on a map where random networks of one size turn chaotic for abs(J0) < J: mean 1/J, and one deviation."""
-    color = "black"
-    ax.plot([-1, 1], [inverse_J, inverse_J], color=color, lw=1.5)
-    ax.fill_between([-1, 1], inverse_J - deviation, inverse_J + deviation, color=color, alpha=0.25, lw=0)
-    ax.text(0.35, inverse_J - deviation - 0.03, label, va="top", size="small", color=color)
+    low, high = inverse_J - deviation, inverse_J + deviation
+    ax.fill_between([-1, 1], low, high, facecolor=COLORS["size on map"], edgecolor="black", alpha=0.8, lw=0.8)
+    ax.plot([-1, 1], [inverse_J, inverse_J], color="black", lw=1.5)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # black letters show on white in dark mode too
+    ax.text(1.15, inverse_J, label, va="center", size="small", color="black", bbox=box)
     return ax
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from edgechaos_core.analysis.scaling import least_test_loss
 from edgechaos_core.book.figures.maps import plot_edge
 from edgechaos_core.book.style import AXES, COLORS, LABELS
+from edgechaos_core.claims.estimates.optima import least_on_path
 from edgechaos_core.store.runs import Run
 
 
@@ -21,24 +23,29 @@ def histories(runs: Sequence[Run]) -> pd.DataFrame:
 def plot_phase_path(runs: Sequence[Run], ax: Axes, *, on_map: bool = False) -> Axes:
     """Draw each run's path in the phase diagram (x: J0/J, y: 1/J), the theoretical edge, and its least test loss.
 
+    The place of the least loss is that of claim C2, by a parabola; a run that is too short for one has none.
     ``on_map`` draws over a map that is there already, in colours that show on it, over the whole range of J0/J.
     """
     path, edge = (COLORS["path on map"], COLORS["edge on map"]) if on_map else (COLORS["J_squared"], COLORS["edge"])
+    best: float | None = None
     for run in runs:
         x, y = _path(run.history)
         ax.plot(x, y, color=path, alpha=0.8, lw=1.5)
-        best = _path(least_test_loss(run.history).to_frame().T)
-        ax.plot(*best, "*", ms=13, color=COLORS["optimum"], mec="white", mew=0.6)
+        J = least_on_path(run.history, "test_loss")
+        if np.isfinite(J):
+            place = int(np.abs(1 / y - J).argmin())
+            best = float(y[place])
+            ax.plot(x[place], best, "*", ms=13, color=COLORS["optimum"], mec="white", mew=0.6)
         ax.plot(x[0], y[0], "o", ms=6, color=path)
     plot_edge(ax, ratios=(-1, 2) if on_map else (-1, 1), color=edge)
     ink = "white" if on_map else None
+    effects = [withStroke(linewidth=2, foreground="black")] if on_map else None
     names = [(-0.96, 1.03, "order", "bottom"), (-0.96, 0.97, "chaos", "top"), (0.35, 0.97, "edge, $J = 1$", "top")]
-    names += [
-        (0.35, y[0], "start", "top" if on_map else "center"),
-        (0.35, float(best[1][0]), "least test loss", "center"),
-    ]
+    names += [(0.35, y[0], "start", "top" if on_map else "center")]
+    names += [(0.35, best, "least test loss", "center")] if best is not None else []
     for across, up, name, align in names:
-        ax.text(across, up, name, va=align, size="small", style="italic" if across < 0 else "normal", color=ink)
+        ax.text(across, up, name, va=align, size="small", style="italic" if across < 0 else "normal", color=ink,
+                path_effects=effects)  # fmt: skip
     ax.set(xlabel=AXES["ratio"], ylabel=AXES["inverse_J"])
     ax.set(xlim=(-1, 2) if on_map else (-1, 1), ylim=(0, 2) if on_map else (0, 2.15))
     return ax

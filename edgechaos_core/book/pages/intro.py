@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from edgechaos_core.analysis.intervals import shown
-from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.book.pages.training_path import path_estimates
 from edgechaos_core.claims.estimates.reason import deepest, depth_trained
 from edgechaos_core.claims.judging import Evidence, Judged, judged, serving_runs
 from edgechaos_core.claims.rules import OWN_RULES
@@ -38,19 +36,14 @@ def _value(part: Judged) -> str:
 
 
 def _of_path(evidence: Evidence) -> dict[str, str]:
-    """Of Fig. 2's setting: when J passes 1, accuracy at the least test loss and at the end, J at the end."""
+    """Of Fig. 2's setting, as chapter `training_path` tells it: when J passes 1, accuracy there and at the end."""
     runs = [run for run in evidence.runs if _is_fig2(run)]
     if not runs:
         return dict.fromkeys(("edge_epoch", "accuracy_there", "accuracy_end", "end_J"), NOT_RUN)
-    histories = [run.history for run in runs]
-    passed = [int(np.argmax(history["J_squared"].to_numpy() > 1)) for history in histories]
-    there = [100 * float(history["test_accuracy"].iloc[int(history["test_loss"].argmin())]) for history in histories]
-    return {
-        "edge_epoch": f"{np.mean(passed):.0f}",
-        "accuracy_there": f"{np.mean(there):.1f}",
-        "accuracy_end": f"{100 * np.mean([settled(run, 'test_accuracy') for run in runs]):.1f}",
-        "end_J": f"{np.mean([settled(run) for run in runs]) ** 0.5:.2f}",
-    }
+    told = {"edge_epoch": ".0f", "least_accuracy": ".1f", "end_accuracy": ".1f", "end_J": ".2f"}
+    estimates = path_estimates(runs)
+    names = ("edge_epoch", "accuracy_there", "accuracy_end", "end_J")
+    return {name: format(estimates[own].value, form) for name, (own, form) in zip(names, told.items(), strict=True)}
 
 
 def _is_fig2(run: Run) -> bool:

@@ -17,6 +17,7 @@ from edgechaos_core.analysis.scaling import (
     predicted_constant,
     scale_factor,
 )
+from edgechaos_core.book.told import Table, flat, plain
 from edgechaos_core.store.runs import Run, RunConfig, parse_config
 
 SETTING = ["η", "α", "B"]
@@ -58,6 +59,16 @@ def slope_table(runs: Sequence[Run], passed: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(rows, names=SETTING))
 
 
+def shown_slopes(table: pd.DataFrame) -> Table:
+    """Return `slope_table` as a page shows it: each slope with its ratio to the published one, and c."""
+    ratios = {f"{name} ratio": table[name] / table["published"] for name in ("ordered", "window")}
+    formats = {"published": ".3g", "ordered": ".3g", "ordered ratio": ".3f", "window": ".3g", "window ratio": ".2f"}
+    names = {"published": "A, published", "ordered": "A, ordered phase", "ordered ratio": "over published"}
+    names |= {"window": "A, epochs 0-48", "window ratio": "over published ", "c": "c, ordered phase"}
+    own = table.assign(**ratios, c=table["ordered"] / table["scale"])
+    return flat(plain(own, formats | {"c": ".2f"}).rename(columns=names))
+
+
 def _first_beyond(history: pd.DataFrame) -> float:
     beyond = history.loc[history["J_squared"] > ORDERED[1], "epoch"]
     return float(beyond.iloc[0]) if len(beyond) else math.nan
@@ -68,6 +79,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
 
     ``settings``, those with a slope over the ordered phase, of ``planned``, and those ``left``; their mean ``c``;
     ``off``, percent by which the farthest is from the published slope; c of the largest scale factor, ``fastest_c``;
+    largest over smallest c, ``spread``;
     the published c without momentum, ``published_c``, and at its largest, ``published_bent``; ``four_ordered`` and
     ``four_window``, A at B = 8 over A at B = 32. With the endings ``_low`` and ``_high``, over settings: ``c``,
     ``bend`` and ``passed`` of the ordered phase; ``window``, slopes over epochs 0-48 over the published ones, and
@@ -82,6 +94,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
         "left": int(c.isna().sum()),
         "c": c.mean(),
         "off": 100 * (table["ordered"] / table["published"] - 1).abs().max(),
+        "spread": c.max() / c.min(),
         "fastest_c": c.iloc[int(table["scale"].argmax())],
         "published_c": paper_c[calm].mean(),
         "published_bent": paper_c.max(),
@@ -101,25 +114,28 @@ def _small_batch_over_base(slopes: "pd.Series[float]") -> float:
 
 
 def balance_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return `predicted_constant` of each run, slow ones first, with the ``share`` of the noise in the prediction."""
+    """Return `predicted_constant` of each run, slow ones first."""
     rows = {
         place(run.config): predicted_constant(run) for run in sorted(runs, key=lambda run: scale_factor(run.config))
     }
     index = pd.MultiIndex.from_tuples(rows, names=SETTING) if rows else None
-    columns = ["measured", "predicted", "drift", "noise", "epochs"]
-    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
-    return table.assign(share=table["noise"] / table["predicted"])
+    columns = ["measured", "predicted", "drift", "noise", "share", "jumps", "error", "epochs"]
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
 
 
 def balance_numbers(table: pd.DataFrame) -> dict[str, float]:
     """Return what a page tells of `balance_table`.
 
     ``share_low`` to ``share_high``: percent of the noise in the prediction; ``error_low`` to ``error_high``: percent by
-    which the prediction is off the growth that followed.
+    which the prediction is off the growth that followed; ``jumps_low`` to ``jumps_high``: of the drift from epoch to
+    epoch; ``deviates``: the largest difference of prediction and growth, in its standard error.
     """
     share, error = 100 * table["share"], 100 * (table["predicted"] / table["measured"] - 1)
-    spans = {"share": share, "error": error}
-    return {f"{name}_{end}": getattr(own, of)() for name, own in spans.items() for end, of in _ENDS.items()}
+    spans = {"share": share, "error": error, "jumps": table["jumps"]}
+    deviates = ((table["predicted"] - table["measured"]).abs() / table["error"]).max()
+    return {"deviates": deviates} | {
+        f"{name}_{end}": getattr(own, of)() for name, own in spans.items() for end, of in _ENDS.items()
+    }
 
 
 def fitted(runs: Sequence[Run], passed: Sequence[Run]) -> Run:

@@ -4,6 +4,7 @@ By exponent an edge is where the largest Lyapunov exponent passes 0.005, in simu
 By distance it is where a difference ends larger than it began (`simulated_edge`), the published measure.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from edgechaos_core.theory.meanfield import fixed_point, fixed_points
 Cuts = Mapping[tuple[float, int], Diagram]  # by J0/J and N
 
 TRAINED = 784  # units of the network that the book trains
+SMALL = 300  # units of a layer that is called small
 CLEAR = 0.2  # of 1/J from the edge: farther away a cell should be on the side that theory gives, in any network
 LARGEST = 10_000  # N of the published simulation
 SCATTER_SIZES = (1_000, 3_000)  # N with enough draws to know how much the edge of one W scatters
@@ -47,7 +49,7 @@ def agreement(diagram: Diagram) -> float:
 
 def size_table(cuts: Cuts, ratio: float = 0.0) -> pd.DataFrame:
     """Return the edge by exponent at one J0/J for each N, and that of theory read in the same way in the last row."""
-    rows = {}
+    rows, theory = {}, theoretical_passage(ratio)
     for neurons in sorted(size for own, size in cuts if own == ratio):
         edges = simulated_passages(cuts[ratio, neurons])
         mean = over_seeds(edges)
@@ -55,10 +57,10 @@ def size_table(cuts: Cuts, ratio: float = 0.0) -> pd.DataFrame:
             "draws of W": str(len(edges)),
             "1/J at the edge": shown(mean),
             "J at the edge": f"{1 / mean.value:.2f}",
+            "below theory in 1/J": f"{theory - mean.value:.2f}",
             "standard deviation of 1/J": f"{np.std(edges, ddof=1):.3f}",
         }
-    theory = theoretical_passage(ratio)
-    infinite = [DASH, f"{theory:.3f}", f"{1 / theory:.2f}", DASH]
+    infinite = [DASH, f"{theory:.3f}", f"{1 / theory:.2f}", f"{0:.2f}", DASH]
     rows["infinite"] = dict(zip(next(iter(rows.values())), infinite, strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("N")
 
@@ -66,12 +68,43 @@ def size_table(cuts: Cuts, ratio: float = 0.0) -> pd.DataFrame:
 def trained_size(cuts: Cuts) -> dict[str, float]:
     """Return where a random network of 784 units turns chaotic at J0 = 0.
 
-    ``inverse_J``, its standard ``deviation`` of one W, ``J``, and 1/J of ``theory`` read in the same way.
+    ``inverse_J``, its standard ``deviation`` of one W, and ``J``; 1/J and J of ``theory`` read at the same exponent,
+    ``theory`` and ``theory_J``; ``finite``, how much 1/J is below theory; and how much larger J is than by theory, in
+    percent: ``larger``, and ``small_low`` to ``small_high`` for networks of 100 to 300 units, where there are any.
     """
     edges = simulated_passages(cuts[0.0, TRAINED])
-    mean = float(np.mean(edges))
-    return {"inverse_J": mean, "deviation": float(np.std(edges, ddof=1)), "J": 1 / mean} | {
-        "theory": theoretical_passage(0.0)
+    mean, theory = float(np.mean(edges)), theoretical_passage(0.0)
+    small = [np.mean(simulated_passages(cut)) for (ratio, size), cut in cuts.items() if ratio == 0 and size <= SMALL]
+    more = [100 * (theory / float(edge) - 1) for edge in small] or [math.nan]
+    return {
+        "inverse_J": mean,
+        "deviation": float(np.std(edges, ddof=1)),
+        "J": 1 / mean,
+        "theory": theory,
+        "theory_J": 1 / theory,
+        "finite": theory - mean,
+        "larger": 100 * (theory / mean - 1),
+        "small_low": min(more),
+        "small_high": max(more),
+    }
+
+
+def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
+    """Return what the published edge at one J0/J lies above theory by, in 1/J, and how much of it has which cause.
+
+    ``whole``: published less theory. ``measure``: our edge at N = 10,000 by distance less that by exponent, both as in
+    `beside_published`. ``matrices``: our edge by exponent less theory read at the same exponent, with its standard
+    error over draws, ``error``. ``scatter``: of one W, as in `beside_published`.
+    """
+    row = beside_published(cuts).to_dict("index")[ratio]
+    edges = simulated_passages(cuts[ratio, LARGEST])
+    matrices = [edge - theoretical_passage(ratio) for edge in edges]
+    return {
+        "whole": row["published"] - row["theory"],
+        "measure": row["here, by distance"] - row["here, by exponent"],
+        "matrices": float(np.mean(matrices)),
+        "error": float(np.std(matrices, ddof=1) / len(matrices) ** 0.5),
+        "scatter": row["scatter of one W"],
     }
 
 

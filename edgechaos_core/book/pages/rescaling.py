@@ -25,15 +25,17 @@ from edgechaos_core.system.places import EPOCH_SECONDS
 
 # What the page shows of a run beside the base's of the same seed; the claims are judged on the worst setting.
 COMPARISONS: dict[str, Callable[[Run, Run], float]] = {
-    "J² where the base's is 1": square_at_edge,
-    "J² at the end over the base's": square_at_end,
+    "J² where the reference's is 1": square_at_edge,
+    "J² at the end over the reference's": square_at_end,
     "up to the edge": farthest_in_order,
     "beyond the edge": farthest_beyond,
-    "loss over the base's": best_loss_ratio,
+    "loss over the reference's": best_loss_ratio,
     "points of accuracy": best_points_more,
 }
 PATHS = list(COMPARISONS)[:4]  # of C8 and C9
 BESTS = list(COMPARISONS)[4:]  # of C10
+PARTS = "leaves the seeds' range at J²"
+SHOWN_PATHS = {"speed": ".4g", **dict.fromkeys(PATHS, ".3f"), PARTS: ".2f"}  # formats of a page's table
 SPARED = 0.02  # of the base's test loss: what still counts as no price, two seeds differing by as much
 
 
@@ -79,9 +81,10 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
     """Return what a page tells of `payoff`'s table; nothing without the base's row.
 
     Of the settings whose test loss is at most 2% above the base's: ``free_speed``, the largest, with its ``free_alpha``
-    and ``free_epochs``, and ``few_steps``, the fewest, with their ``few_B``, ``few_eta`` and ``few_alpha``; the base's
-    ``base_epochs`` and ``base_steps``. ``price``: percent of the loss that the cheapest faster setting costs, and its
-    speed, ``fast``. ``lost`` settings never improve on the untrained network: their best epoch is 0.
+    and ``free_epochs``, and ``few_steps``, the fewest, with their ``few_B``, ``few_eta`` and
+    ``few_alpha``; the interval of the loss of the fastest, ``free_low`` to ``free_high``, in percent above the base's
+    mean; the base's ``base_epochs`` and ``base_steps``. ``price``: percent of the loss that the cheapest faster setting
+    costs, and its speed, ``fast``. ``lost`` settings never improve on the untrained network: their best epoch is 0.
     """
     own = (base.learning_rate, base.momentum, base.batch_size)
     losses = {place: estimate.value for place, estimate in estimates_of(table, "test loss").items()}
@@ -92,10 +95,14 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
     free_place, fewest_place = good.index.to_list()[0], good.sort_values("steps").index.to_list()[0]
     free, fewest, base_row = (_row(table, place) for place in (free_place, fewest_place, own))
     faster = learned[learned["speed"] > free["speed"]].sort_values("price")
+    interval = estimates_of(table, "test loss")[free_place]
+    low, high = (math.nan if end is None else 100 * (end / losses[own] - 1) for end in (interval.low, interval.high))
     return {
         "free_speed": free["speed"],
         "free_alpha": free_place[1],
         "free_epochs": free["epochs"],
+        "free_low": low,
+        "free_high": high,
         "few_steps": fewest["steps"],
         "few_B": fewest_place[2],
         "few_eta": fewest_place[0],
@@ -136,13 +143,13 @@ def settings_over_base(base: Sequence[Run], runs: Sequence[Run], comparisons: Se
 def path_table(reference: Sequence[Run], runs: Sequence[Run]) -> pd.DataFrame:
     """Compare the paths of settings with the reference's, as C8 and C9 do, a row a setting (`settings_over_base`).
 
-    Besides, ``parts at J²``: the reference's J^2 from which on they differ by more than two seeds of the reference do.
+    Besides, in `PARTS`, the reference's J^2 from which on they differ by more than two seeds of the reference do.
     """
     table = settings_over_base(reference, runs, PATHS)
     parts = {
         place(own[0].config): over_seeds([parts_at(reference, run) for run in own]) for own in by_setting(runs).values()
     }
-    table["parts at J²"] = pd.Series(parts, dtype=object)
+    table[PARTS] = pd.Series(parts, dtype=object)
     return table
 
 
@@ -167,6 +174,6 @@ def path_numbers(equal: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
         "beyond_low": beyond.min(),
         "beyond_high": beyond.max(),
         "slowest": 1 / others["speed"].min(),
-        "parts": values(others, "parts at J²").iloc[0],
-        "parted_equal": float(values(equal, "parts at J²").notna().sum()),
+        "parts": values(others, PARTS).iloc[0],
+        "parted_equal": float(values(equal, PARTS).notna().sum()),
     }

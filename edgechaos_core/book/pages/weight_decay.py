@@ -12,6 +12,7 @@ from edgechaos_core.analysis import published
 from edgechaos_core.analysis.by_setting import common_seeds, strength_text
 from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, shown
 from edgechaos_core.analysis.scaling import growth_at_loss, growth_constant, settled
+from edgechaos_core.book.pages.methods import inventory
 from edgechaos_core.claims.estimates.decay import (
     of_strengths,
     place_of_best_accuracy,
@@ -24,6 +25,7 @@ from edgechaos_core.store.runs import Run, cut_run
 
 EDGE_STRENGTH, FORMULA_STRENGTH = 9e-5, 5e-5  # the paper's run at the edge; the strength that stands for its formula
 ORDER_STRENGTH = 1.5e-4  # ends in order, as accurate as those beyond the edge
+LEVEL = 0.2  # points of accuracy that are no difference: the margin of claim C12
 HABIT = "habit, weight_decay 1e-4"
 LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is compared
 
@@ -72,16 +74,16 @@ def less(runs: Sequence[Run], one: float, other: float, column: str) -> Estimate
 
 
 def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataFrame:
-    """Return c of the growth by strength of decay (index λ), in words: at equal training losses, and at the end.
+    """Return the growth coefficient by strength of decay (index λ), in words: at equal training losses, and at the end.
 
     Means over seeds with their interval; a dash where not every seed comes to that loss.
     """
     rows: dict[str, dict[str, str]] = {}
     for l2 in sorted({run.config.l2 for run in runs}):
         own = [run for run in runs if run.config.l2 == l2]
-        at = {f"c at training loss {loss:.2f}": [growth_at_loss(run, loss) for run in own] for loss in losses}
+        at = {f"at training loss {loss:.2f}": [growth_at_loss(run, loss) for run in own] for loss in losses}
         at |= {
-            "c at the end": [growth_constant(run) for run in own],
+            "at the end": [growth_constant(run) for run in own],
             "training loss at the end": [settled(run, "train_loss") for run in own],
         }
         rows[strength_text(l2)] = {name: shown(over_seeds(values)) for name, values in at.items()}
@@ -109,6 +111,33 @@ def optima(runs: Sequence[Run]) -> dict[str, Estimate | None]:
         "test_accuracy": place_of_best_accuracy(runs) if enough else None,
         "test_loss": place_of_least_final_loss(runs) if enough else None,
     }
+
+
+def flat_accuracy(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in words how flat the accuracy is: over the strengths within 0.2 points of the best, least J and largest.
+
+    ``flat_low`` and ``flat_high``; ``flat_points``, the points between the best of them and the worst.
+    """
+    places = {l2: [run for run in runs if run.config.l2 == l2] for l2 in {run.config.l2 for run in runs}}
+    means = {l2: 100 * over_seeds([settled(run, "test_accuracy") for run in own]).value for l2, own in places.items()}
+    level = [l2 for l2, mean in means.items() if mean >= max(means.values()) - LEVEL]
+    J = [over_seeds([settled(run) ** 0.5 for run in places[l2]]).value for l2 in level]
+    if not level:
+        return dict.fromkeys(("flat_low", "flat_high", "flat_points"), DASH)
+    spread = max(means.values()) - min(means[l2] for l2 in level)
+    return {"flat_low": f"{min(J):.2f}", "flat_high": f"{max(J):.2f}", "flat_points": f"{spread:.1f}"}
+
+
+def span(runs: Sequence[Run], low: float, high: float) -> tuple[float, float]:
+    """Return limits of an axis of test losses: these, or wider ones where a run ends above them."""
+    return low, max(high, 1.1 * max(settled(run, "test_loss") for run in runs))
+
+
+def protocol_told(evidence: Sequence[Run]) -> dict[str, str]:
+    """Return what the inventory says of the paper's whole Fig. 6: runs ``whole_planned``, ``whole_present``, hours."""
+    row = inventory(evidence).to_dict("index")["fig6"]
+    names = {"whole_planned": "runs planned", "whole_present": "runs present", "whole_hours": "hours of the rest"}
+    return {name: f"{row[column]:.0f}" for name, column in names.items()}
 
 
 def least_loss_strength(runs: Sequence[Run]) -> float:
@@ -140,6 +169,8 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
         "J_accuracy_three": shown(place_of_best_accuracy(runs, 3) if best["test_accuracy"] else None),
         "J_accuracy_five": shown(place_of_best_accuracy(runs, 5) if several_more else None),
         "J_loss": shown(best["test_loss"]),
+        "J_loss_three": shown(place_of_least_final_loss(runs, 3) if best["test_loss"] else None),
+        "J_loss_five": shown(place_of_least_final_loss(runs, 5) if several_more else None),
         "gain": shown(less(runs, EDGE_STRENGTH, 0.0, "test_accuracy"), 0.01),
         "loss_edge": shown(at_strength(runs, EDGE_STRENGTH, lambda run: settled(run, "test_loss"))),
         "loss_free": shown(at_strength(runs, 0.0, lambda run: settled(run, "test_loss"))),

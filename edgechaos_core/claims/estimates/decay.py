@@ -58,16 +58,28 @@ def place_of_best_accuracy(runs: Sequence[Run], near: int = NEAR_THE_TOP) -> Est
     average; each seed has its own height (`optimum`). Its uncertainty is that of the fit over seeds drawn anew. nan
     where the top is not among the J, or the seeds have no strengths in common. Raises ValueError for fewer strengths.
     """
-    return _best_place(runs, "test_accuracy", -1, near)
+    return _best_place(near_the_best(runs, "test_accuracy", -1, near))
 
 
-def place_of_least_final_loss(runs: Sequence[Run]) -> Estimate:
+def place_of_least_final_loss(runs: Sequence[Run], near: int = NEAR_THE_TOP) -> Estimate:
     """Return J at the least test loss at the end, over strengths of decay, as `place_of_best_accuracy`; no claim's."""
-    return _best_place(runs, "test_loss", 1, NEAR_THE_TOP)
+    return _best_place(near_the_best(runs, "test_loss", 1, near))
 
 
-def _best_place(runs: Sequence[Run], column: str, sign: int, count: int) -> Estimate:
-    """J at the least ``sign`` times a column at the end, of a parabola through the strengths near it."""
+def _best_place(near: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Estimate:
+    """J at the least value of the parabola through `near_the_best`."""
+    J, y = near
+    return bootstrap(lambda places: optimum(J[places], y[places]), len(J)) if len(J) else over_seeds([math.nan])
+
+
+def near_the_best(
+    runs: Sequence[Run], column: str, sign: int, count: int = NEAR_THE_TOP
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return J and ``sign`` times a column, both at the end, of the ``count`` strengths where that is least.
+
+    Both ``[seeds, strengths]``, of the seeds that these strengths have in common; empty where there are none. Raises
+    ValueError for fewer strengths.
+    """
     strengths = of_strengths(runs)
     if len(strengths) < count:
         raise ValueError(f"an optimum is fitted to {count} strengths of decay, got {len(strengths)}")
@@ -75,11 +87,8 @@ def _best_place(runs: Sequence[Run], column: str, sign: int, count: int) -> Esti
     ranked = sorted(strengths.values(), key=lambda own: sign * _mean_end(own, all_have, column)) if all_have else []
     near = ranked[:count]
     seeds = common_seeds(near) if near else []
-    if not seeds:
-        return over_seeds([math.nan])
     J = np.array([[settled(own[seed]) ** 0.5 for own in near] for seed in seeds])
-    y = sign * np.array([[settled(own[seed], column) for own in near] for seed in seeds])
-    return bootstrap(lambda places: optimum(J[places], y[places]), len(seeds))
+    return J, sign * np.array([[settled(own[seed], column) for own in near] for seed in seeds])
 
 
 def end_with_decay(runs: Sequence[Run]) -> Estimate:

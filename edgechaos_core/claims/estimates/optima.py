@@ -33,14 +33,19 @@ def optimum(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     x, y = np.atleast_2d(x), np.atleast_2d(y)
     if x.shape[1] < 3 or not np.isfinite([x, y]).all():
         return math.nan
-    middle = x.mean()
-    shifted = x - middle
-    terms = np.stack([(part - part.mean(1, keepdims=True)).ravel() for part in (shifted, shifted**2)], axis=1)
-    slope, bend = np.linalg.lstsq(terms, (y - y.mean(1, keepdims=True)).ravel(), rcond=None)[0]
+    bend, slope, _ = parabola(x, y)
     if bend <= 0:
         return math.nan
-    place = float(middle - slope / (2 * bend))
+    place = float(x.mean() - slope / (2 * bend))
     return place if x.min() <= place <= x.max() else math.nan
+
+
+def parabola(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return bend, slope and height of that parabola, in powers of x less its mean; the height is the mean of rows."""
+    shifted = x - x.mean()
+    terms = np.stack([(part - part.mean(1, keepdims=True)).ravel() for part in (shifted, shifted**2)], axis=1)
+    slope, bend = map(float, np.linalg.lstsq(terms, (y - y.mean(1, keepdims=True)).ravel(), rcond=None)[0])
+    return bend, slope, float((y - slope * shifted - bend * shifted**2).mean())
 
 
 def least_on_path(history: pd.DataFrame, loss: str) -> float:

@@ -40,6 +40,7 @@ def test_slopes_stand_beside_the_published_ones():
     assert (numbers["settings"], numbers["planned"], numbers["left"]) == (2, 3, 1)
     assert (numbers["c"], numbers["c_low"], numbers["c_high"]) == pytest.approx((11.5, 11.0, 12.0))
     assert numbers["off"] == pytest.approx(100 * (12 * 0.00125 / 0.0138 - 1))
+    assert numbers["spread"] == pytest.approx(12 / 11)
     assert numbers["fastest_c"] == pytest.approx(12.0)
     assert (numbers["four_window"], numbers["four_ordered"]) == pytest.approx((4, 4 * 12 / 11))
     assert (numbers["bend_low"], numbers["bend_high"]) == pytest.approx((1, 1))

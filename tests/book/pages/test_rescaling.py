@@ -55,6 +55,12 @@ def test_the_price_is_that_of_the_cheapest_setting_beyond_the_free_ones():
     assert (numbers["few_B"], numbers["few_eta"], numbers["few_steps"]) == pytest.approx((128, 0.08, 41 * 391))
     assert (numbers["price"], numbers["fast"], numbers["lost"]) == pytest.approx((10, 4, 1))
     assert (numbers["base_epochs"], numbers["base_steps"]) == (40, 40 * 1563)
+    assert math.isnan(numbers["free_low"])  # one seed
+    three = [run_of(twice, 20, 0.30 + 0.001 * seed, seed) for seed in range(3)]
+    numbers = price_numbers(payoff([runs[0], *three], runs[0].config, {}), runs[0].config)
+    expected = over_seeds([0.300, 0.301, 0.302])
+    ends = [100 * (end / 0.3 - 1) for end in (expected.low, expected.high)]
+    assert [numbers["free_low"], numbers["free_high"]] == pytest.approx(ends)
     alone = price_numbers(payoff(runs[:1], runs[0].config, {}), runs[0].config)
     assert math.isnan(alone["price"])
     assert price_numbers(payoff(runs[1:], runs[0].config, {}), runs[0].config) == {}

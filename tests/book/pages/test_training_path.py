@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.book.pages.training_path import optimum_table, path_estimates
+from edgechaos_core.book.pages.training_path import optimum_table, path_estimates, places_by_speed
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 
@@ -24,6 +24,7 @@ def test_loss_and_accuracy_are_told_side_by_side():
     assert told["least_J"].value == pytest.approx(0.95, abs=1e-3)
     assert told["least_J"].sample == pytest.approx((0.94, 0.95, 0.96), abs=1e-3)
     assert told["least_epoch"].value == pytest.approx(90, abs=1)
+    assert told["least_accuracy"].value == pytest.approx(100 * (0.85 + 0.02 * 0.955), abs=0.02)
     assert told["best_J"].value == pytest.approx(2.0 - 12 * 0.005)  # a rising line is best at the last whole mean
     assert told["end_J"].value == pytest.approx(2.0)
     assert told["edge_epoch"].value == pytest.approx(101)
@@ -39,12 +40,24 @@ def test_short_runs_say_nothing_of_places_that_they_do_not_reach():
         assert math.isnan(told[name].value), name
     assert math.isfinite(told["end_loss"].value)
     row = optimum_table([run_of(0, epochs=4)]).loc[0]
-    assert (row["J there, by parabola"], row["J at the best accuracy"]) == ("–", "–")
+    assert (row["J at the least, by parabola"], row["J at the best accuracy"]) == ("–", "–")
 
 
 def test_table_has_a_row_a_seed():
     table = optimum_table([run_of(0), run_of(3, least=1.1)])
     assert table.index.tolist() == [0, 3]
-    assert table["epoch of least test loss"].tolist() == [90, 120]
-    assert table["J there, by parabola"].tolist() == ["0.950", "1.100"]
+    assert table["epoch of least test loss, raw"].tolist() == [90, 120]
+    assert table["J at the least, by parabola"].tolist() == ["0.950", "1.100"]
     assert table["J at the best accuracy"].tolist() == ["1.94", "1.94"]
+
+
+def test_places_are_told_by_speed_for_the_settings_that_were_run():
+    def of_speed(rate: float, least: float, **own: float) -> Run:
+        run = run_of(0, least=least)
+        config = run.config.model_copy(update={"learning_rate": rate, **own})
+        history = run.history.assign(validation_loss=run.history["test_loss"])
+        return Run(config, history, run.outcome)
+
+    runs = [of_speed(0.02, 0.9), of_speed(0.04, 1.0), of_speed(0.02, 1.2, momentum=0.75)]
+    told = places_by_speed(runs, runs[0].config)
+    assert told == {"half_J": "–", "same_J": "0.9", "twice_J": "1"}

@@ -82,6 +82,21 @@ def test_constants_have_a_row_a_strength_and_dashes():
         [falling(1e-4, l2, seed) for l2 in (9e-5, 0.0) for seed in range(2)], losses=(0.25, 0.001)
     )
     assert table.index.tolist() == ["0", "9e-5"]
-    assert table["c at training loss 0.25"]["0"] == "48"
-    assert table["c at training loss 0.00"].tolist() == ["–", "–"]
-    assert float(table["c at the end"]["9e-5"]) > float(table["c at the end"]["0"])  # decay is added back
+    assert table["at training loss 0.25"]["0"] == "48"
+    assert table["at training loss 0.00"].tolist() == ["–", "–"]
+    assert float(table["at the end"]["9e-5"]) > float(table["at the end"]["0"])  # decay is added back
+
+
+def test_how_flat_the_accuracy_is():
+    runs = [rising(l2, 0) for l2 in (3e-5, 9e-5, 3e-4)]
+    for run, accuracy in zip(runs, (0.889, 0.890, 0.88), strict=True):
+        run.history["test_accuracy"] = accuracy
+    J = [weight_decay.settled(run) ** 0.5 for run in runs]
+    assert weight_decay.flat_accuracy(runs) == {
+        "flat_low": f"{J[1]:.2f}", "flat_high": f"{J[0]:.2f}", "flat_points": "0.1"
+    }  # fmt: skip
+
+
+def test_the_whole_figure_is_told_as_the_inventory_has_it():
+    told = weight_decay.protocol_told([])
+    assert (told["whole_planned"], told["whole_present"]) == ("80", "0")
