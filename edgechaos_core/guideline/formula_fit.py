@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,10 +79,30 @@ def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Ru
         "runs": str(formula.runs),
         "scatter": f"{100 * formula.scatter:.1f}",
         "missed": f"{100 * errors.min():+.0f} to {100 * errors.max():+.0f}%",
-        "off_by": f"{100 * math.expm1(formula.half):.0f}",
+        "off_factor": f"{math.exp(formula.half):.2f}",
+        **_networks(formula, calibrating),
+        **_balance(formula),
         "p_speed": shown(power_of_speed(calibrating)),
         "p_width": f"{formula.coefficients['ln w']:.2f}",
     }
+
+
+def _networks(formula: Formula, calibrating: Sequence[Run]) -> dict[str, str]:
+    """How many networks the formula is fitted to, and those whose errors it cannot tell, in words."""
+    table = points(near_edge(calibrating))[["samples", "width"]].drop_duplicates().sort_values(["samples", "width"])
+    names = [_network(*own) for own in table.itertuples(index=False)]
+    undetermined = [name for name in names if name not in formula.left_out]
+    return {"networks": str(len(names)), "undetermined": "; ".join(undetermined) or DASH}
+
+
+def _network(samples: Any, width: Any) -> str:  # noqa: ANN401 - a number, of which pandas only knows that it can be a key
+    return f"S {samples:,}, width {width:,}"
+
+
+def _balance(formula: Formula) -> dict[str, str]:
+    """What the formula tells of growth ``a ~ (J^2)^b wd^g`` at J^2 = 1: there ``wd ~ (J^2)^((b - 1) / (1 - g))``."""
+    slope = formula.coefficients["ln J²"]
+    return {"slope_J": f"{slope:.2f}", "b_alone": f"{1 + slope:.2f}", "g_alone": f"{1 + 1 / slope:.2f}"}
 
 
 def shown_coefficients(formula: Formula) -> pd.DataFrame:
@@ -160,7 +181,7 @@ def left_out(table: pd.DataFrame, x: pd.DataFrame) -> dict[str, list[float]]:
         if np.linalg.matrix_rank(others) < x.shape[1]:
             continue
         coefficients = np.linalg.lstsq(others, log_l2[~apart], rcond=None)[0]
-        errors[f"S {samples:,}, width {width:,}"] = (x[apart].to_numpy() @ coefficients - log_l2[apart]).tolist()
+        errors[_network(samples, width)] = (x[apart].to_numpy() @ coefficients - log_l2[apart]).tolist()
     return errors
 
 

@@ -21,7 +21,7 @@ from edgechaos_core.models.moments import moments
 Make = Callable[[Tensor, Any], nn.Module]  # a layer for a weight, from the arguments of its operation
 _FIRST = frozenset({"weight", "in_proj_weight", "weight_ih_l0"})  # what a layer is known by
 _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
-_RAW = ("weight_", "tensor_constant_")  # how torch names tensors in an archive; other constants are pickles
+_RAW = ("weight_", "tensor_")  # how torch names tensors in an archive; other constants are pickles
 UNKNOWN = (
     "A file of weights has no graph: what follows a weight, its edge, its growth, and whether it is an embedding, "
     "transposed or tied, cannot be known; fan_in takes each as [out, in, ...]."

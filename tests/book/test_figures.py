@@ -50,7 +50,7 @@ from edgechaos_core.book.figures.line_labels import label_ends
 from edgechaos_core.book.figures.noise import plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
 from edgechaos_core.book.pages import ordered_scaling
-from edgechaos_core.experiments.comparison import Entry, Standing
+from edgechaos_core.experiments.comparison import ON, Entry, Standing
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError
@@ -527,6 +527,7 @@ def test_a_search_rings_its_best_trial():
     ax = plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
     assert ax.get_lines()[0].get_xdata() == [1e-3]
     assert len(ax.collections[0].get_offsets()) == 3
+    assert ax.collections[0].get_array().tolist() == [1, 2, 3]  # the number of the trial, for a scale beside it
 
 
 def test_noise_is_a_mean_over_seeds_with_its_name_at_its_end(runs):
@@ -555,6 +556,12 @@ def test_standings_keep_a_way_on_its_line():
     assert bars["before"].get_ydata() == pytest.approx([2.15, 1.15])
     assert bars["after"].get_ydata() == pytest.approx([0.85])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_what_is_not_slowed_has_the_colour_of_the_full_rate():
+    ax = plot_standings({"full": {"a": [1, 2]}, "slowed": {"a": [3], ON: [5]}}, Figure().subplots())
+    colors = {float(np.mean(line.get_xdata())): line.get_color() for line in ax.get_lines()}
+    assert colors[5.0] == colors[1.5] != colors[3.0]
 
 
 def test_a_contest_has_accuracy_and_loss_of_each_way_in_a_row():

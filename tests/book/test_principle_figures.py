@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from edgechaos_core.book.figures import deeper, reason
-from edgechaos_core.book.figures.sections import Sentence, panels, stored_section
+from edgechaos_core.book.figures.sections import Sentence, counted, drawn, panels, stored_section
 from edgechaos_core.book.pages import deeper as page
 from edgechaos_core.book.pages.reason import turns
 from tests.claims.estimates.test_estimates import FIG2, made_up
@@ -127,3 +127,17 @@ def test_paths_are_of_what_is_not_steered(draw, steered):
     path, ends = draw(runs).axes
     assert len(path.get_lines()) == 1 + 1 + 1
     assert len(ends.get_lines()) == 2 + 1
+
+
+def test_a_few_runs_of_many_are_no_figure():
+    (text,) = stored_section(lambda runs: pytest.fail("too few"), [turning_at(1.0)], 5, "edgechaos sweep x", "Seen.")
+    assert text == Sentence("1 of 5 planned runs are stored, too few to show; `edgechaos sweep x` trains them.")
+
+
+def test_a_glued_figure_without_runs_says_so():
+    assert [text.get_text() for text in drawn(lambda runs: pytest.fail("nothing"), []).texts] == [
+        "none of these runs is stored"
+    ]
+    assert drawn(lambda runs: panels(2), [turning_at(1.0)]).axes
+    assert counted(3, 3, "x") == "All 3 planned runs are shown."
+    assert counted(1, 3, "x") == "1 of 3 planned runs are shown; `x` trains the others."

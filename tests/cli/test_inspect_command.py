@@ -82,6 +82,8 @@ def test_files(edgechaos, folder):  # noqa: F811
         (("nets_of_mine",), 2, "nets_of_mine is not known: give a .pt2"),
         (("nets_of_mine:alone",), 2, "nets_of_mine:alone returns a model without a sample: give the shape"),
         (("nets_of_mine:alone", "--sample", "4,20"), 2, "--sample must be sizes with x between them, as 32x3x64x64"),
+        (("nets_of_mine:alone", "--sample", "4xten"), 2, "--sample must be sizes with x between them, as 32x3x64x64"),
+        (("nets_of_mine:alone", "--sample", "0x20"), 2, "--sample must be sizes with x between them, as 32x3x64x64"),
         (("nets_of_mine:alone", "--sample", "4x7"), 2, "the model does not take the sample: "),
         (("nets_of_mine:nets",), 2, "nets_of_mine:nets: module 'nets_of_mine' has no attribute 'nets'"),
         (("nets_of_mine:nothing",), 2, "nets_of_mine:nothing is no function"),

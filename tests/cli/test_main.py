@@ -635,6 +635,16 @@ def test_closed_standard_streams_are_no_files(tmp_path, closed):
     assert load_run(out).outcome.epoch == 1
 
 
+def test_closed_standard_streams_are_no_files_of_other_processes_either():
+    code = "cli._open_standard_streams(); print([os.get_inheritable(number) for number in range(3)], file=kept)"
+    script = (
+        f"import os; kept = os.fdopen(9, 'w', encoding='utf-8'); from edgechaos_core.cli import main as cli; {code}"
+    )
+    command = ["bash", "-c", '"$@" 9>&1 <&- >&- 2>&-', "bash", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=True)
+    assert done.stdout == "[True, True, True]\n"
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
 def test_a_refusal_that_cannot_be_said_keeps_its_exit_code(closed):
     command = ["bash", "-c", f'"$@" {closed}', "bash", COMMAND, "edge", "--ratio", "x"]

@@ -435,6 +435,10 @@ def test_a_page_is_told_the_formula_in_words():
     told = formula_fit.numbers(found, runs, [])
     assert (told["l2_edge"], told["noise_share"], told["runs"]) == ("8e-5", "–", "16")
     assert told["missed"] == "-16 to +23%"
+    assert (told["networks"], told["undetermined"]) == ("7", "S 5,000, width 784; S 60,000, width 784")
+    slope = found.coefficients["ln J²"]  # (b - 1) / (1 - g)
+    assert (float(told["b_alone"]) - 1) == pytest.approx(slope, abs=0.01)
+    assert -1 / (1 - float(told["g_alone"])) == pytest.approx(slope, abs=0.02)
     assert formula_fit.shown_errors(found)["error of λ"]["S 60,000, width 256"] == "+22.9%"
     assert formula_fit.shown_coefficients(found)["coefficient"]["ln w"] == pytest.approx(-1.068)
     shown = formula_fit.shown_points(runs)

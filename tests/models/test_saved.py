@@ -60,6 +60,23 @@ def test_an_exported_model_is_told_as_the_model_itself(exported):
     assert inspect(loaded, drawn)[0].growth > 0
 
 
+class Shifted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.shift = nn.Linear(4, 3), torch.ones(3)
+        self.register_buffer("scale", torch.full((3,), 2.0), persistent=False)
+
+    def forward(self, x):
+        return torch.tanh(self.fc(x)) * self.scale + self.shift
+
+
+def test_tensors_that_are_no_weights_are_read_with_them(tmp_path):
+    model, sample, path = Shifted(), torch.randn(2, 4), tmp_path / "shifted.pt2"
+    torch.export.save(torch.export.export(model, (sample,)), path)
+    loaded, _ = load_exported(path)
+    torch.testing.assert_close(loaded(sample), model(sample))
+
+
 def changed(path, target, name_ends: str, change) -> None:
     """A copy of an archive with one of its members changed."""
     with zipfile.ZipFile(path) as before, zipfile.ZipFile(target, "w") as after:

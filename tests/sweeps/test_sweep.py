@@ -510,6 +510,28 @@ def test_the_ray_backend_gives_the_same_runs(folders, monkeypatch):
         obtain([config_of(seed=5)], how=How(backend="ray", address="127.0.0.1:1"))
 
 
+def test_a_node_of_a_ray_cluster_must_have_all_that_a_stack_needs():
+    from edgechaos_core.sweeps.ray_backend import _check_resources
+
+    def node(alive: bool = True, **resources: float) -> dict[str, object]:
+        return {"Alive": alive, "Resources": resources}
+
+    enough = [node(memory=1e9), node(CPU=2.0, GPU=1.0)]
+    _check_resources(enough, {"num_cpus": 2, "num_gpus": 1})
+    _check_resources([node(CPU=1.0)], {"num_cpus": 1, "num_gpus": 0})
+    _check_resources([node(GPU=1.0)], {"num_cpus": 0, "num_gpus": 1})
+    for nodes, cpus, gpus in [
+        ([], 0, 0),
+        ([node(memory=1e9)], 1, 0),  # a resource that is not named is not there
+        ([node(CPU=4.0)], 1, 1),
+        (enough, 3, 0),
+        ([node(CPU=2.0), node(GPU=1.0)], 1, 1),  # on two nodes
+        ([node(alive=False, CPU=4.0)], 1, 0),
+    ]:
+        with pytest.raises(sweep.EdgechaosError, match=f"no node of the Ray cluster has {cpus} CPUs and {gpus} GPUs"):
+            _check_resources(nodes, {"num_cpus": cpus, "num_gpus": gpus})
+
+
 def test_runs_reported_done_that_are_not_there_end_the_sweep(trained, folders, monkeypatch):
     def elsewhere(pending, on_advance, on_end):
         while pending:

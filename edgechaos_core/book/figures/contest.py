@@ -9,15 +9,14 @@ from matplotlib.figure import Figure
 
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.book.style import COLORS
-from edgechaos_core.experiments.comparison import Contest, Standing
+from edgechaos_core.experiments.comparison import ON, Contest, Standing
 from edgechaos_core.experiments.hyperparameter_search import score
 from edgechaos_core.experiments.named_grids import GUIDED_L2
 
 
 def plot_search(places: Sequence[float], scores: Sequence[float], ax: Axes) -> Axes:
-    """Draw each trial's score at its place, later ones lighter, a ring around the best; bad ones out of sight."""
-    colors = sns.color_palette("viridis", len(places))
-    ax.scatter(places, scores, c=colors, s=14)
+    """Draw each trial's score at its place, its number as colour, a ring around the best; bad ones out of sight."""
+    ax.scatter(places, scores, c=range(1, len(places) + 1), cmap="viridis", vmin=1, vmax=max(len(places), 2), s=14)
     first = max(range(len(places)), key=lambda trial: scores[trial])
     ax.plot(places[first], scores[first], "o", ms=10, mfc="none", mec=COLORS["optimum"], mew=1.5)
     middle, top = float(np.median(scores)), scores[first]
@@ -34,14 +33,26 @@ def plot_standings(values: Mapping[str, Mapping[str, Sequence[float]]], ax: Axes
     Ways stand in their order of appearance, first on top; the marks of the outer names lie a little apart.
     """
     ways = list(dict.fromkeys(way for own in values.values() for way in own))
+    palette = sns.color_palette("colorblind")
     for number, (label, own) in enumerate(values.items()):
-        color = sns.color_palette("colorblind")[number]
         shift = 0.3 * (0.5 * (len(values) - 1) - number)
-        places = [len(ways) - ways.index(way) + shift for way in own]
-        means = [float(np.mean(found)) for found in own.values()]
-        ax.plot(means, places, "|", color=color, ms=10, mew=2, label=label)
-        for place, found in zip(places, own.values(), strict=True):
-            ax.plot(found, [place] * len(found), "o", color=color, ms=3, alpha=0.5)
+        places = {way: len(ways) - ways.index(way) + shift for way in own}
+        means = {way: float(np.mean(found)) for way, found in own.items()}
+        usual = [way for way in own if way != ON]
+        ax.plot(
+            [means[way] for way in usual],
+            [places[way] for way in usual],
+            "|",
+            color=palette[number],
+            ms=10,
+            mew=2,
+            label=label,
+        )
+        for way, found in own.items():
+            color = palette[number if way in usual else 0]  # the other one trains at the first rate to its end
+            ax.plot(found, [places[way]] * len(found), "o", color=color, ms=3, alpha=0.5)
+            if way == ON:
+                ax.plot([means[way]], [places[way]], "|", color=color, ms=10, mew=2)
     ax.set_yticks(range(len(ways), 0, -1), ways)
     ax.tick_params(labelsize=8)
     ax.grid(axis="y", lw=0.3)
@@ -79,6 +90,9 @@ def plot_searches(contest: Contest | None, figure: Figure) -> Figure:
     plot_search([settled(run) for run in over_both], list(map(score, over_both)), right)
     left.set_xlabel(r"decay tried, $\lambda$", fontsize=9)
     right.set_xlabel("$J^2$ at the end", fontsize=9)
+    bar = figure.colorbar(left.collections[0], ax=[left, right], aspect=30, pad=0.02)
+    bar.set_label("number of the trial", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
     for ax, place, title in ((left, GUIDED_L2, "search over λ"), (right, 1.0, "search over λ and η")):
         ax.axvline(place, color=COLORS["edge"], ls="--", lw=1)
         ax.set_title(title, fontsize=9)

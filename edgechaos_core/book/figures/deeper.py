@@ -40,7 +40,7 @@ def plot_depths(accuracies: pd.DataFrame, ax: Axes) -> Axes:
     limits = ax.get_xlim(), ax.get_ylim()
     for side in _sides(*limits[0]):
         ax.plot(side, [trainable_depth(value) for value in side], color="white", lw=3.2)
-        ax.plot(side, [trainable_depth(value) for value in side], color=COLORS["J0"], lw=1.8)
+        ax.plot(side, [trainable_depth(value) for value in side], color=COLORS["test_loss"], lw=1.8)
     default = DEFAULT_AND_EDGE[0]
     ax.axvline(default, color="white", ls="--", lw=1.5)
     if limits[0][0] < default < limits[0][1]:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from edgechaos_core.store.runs import Run
 
+ENOUGH = 0.25  # of the planned runs, for a figure
 WIDTH = 6.9  # inches of a figure over the whole page
 
 
@@ -20,19 +21,37 @@ class Sentence:
         return self.text
 
 
+def counted(runs: int, planned: int, command: str) -> str:
+    """Say how many of the planned runs are shown, and what trains the others."""
+    if runs >= planned:
+        return f"All {planned} planned runs are shown."
+    return f"{runs} of {planned} planned runs are shown; `{command}` trains the others."
+
+
+def drawn(draw: Callable[[Sequence[Run]], Figure], runs: Sequence[Run]) -> Figure:
+    """Return the figure of the runs, to be glued; without runs it is a small one that says so."""
+    if runs:
+        return draw(runs)
+    fig = Figure(figsize=(WIDTH, 0.5))
+    fig.text(0.5, 0.5, "none of these runs is stored", ha="center", va="center", size=9)
+    return fig
+
+
 def stored_section(
     draw: Callable[[Sequence[Run]], Figure], runs: Sequence[Run], planned: int, command: str, seen: str
 ) -> list[Figure | Sentence]:
     """Return what a section displays: the figure with ``seen``, what it shows, and how many of the planned runs.
 
-    Without runs it is one sentence with the command that trains them.
+    With fewer than `ENOUGH` of the runs it is one sentence with the command that trains them.
     """
-    if not runs:
-        return [Sentence(f"None of the {planned} planned runs of this test is stored yet; `{command}` trains them.")]
-    there = f"All {planned} planned runs are shown."
-    if len(runs) < planned:
-        there = f"{len(runs)} of {planned} planned runs are shown; `{command}` trains the others."
-    return [draw(runs), Sentence(f"{seen} {there}")]
+    if len(runs) < ENOUGH * planned:
+        there = (
+            f"{len(runs)} of {planned} planned runs are stored, too few to show"
+            if runs
+            else (f"None of the {planned} planned runs of this test is stored yet")
+        )
+        return [Sentence(f"{there}; `{command}` trains them.")]
+    return [draw(runs), Sentence(f"{seen} {counted(len(runs), planned, command)}")]
 
 
 def panels(columns: int, height: float = 3.2, width: float = WIDTH) -> Figure:

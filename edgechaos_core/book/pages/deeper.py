@@ -72,7 +72,11 @@ def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
     that over starts of the accuracy at the smallest depth, and start, depth and accuracy of the best setting.
     """
     default, edge = (_depth_from(accuracies, J) for J in DEFAULT_AND_EDGE)
-    told = {"from_default": default, "from_edge": edge, "default_reach": f"{trainable_depth(DEFAULT_AND_EDGE[0]):.1f}"}
+    told = _limits(accuracies, default) | {
+        "from_default": default,
+        "from_edge": edge,
+        "default_reach": f"{trainable_depth(DEFAULT_AND_EDGE[0]):.1f}",
+    }
     names = (
         "shallow",
         "shallow_least",
@@ -111,3 +115,25 @@ def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
 def _depth_from(accuracies: pd.DataFrame, J: float) -> str:
     near = [start for start in accuracies.index if math.isclose(start, J)]
     return f"{deepest_trained(accuracies)[near[0]]:.0f}" if near else DASH
+
+
+def _limits(accuracies: pd.DataFrame, default: str) -> dict[str, str]:
+    """Where the limits of training lie, in text: the starts from which two depths are trained, and next depths.
+
+    ``from_16`` and ``from_32``: the range of J from which that depth is trained. ``after_default``: the next depth
+    tried after the deepest trained from PyTorch's default. ``over_least`` and ``over_most``: the deepest trained over 6
+    xi, over the starts below the edge.
+    """
+    told = dict.fromkeys(("from_16", "from_32", "after_default", "over_least", "over_most"), DASH)
+    for depth in (16, 32):
+        if depth in accuracies and len(starts := accuracies.index[accuracies[depth] > TRAINED]):
+            told[f"from_{depth}"] = f"{min(starts):.3g} to {max(starts):.3g}"
+    if default != DASH and (deeper := [depth for depth in accuracies.columns if depth > float(default)]):
+        told["after_default"] = str(min(deeper))
+    reached = deepest_trained(accuracies)
+    # At the largest depth tried the limit is not seen.
+    limited = [J for J in reached.index if J < 1 and 0 < reached[J] < max(accuracies.columns)]
+    over = [float(reached[J]) / trainable_depth(J) for J in limited]
+    if over:
+        told |= {"over_least": f"{min(over):.1f}", "over_most": f"{max(over):.1f}"}
+    return told

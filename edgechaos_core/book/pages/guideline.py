@@ -1,10 +1,11 @@
 """Page `guideline`: where runs land that were meant to land at the edge, by setting and way of choosing the decay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from statistics import fmean
 
 import pandas as pd
 
-from edgechaos_core.analysis.by_setting import setting_in_words, strength_text
+from edgechaos_core.analysis.by_setting import by_setting, setting_in_words, strength_text
 from edgechaos_core.analysis.intervals import DASH, over_seeds, shown
 from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.store.runs import Run, RunConfig
@@ -84,7 +85,9 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
 
     ``few_peak`` is the largest J^2 of the formula's run of 10,000 samples; ``reached`` and ``steered`` count the
     controller's runs, those that come to the edge and all; ``held`` is the range of J^2 at the end of the former,
-    ``exposure`` their largest `decay_exposure`.
+    ``exposure`` their largest `decay_exposure`. ``few_l2`` and ``few_steered_l2`` are lambda of formula and controller
+    with 10,000 samples and ``few_over`` their ratio, ``half_off`` percent of J^2 = 1 that the formula's runs of 30,000
+    end beside it, ``seeds_told`` how many seeds a setting of formula and controller has.
     """
     found = {}
     for name, way, words in NAMED:
@@ -94,10 +97,42 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     steered = runs.get("controller", [])
     reached = [run for run in steered if run.history["J_squared"].max() >= REACHED]
     held = [settled(run) for run in reached]
-    return found | {
-        "few_peak": f"{max(peaks):.3f}" if peaks else DASH,
-        "steered": str(len(steered)),
-        "reached": str(len(reached)),
-        "held": f"{min(held):.3f} to {max(held):.3f}" if held else DASH,
-        "exposure": f"{max(map(decay_exposure, reached)):.2f}" if reached else DASH,
-    }
+    return (
+        found
+        | _few(runs)
+        | {
+            "seeds_told": _seeds([*runs.get("formula", []), *steered]),
+            "half_off": DASH if found["half"] == DASH else f"{100 * abs(float(found['half']) - 1):.0f}",
+            "few_peak": f"{max(peaks):.3f}" if peaks else DASH,
+            "steered": str(len(steered)),
+            "reached": str(len(reached)),
+            "held": f"{min(held):.3f} to {max(held):.3f}" if held else DASH,
+            "exposure": f"{max(map(decay_exposure, reached)):.2f}" if reached else DASH,
+        }
+    )
+
+
+def _few(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Lambda of the formula and of the controller at the end with 10,000 samples, and how many times it is less."""
+    constant = [run.config.l2 for run in runs.get("formula", []) if run.config.samples == 10_000]
+    steered = [settled(run, "lambda") for run in runs.get("controller", []) if run.config.samples == 10_000]
+    if not constant or not steered or not min(steered) > 0:
+        return dict.fromkeys(("few_l2", "few_steered_l2", "few_over"), DASH)
+    l2, held = fmean(constant), fmean(steered)
+    return {"few_l2": strength_text(l2), "few_steered_l2": strength_text(held), "few_over": f"{l2 / held:.1f}"}
+
+
+def _seeds(runs: Sequence[Run]) -> str:
+    """How many seeds a setting has, from the fewest to the most, in words; a dash without runs."""
+    counts = [len(own) for own in by_setting(runs).values()]
+    if not counts:
+        return DASH
+    few, most = min(counts), max(counts)
+    number = str(most) if few == most else f"{few} to {most}"
+    return f"{number} seed{'' if most == 1 else 's'}"
+
+
+def strengths_left_out(runs: Sequence[Run], drawn: Collection[float]) -> dict[str, str]:
+    """Return, as ``left_out``, the strengths of decay among the runs that are not drawn, in words; a dash for none."""
+    others = sorted({run.config.l2 for run in runs} - {*drawn})
+    return {"left_out": ", ".join(map(strength_text, others)) or DASH}

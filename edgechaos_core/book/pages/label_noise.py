@@ -77,18 +77,32 @@ def _percent(own: Sequence[Run], column: str) -> str:
 def numbers(runs: Noisy) -> dict[str, str]:
     """Return what is told of each way at the largest share, by name, as text; a dash for what is missing.
 
-    Names are ``no_decay_end`` and the like: accuracy on clean test images at the ``end`` and in the ``best`` epoch (of
-    the mean over seeds), the ``epoch`` of that, wrong labels ``fitted`` and correct ones ``kept``, and J² (``J``);
+    Names are ``no_decay_end`` and the like: accuracy on clean test images at the ``end``, wrong labels ``fitted`` and
+    correct ones ``kept``, and J² (``J``); ``n_told`` is how many seeds every way has, in words;
     ``no_decay_less`` and the like are points of accuracy at the end less those of no decay, seed by seed. ``mistaken``
     is the percentage of wrong labels given by mistake, by a network as often wrong as the controller's on test images.
     """
     largest = max(share for share, _ in runs)
     own = {way: runs.get((largest, way), ()) for way in NOISY_WAYS}
-    found = {"mistaken": _mistaken(own["controller"]), "n": str(min(map(len, own.values())))}
+    found = {"mistaken": _mistaken(own["controller"]), "n_told": _seeds(min(map(len, own.values())))}
     for way, seeded in own.items():
         texts = _told(seeded) | {"less": _less(seeded, own["no decay"])}
         found |= {f"{way.replace(' ', '_')}_{name}": text for name, text in texts.items()}
     return found
+
+
+def _seeds(count: int) -> str:
+    """How many seeds there are, in words."""
+    return {0: "no seed", 1: "one seed"}.get(count, f"{count} seeds")
+
+
+def wrong_share(shuffled: float) -> float:
+    """Return the share of wrong labels: of those shuffled, one in ten falls on its own class again.
+
+    >>> round(wrong_share(0.4), 2)
+    0.36
+    """
+    return shuffled * OTHER_CLASSES / (OTHER_CLASSES + 1)
 
 
 _ENDS = {"end": "test_accuracy", "fitted": "shuffled_accuracy", "kept": "kept_accuracy"}
@@ -96,11 +110,9 @@ _ENDS = {"end": "test_accuracy", "fitted": "shuffled_accuracy", "kept": "kept_ac
 
 def _told(own: Sequence[Run]) -> dict[str, str]:
     if not own:
-        return dict.fromkeys((*_ENDS, "J", "best", "epoch"), DASH)
-    course = pd.concat([run.history["test_accuracy"] for run in own], axis=1).mean(axis=1)
+        return dict.fromkeys((*_ENDS, "J"), DASH)
     ends = {name: _percent(own, column) for name, column in _ENDS.items()}
-    best = {"best": f"{100 * course.max():.1f}", "epoch": str(int(course.to_numpy().argmax()))}
-    return ends | best | {"J": shown(over_seeds([settled(run) for run in own])).partition(" ")[0]}
+    return ends | {"J": shown(over_seeds([settled(run) for run in own])).partition(" ")[0]}
 
 
 def _less(own: Sequence[Run], free: Sequence[Run]) -> str:

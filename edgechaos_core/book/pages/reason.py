@@ -118,6 +118,8 @@ def numbers(runs: Sequence[Run]) -> dict[str, str]:
         "train_loss": (table.loc["train_loss", "mean"], ".3f"),
         "train_loss_starts": (table.loc["train_loss", "starts"], ".1%"),
         "train_loss_seeds": (table.loc["train_loss", "seeds"], ".1%"),
+        "least_epoch": (table.loc["epoch", "least"], ".0f"),
+        "most_epoch": (table.loc["epoch", "most"], ".0f"),
         "epoch_starts": (table.loc["epoch", "starts"], ".0%"),
         "epoch_seeds": (table.loc["epoch", "seeds"], ".1%"),
         "gained_seeds": (table.loc["gained", "seeds"], ".1%"),

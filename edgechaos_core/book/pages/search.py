@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from edgechaos_core.analysis.by_setting import strength_text
 from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.experiments.comparison import AGAIN, ON, Contest, Entry, Standing
 from edgechaos_core.experiments.hyperparameter_search import best, score
 from edgechaos_core.experiments.named_grids import GUIDED_L2
+from edgechaos_core.guideline.decay_formula import Formula
 from edgechaos_core.store.runs import Run
 
 COLUMNS = ("λ", "test accuracy, %", "points behind the search", "test loss", "J²", "epochs trained")
@@ -126,3 +128,13 @@ def _spread(over_l2: Sequence[Run]) -> str:
     """Points of accuracy between the best and the worst trial with at most twice the formula's decay."""
     weak = [100 * score(run) for run in over_l2 if run.config.l2 <= 2 * GUIDED_L2]
     return f"{np.ptp(weak):.2f}" if weak else DASH
+
+
+def cost_of_formula(formula: Formula, fitted_to: Sequence[Run]) -> dict[str, str]:
+    """Return how many runs and epochs the formula was fitted to, and its 95% interval of lambda for these networks."""
+    _, low, high = formula.l2(60_000, 784, 1.0)
+    return {
+        "fitting_runs": str(len(fitted_to)),
+        "fitting_epochs": f"{sum(run.config.epochs for run in fitted_to):,}",
+        "l2_interval": f"{strength_text(low)} to {strength_text(high)}",
+    }

@@ -25,7 +25,25 @@ def test_numbers_are_those_of_the_settings_they_are_named_by():
     assert (found["wide"], found["few_pilot"], found["digits"]) == ("–", "–", "–")
     assert (found["steered"], found["reached"], found["held"]) == ("3", "2", "0.990 to 1.010")
     assert found["exposure"] == f"{4 * 1e-5 * 60_000 * 0.0025:.2f}"
+    assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("–", "–", "–")
+    assert (found["seeds_told"], found["half_off"]) == ("1 to 2 seeds", "–")
     assert set(guideline.numbers({}).values()) == {"–", "0"}
+
+
+def test_the_formula_is_told_beside_what_the_controller_takes():
+    runs = {
+        "formula": [ending(1.1, samples=10_000, l2=2.5e-5), ending(1.1, samples=30_000, l2=7e-5)],
+        "controller": [ending(1.0, samples=10_000, hold=1.0)],
+    }
+    found = guideline.numbers(runs)
+    assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("2.5e-5", "1e-5", "2.5")
+    assert (found["half_off"], found["seeds_told"]) == ("10", "1 seed")
+
+
+def test_strengths_that_a_figure_leaves_out_are_named():
+    runs = [ending(1.0, l2=l2) for l2 in (0.0, 1e-5, 9e-5, 1e-3)]
+    assert guideline.strengths_left_out(runs, (0.0, 9e-5)) == {"left_out": "1e-5, 1e-3"}
+    assert guideline.strengths_left_out(runs[:1], (0.0, 9e-5)) == {"left_out": "–"}
 
 
 def test_the_exposure_is_that_of_the_largest_decay():

@@ -30,6 +30,11 @@ def run_of(settings, best_at: int, loss: float, seed: int = 0) -> Run:
     return Run(config, pd.DataFrame(columns), Outcome("finished", 500))
 
 
+def test_the_tables_have_each_comparison_once():
+    assert (len(rescaling.PATHS), len(rescaling.BESTS)) == (4, 2)
+    assert [*rescaling.PATHS, *rescaling.BESTS] == list(rescaling.COMPARISONS)
+
+
 def test_payoff_by_hand():
     runs = [run_of(BASE, best, 0.3, seed) for seed, best in ((0, 40), (1, 60))]
     table = payoff([*runs, run_of(SLOW, 400, 0.4)], runs[0].config, {32: 3.0})

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.book.pages.search import TOLD, behind, numbers, parts, spared, table
+from edgechaos_core.book.pages.search import TOLD, behind, cost_of_formula, numbers, parts, spared, table
 from edgechaos_core.experiments.comparison import Contest, Entry, Standing
+from edgechaos_core.guideline.decay_formula import committed_formula
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 
@@ -78,3 +79,8 @@ def test_without_a_contest_there_are_dashes(contest):
     assert parts(None) == (None, None)
     assert table(None).empty
     assert table(None).columns.tolist() == table(contest.slowed).columns.tolist()
+
+
+def test_the_runs_behind_the_formula_are_counted():
+    told = cost_of_formula(committed_formula(), [trial(1e-5, 0.9), trial(1e-4, 0.9)])
+    assert (told["fitting_runs"], told["fitting_epochs"], told["l2_interval"]) == ("2", "20", "5.8e-5 to 1.1e-4")
