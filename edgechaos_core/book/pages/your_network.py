@@ -74,7 +74,8 @@ def _percent(rows: pd.DataFrame, name: str) -> Estimate:
 def numbers(found: pd.DataFrame) -> Mapping[str, str]:
     """Return what the page says of them in words: on how many networks holding is surely better, worse, or neither."""
     gained = gains(found)
-    told = {"networks": str(len(gained)), "seeds": str(found["seed"].nunique())}
+    most = max((points for points, _ in gained.values()), key=lambda points: points.value)
+    told = {"networks": str(len(gained)), "seeds": str(found["seed"].nunique()), "most_gained": shown(most)}
     for number, what in enumerate(("accuracy", "loss")):
         own = {name: estimates[number] for name, estimates in gained.items()}
         better = [name for name, each in own.items() if each.low is not None and each.low > 0]

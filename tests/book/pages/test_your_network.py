@@ -38,6 +38,7 @@ def test_networks_are_named_where_the_interval_leaves_out_zero():
     told = page.numbers(surely)
     assert told["better_accuracy"] == told["better_loss"] == "1 (CNN)"
     assert told["worse_accuracy"] == "1 (transformer)"
+    assert told["most_gained"].startswith("1.10 [")
     assert (told["neither_accuracy"], told["networks"], told["seeds"]) == ("1", "3", "3")
     assert page.numbers(made_up(LSTM=(0.79, 0.8, 0.81)))["better_accuracy"] == "none"
 
