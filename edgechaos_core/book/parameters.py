@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from edgechaos_core.analysis.scaling import epochs_to_pass
 from edgechaos_core.book import parameter_types as common
 from edgechaos_core.book.parameter_types import ChapterParameters, Varied, like
-from edgechaos_core.book.principle_parameters import Deeper, Reason
+from edgechaos_core.book.principle_parameters import Deeper, Reason, YourNetwork
 from edgechaos_core.conventions import Activation
 from edgechaos_core.experiments.comparison import check_slow_epochs
 from edgechaos_core.experiments.named_grids import CONTEST
@@ -234,4 +234,5 @@ PARAMETERS: dict[str, type[ChapterParameters]] = {
     "label_noise": LabelNoise,
     "reason": Reason,
     "deeper": Deeper,
+    "your_network": YourNetwork,
 }

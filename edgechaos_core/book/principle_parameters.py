@@ -1,8 +1,8 @@
-"""What a reader may set of the chapters that put the paper's principle to a test: see parameters.py."""
+"""What a reader may set of the chapters that test the paper's principle and take it to other networks."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgechaos_core.book.parameter_types import (
     RETRAIN,
@@ -16,6 +16,7 @@ from edgechaos_core.book.parameter_types import (
     Varied,
     like,
 )
+from edgechaos_core.experiments import five_networks
 from edgechaos_core.experiments.named_grids import DEEP, JUDGED
 
 
@@ -55,3 +56,27 @@ class Deeper(ChapterParameters):
 
     def trained_settings(self) -> list[dict[str, Any]]:
         return [DEEP | {"width": self.width, "samples": self.samples, "epochs": self.epochs}]
+
+
+class YourNetwork(ChapterParameters):
+    """Parameters of chapter your_network."""
+
+    networks: Varied[Literal["tanh MLP", "ReLU MLP", "CNN", "transformer", "LSTM"]] = Field(
+        ["tanh MLP", "ReLU MLP", "CNN", "transformer", "LSTM"], description="networks that are compared"
+    )
+    samples: Annotated[int, Field(ge=64, le=55_000)] = Field(five_networks.SAMPLES, description="training images")
+    epochs: Annotated[int, Field(ge=1, le=1_000)] = Field(five_networks.EPOCHS, description="epochs of training")
+    seeds: Seeds = SEEDS
+    retrain: bool = Field(False, description="train the networks here, instead of showing what was committed")
+
+    @model_validator(mode="after")
+    def _committed(self) -> "YourNetwork":
+        own = (self.samples, self.epochs)
+        if not self.retrain and own != (five_networks.SAMPLES, five_networks.EPOCHS):
+            raise ValueError(
+                f"the committed comparison has samples={five_networks.SAMPLES} and epochs={five_networks.EPOCHS}: "
+                "give retrain=true to train others"
+            )
+        if not self.retrain and not set(self.seeds) <= {0, 1, 2}:
+            raise ValueError("the committed comparison has seeds 0, 1 and 2: give retrain=true to train others")
+        return self

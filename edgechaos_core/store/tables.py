@@ -114,5 +114,6 @@ def _digest(columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) ->
     kinds = [(name, str(values.dtype)) for name, values in columns.items()]
     digest = hashlib.sha256(json.dumps([kinds, metadata], sort_keys=True).encode())
     for values in columns.values():
-        digest.update(values.tobytes())
+        # The bytes of an array of objects are where in memory these lie; of text its content counts.
+        digest.update(json.dumps(values.tolist()).encode() if values.dtype == object else values.tobytes())
     return digest.hexdigest()

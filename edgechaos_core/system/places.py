@@ -23,6 +23,7 @@ GUIDELINE = DATA / "guideline.json"
 CLAIMS = DATA / "claims.yaml"
 EPOCH_SECONDS = DATA / "epoch-seconds.csv"
 STARTS = DATA / "starts.csv"
+FIVE_NETWORKS = DATA / "five-networks.parquet"
 REFERENCES = REPOSITORY / "tests" / "frozen"
 BUILD = REPOSITORY / "_build"
 

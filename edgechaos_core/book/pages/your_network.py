@@ -1,0 +1,92 @@
+"""Page `your_network`: usual weight decays against J^2 held at the edge, on five networks."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from edgechaos_core.analysis.intervals import Estimate, over_seeds, said, shown
+from edgechaos_core.experiments.five_networks import HELD, chosen, compare, load
+
+PERCENT = 100
+
+
+def comparison(
+    networks: Sequence[str], seeds: Sequence[int], *, samples: int, epochs: int, retrain: bool
+) -> pd.DataFrame:
+    """Return the rows of these networks and seeds: of the committed comparison, or trained here."""
+    if retrain:
+        return compare(networks, seeds, samples=samples, epochs=epochs)
+    found = load()
+    return found[found["network"].isin(list(networks)) & found["seed"].isin(list(seeds))]
+
+
+def best_of_grid(found: pd.DataFrame) -> pd.DataFrame:
+    """Return each network's and seed's row of least validation loss over the strengths of decay and the epochs.
+
+    Indexed by network and seed, as `held` is; of rows as `five_networks.compare` returns them.
+    """
+    rows = chosen(found[found["way"] != HELD])
+    return _by_seed(rows.loc[rows.groupby(["network", "seed"], sort=False)["validation_loss"].idxmin()])
+
+
+def held(found: pd.DataFrame) -> pd.DataFrame:
+    """Return each network's and seed's row of least validation loss when held at the edge."""
+    return _by_seed(chosen(found[found["way"] == HELD]))
+
+
+def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.set_index(["network", "seed"])
+
+
+def gains(found: pd.DataFrame) -> dict[str, tuple[Estimate, Estimate]]:
+    """Return by network what holding at the edge gains on the best of the grid, over seeds, which are paired.
+
+    Points of test accuracy, and by how much the test loss is lower.
+    """
+    steered, grid = held(found), best_of_grid(found)
+    points = PERCENT * (steered["test_accuracy"] - grid["test_accuracy"])
+    lower = grid["test_loss"] - steered["test_loss"]
+    names = list(dict.fromkeys(found["network"]))
+    return {name: (over_seeds(points.loc[name].tolist()), over_seeds(lower.loc[name].tolist())) for name in names}
+
+
+def table(found: pd.DataFrame) -> pd.DataFrame:
+    """Set both ways side by side, a row a network: test accuracy, what is gained, and where J^2 ends."""
+    steered, grid, gained = held(found), best_of_grid(found), gains(found)
+    rows = {}
+    for name, (points, lower) in gained.items():
+        ends = {way: rows["over_edge"].loc[name].mean() for way, rows in (("grid", grid), ("held", steered))}
+        rows[name] = {
+            "best of four decays, %": shown(_percent(grid, name)),
+            "held at the edge, %": shown(_percent(steered, name)),
+            "points gained": shown(points),
+            "loss lowered by": shown(lower),
+            "J² over the edge's, grid": said(float(ends["grid"]), ".2f"),
+            "J² over the edge's, held": said(float(ends["held"]), ".2f"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
+
+
+def _percent(rows: pd.DataFrame, name: str) -> Estimate:
+    return over_seeds((PERCENT * rows["test_accuracy"].loc[name]).tolist())
+
+
+def numbers(found: pd.DataFrame) -> Mapping[str, str]:
+    """Return what the page says of them in words: on how many networks holding is surely better, worse, or neither."""
+    gained = gains(found)
+    most = max((points for points, _ in gained.values()), key=lambda points: points.value)
+    told = {"networks": str(len(gained)), "seeds": str(found["seed"].nunique()), "most_gained": shown(most)}
+    for number, what in enumerate(("accuracy", "loss")):
+        own = {name: estimates[number] for name, estimates in gained.items()}
+        better = [name for name, each in own.items() if each.low is not None and each.low > 0]
+        worse = [name for name, each in own.items() if each.high is not None and each.high < 0]
+        told |= {
+            f"better_{what}": _named(better),
+            f"worse_{what}": _named(worse),
+            f"neither_{what}": str(len(own) - len(better) - len(worse)),
+        }
+    return told
+
+
+def _named(networks: list[str]) -> str:
+    return f"{len(networks)} ({', '.join(networks)})" if networks else "none"

@@ -1,0 +1,35 @@
+"""The pictures of the page `your_network` draw the numbers they are given."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from edgechaos_core.book.figures.five_networks import plot_five, plot_growth
+from edgechaos_core.experiments.five_networks import HELD
+from tests.book.pages.test_your_network import made_up
+
+FOUND = made_up(CNN=(0.81, 0.82, 0.83), LSTM=(0.79, 0.8, 0.81))
+
+
+def test_a_network_has_its_axes_with_dots_mean_and_interval_over_the_ways():
+    axes = Figure().subplots(1, 2)
+    plot_five(FOUND, axes)
+    assert [ax.get_title() for ax in axes] == ["CNN", "LSTM"]
+    assert [tick.get_text() for tick in axes[0].get_xticklabels()] == ["0.1", "1", "held"]
+    dots, interval, mean = axes[0].get_lines()[-3:]
+    assert list(dots.get_xdata()) == [2, 2, 2]
+    assert dots.get_ydata() == pytest.approx([81, 82, 83])
+    assert mean.get_ydata() == pytest.approx([82])
+    assert np.mean(interval.get_ydata()) == pytest.approx(82)
+    assert np.ptp(interval.get_ydata()) == pytest.approx(2 * 4.3027 / 3**0.5, rel=1e-4)
+
+
+def test_growth_has_a_pair_of_lines_a_network_and_its_name_at_the_end():
+    ax = plot_growth(FOUND, Figure().subplots())
+    free, held = ax.get_lines()[:2]
+    assert (free.get_linestyle(), held.get_linestyle()) == ("-", "--")
+    assert free.get_color() == held.get_color()
+    assert list(free.get_ydata()) == pytest.approx([0.5])  # that of the first way, no decay
+    assert list(held.get_ydata()) == pytest.approx([0.7])
+    assert [text.get_text() for text in ax.texts] == ["CNN", "LSTM"]
+    assert HELD in set(FOUND["way"])
