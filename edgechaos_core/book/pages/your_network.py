@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from edgechaos_core.analysis.intervals import Estimate, over_seeds, said, shown
+from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
 from edgechaos_core.experiments.five_networks import HELD, chosen, compare, load
+from edgechaos_core.experiments.starts import starts
 
 PERCENT = 100
 
@@ -18,6 +19,18 @@ def comparison(
         return compare(networks, seeds, samples=samples, epochs=epochs)
     found = load()
     return found[found["network"].isin(list(networks)) & found["seed"].isin(list(seeds))]
+
+
+def starts_table() -> pd.DataFrame:
+    """Return how starts of deep networks compare: a row a start, a column an activation and depth.
+
+    Each cell is by how much a difference is multiplied, and the test accuracy in percent.
+    """
+    cells: dict[str, dict[str, str]] = {}
+    for row in starts().to_dict("records"):
+        text = f"{row['difference']:.1g}, {PERCENT * row['accuracy']:.0f}%"
+        cells.setdefault(f"{row['activation']}, {row['depth']} layers", {})[str(row["start"])] = text
+    return pd.DataFrame(cells).fillna(DASH)
 
 
 def best_of_grid(found: pd.DataFrame) -> pd.DataFrame:

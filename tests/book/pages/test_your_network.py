@@ -57,3 +57,11 @@ def test_the_committed_comparison_is_filtered():
     found = page.comparison(["LSTM"], [0, 2], samples=5_000, epochs=12, retrain=False)
     assert set(found["network"]) == {"LSTM"}
     assert set(found["seed"]) == {0, 2}
+
+
+def test_starts_have_a_row_each_and_a_column_a_network():
+    table = page.starts_table()
+    assert list(table.columns[:2]) == ["GELU, 20 layers", "GELU, 50 layers"]
+    assert "at the edge" in table.index
+    assert table.loc["at the edge", "tanh, 50 layers"] == "0.8, 73%"
+    assert table.loc["at the edge, biases", "tanh, 50 layers"] == "–"  # of GELU alone
