@@ -128,7 +128,7 @@ def _limits(accuracies: pd.DataFrame, default: str) -> dict[str, str]:
     for depth in (16, 32):
         if depth in accuracies and len(starts := accuracies.index[accuracies[depth] > TRAINED]):
             told[f"from_{depth}"] = f"{min(starts):.3g} to {max(starts):.3g}"
-    if default != DASH and (deeper := [depth for depth in accuracies.columns if depth > float(default)]):
+    if default != DASH and (deeper := [depth for depth in map(int, accuracies.columns) if depth > float(default)]):
         told["after_default"] = str(min(deeper))
     reached = deepest_trained(accuracies)
     # At the largest depth tried the limit is not seen.
