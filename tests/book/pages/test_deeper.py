@@ -27,3 +27,14 @@ def test_a_grid_with_holes_has_dashes():
     some = deeper.accuracy_by_depth([run for run in deep() if (run.config.depth == 1) == (run.config.initial_J == 0.8)])
     assert deeper.depth_table(some).loc["1", "accuracy of depth 1"] == "–"
     assert deeper.depth_numbers(some)["from_default"] == "4"
+
+
+def test_the_limits_of_training_are_told_as_the_grid_has_them():
+    told = deeper.depth_numbers(deeper.accuracy_by_depth(deep()))
+    deepest = dict(zip(sorted(REACHED), (REACHED[J] for J in sorted(REACHED)), strict=True))
+    far = [J for J, depth in deepest.items() if depth >= 16]
+    assert told["from_16"] == f"{min(far):.3g} to {max(far):.3g}"
+    assert told["from_32"] == "–"  # no such depth was tried
+    assert told["after_default"] == "8"
+    over = [depth / deeper.trainable_depth(J) for J, depth in deepest.items() if J < 1 and depth < 16]
+    assert (told["over_least"], told["over_most"]) == (f"{min(over):.1f}", f"{max(over):.1f}")
