@@ -54,7 +54,9 @@ def start(*arguments, ignoring=(), **options) -> subprocess.Popen:
             signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
 
     command = [COMMAND, *map(str, arguments)]
-    return subprocess.Popen(command, encoding="utf-8", preexec_fn=prepare, **pipes | options)  # noqa: PLW1509
+    # As users have it: with PYTHONUNBUFFERED, which some machines set, nothing would notice a flush that is missing.
+    own = {"env": {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}}
+    return subprocess.Popen(command, encoding="utf-8", preexec_fn=prepare, **pipes | own | options)  # noqa: PLW1509
 
 
 # what it prints and keeps -------------------------------------------------------------------------------------------
