@@ -14,6 +14,9 @@ from edgechaos_core.models.saved import inspect_weights_file, load_exported
 
 OWN_PRECISION = 0.1  # relative: a program makes float32 states for the LSTM, so that differences are a thousandth
 
+# torch's own, of recurrent layers; for all tests, as whichever comes first exports the model
+pytestmark = pytest.mark.filterwarnings("ignore:The tensor attributes self:UserWarning")
+
 
 class Parts(nn.Module):
     def __init__(self):
@@ -40,7 +43,6 @@ def exported(tmp_path_factory):
     return model, sample, path
 
 
-@pytest.mark.filterwarnings("ignore:The tensor attributes self:UserWarning")  # torch's own, of recurrent layers
 def test_an_exported_model_is_told_as_the_model_itself(exported):
     model, sample, path = exported
     loaded, drawn = load_exported(path)
