@@ -6,7 +6,7 @@ The strength and the epoch of a network are chosen on validation images; test im
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -183,10 +183,14 @@ def chosen(found: pd.DataFrame) -> pd.DataFrame:
     return found.loc[found.groupby(["network", "way", "seed"], sort=False)["validation_loss"].idxmin()]
 
 
-def save(found: pd.DataFrame, path: Path = FIVE_NETWORKS) -> None:
-    """Write what `compare` found, with how it was made."""
-    made_by = provenance(torch.device("cpu"), threads=1, dtype=torch.float32)
-    write_table(found, {"provenance": json.dumps(made_by)}, path)
+def made_by() -> dict[str, Any]:
+    """Return what is about to make a comparison; asked before the training, so that its commit is the code's."""
+    return provenance(torch.device("cpu"), threads=1, dtype=torch.float32)
+
+
+def save(found: pd.DataFrame, how: Mapping[str, Any], path: Path = FIVE_NETWORKS) -> None:
+    """Write what `compare` found, with how it was made (`made_by`)."""
+    write_table(found, {"provenance": json.dumps(dict(how))}, path)
 
 
 def load(path: Path = FIVE_NETWORKS) -> pd.DataFrame:
@@ -196,5 +200,6 @@ def load(path: Path = FIVE_NETWORKS) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    save(compare())
+    how = made_by()
+    save(compare(), how)
     print(FIVE_NETWORKS)
