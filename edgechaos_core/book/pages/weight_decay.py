@@ -10,8 +10,15 @@ import pandas as pd
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.by_setting import common_seeds, strength_text
-from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, shown
-from edgechaos_core.analysis.scaling import growth_at_loss, growth_constant, settled
+from edgechaos_core.analysis.intervals import DASH, FEWEST, Estimate, over_seeds, shown
+from edgechaos_core.analysis.scaling import (
+    at_end,
+    growth_at_loss,
+    growth_constant,
+    near_value,
+    predicted_constant,
+    settled,
+)
 from edgechaos_core.book.pages.methods import inventory
 from edgechaos_core.claims.estimates.decay import (
     of_strengths,
@@ -19,6 +26,7 @@ from edgechaos_core.claims.estimates.decay import (
     place_of_least_final_loss,
     strength_for_the_edge,
 )
+from edgechaos_core.claims.estimates.noisy_growth import EQUAL_LOSS, at_equal_loss
 from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.store.runs import Run, cut_run
@@ -27,6 +35,7 @@ EDGE_STRENGTH, FORMULA_STRENGTH = 9e-5, 5e-5  # the paper's run at the edge; the
 ORDER_STRENGTH = 1.5e-4  # ends in order, as accurate as those beyond the edge
 LEVEL = 0.2  # points of accuracy that are no difference: the margin of claim C12
 HABIT = "habit, weight_decay 1e-4"
+EQUAL_J_SQUARED = 0.5  # at which drift and noise are compared; 3e-4 does not come so far
 LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is compared
 
 
@@ -88,6 +97,30 @@ def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataF
         }
         rows[strength_text(l2)] = {name: shown(over_seeds(values)) for name, values in at.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("λ")
+
+
+def growth_causes(measured: Sequence[Run]) -> pd.DataFrame:
+    """Return, in words, what makes J² grow with and without decay: growth coefficient, drift and noise at equal places.
+
+    One row a place (``at training loss 0.25``, ``at J² = 0.5``, ``at the end``) and strength that has at least three
+    epochs there with every seed; means over seeds with their interval. Of runs whose gradients were measured.
+    """
+    places: dict[str, Callable[[Run], pd.Series[bool]]] = {
+        f"training loss {EQUAL_LOSS}": at_equal_loss,
+        f"J² = {EQUAL_J_SQUARED}": lambda run: near_value(run, "J_squared", EQUAL_J_SQUARED),
+        "the end": at_end,
+    }
+    columns = {"growth coefficient": "measured", "drift": "drift", "noise": "noise"}
+    rows = {}
+    for place, marked in places.items():
+        for l2 in sorted({run.config.l2 for run in measured}):
+            found = [predicted_constant(run, marked(run)) for run in measured if run.config.l2 == l2]
+            if (l2 or place != "the end") and all(terms["epochs"] >= FEWEST for terms in found):
+                rows[place, strength_text(l2)] = {
+                    name: shown(over_seeds([terms[column] for terms in found])) for name, column in columns.items()
+                }
+    index = pd.MultiIndex.from_tuples(rows, names=["at", "λ"]) if rows else None
+    return pd.DataFrame(list(rows.values()), index=index, columns=list(columns))
 
 
 def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | None:

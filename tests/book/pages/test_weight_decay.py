@@ -10,6 +10,7 @@ from edgechaos_core.experiments.named_grids import CONTEST
 from edgechaos_core.store.runs import Outcome, Run, cut_run, parse_config
 from tests.analysis.test_scaling import falling
 from tests.claims.estimates.test_estimates import of_decay
+from tests.claims.estimates.test_noisy_growth import run_of
 
 
 def rising(l2: float, seed: int) -> Run:
@@ -22,6 +23,7 @@ def rising(l2: float, seed: int) -> Run:
     return Run(config, history, Outcome("finished", 100), {"wall_seconds": 1.0})
 
 
+L2S = (0.0, 1e-4)
 RUNS = [rising(l2, seed) for l2 in (3e-5, 5e-5, 9e-5, 1.5e-4, 3e-4) for seed in range(3)]
 
 
@@ -100,3 +102,20 @@ def test_how_flat_the_accuracy_is():
 def test_the_whole_figure_is_told_as_the_inventory_has_it():
     told = weight_decay.protocol_told([])
     assert (told["whole_planned"], told["whole_present"]) == ("80", "0")
+
+
+def test_the_causes_of_growth_have_a_row_where_a_strength_comes():
+    runs = [
+        run_of(l2, (6, 1), (5 + strong, 2 + strong), seed=seed) for seed in range(3) for strong, l2 in enumerate(L2S)
+    ]
+    found = weight_decay.growth_causes(runs)
+    places = ["training loss 0.25"] * 2 + ["J² = 0.5"] * 2 + ["the end"]
+    assert list(found.index) == list(zip(places, ["0", "1e-4", "0", "1e-4", "1e-4"], strict=True))
+    at_loss, at_end = found.loc[("training loss 0.25", "1e-4")], found.loc[("the end", "1e-4")]
+    assert at_loss["drift"] == "6.000 [6.000, 6.000]"
+    assert at_loss["noise"] == "6.000 [6.000, 6.000]"
+    assert at_end["noise"] == "3.000 [3.000, 3.000]"
+    assert at_end["growth coefficient"] == "4.000 [4.000, 4.000]"
+    never = [run_of(2e-3, (6, 1), (5, 2), seed=seed) for seed in range(3)]  # J² is never 0.5
+    assert [place for place, _ in weight_decay.growth_causes(never).index] == ["training loss 0.25", "the end"]
+    assert weight_decay.growth_causes([]).empty
