@@ -40,7 +40,7 @@ def test_numbers_of_the_page():
     sloped = by_time()
     for run in sloped:
         run.history["train_loss"] += 0.01 * reason.started_at(run.config) ** 2
-    assert page.numbers(sloped)["train_loss_slope"].startswith("0.010")
+    assert page.numbers(sloped)["train_loss_slope"].startswith("0.01 ")
 
 
 def test_what_is_not_known_is_a_dash():
