@@ -12,7 +12,13 @@ import pandas as pd
 from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims.estimates.optima import epoch_of_least, least_on_path
-from edgechaos_core.claims.estimates.reason import VALIDATION, line_over_seeds, slope_of_place_on_start, started_at
+from edgechaos_core.claims.estimates.reason import (
+    VALIDATION,
+    line_over_seeds,
+    passage,
+    slope_of_place_on_start,
+    started_at,
+)
 from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
 from edgechaos_core.conventions import INITIAL_J
 from edgechaos_core.store.runs import Run
@@ -24,6 +30,7 @@ CANDIDATES = {
     "gained": "J² gained since the start",
     "train_loss": "training loss",
 }
+RESOLVED = 0.005  # a Lyapunov exponent that simulations tell from 0
 _COLUMNS = ["start", "speed", "through", "seed", *CANDIDATES, "least_loss"]
 
 
@@ -152,6 +159,31 @@ def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
             values = [said(value, form) for value in sorted(means.loc[[speed], name])] if len(means) else [DASH]
             told[f"{end}_{name}"] = " to ".join(dict.fromkeys(values))
     return told
+
+
+def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in text where the map of a trained first layer turns chaotic, and what is left of its random part.
+
+    Of the slowest speed among the runs, over seeds; dashes without runs. ``map_trained`` and ``map_shuffled``: J from
+    which the largest Lyapunov exponent exceeds 0.005, less than which the simulations do not resolve. ``map_outliers``:
+    outlying singular values of W where J^2 passes 1; ``map_bulk_start`` and ``map_bulk``: spectral radius of W without
+    them, at the start and there.
+    """
+    slowest = min((scale_factor(run.config) for run in runs), default=0.0)
+    own = [run for run in runs if scale_factor(run.config) == slowest]
+
+    def at_edge(run: Run, column: str) -> float:
+        return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
+
+    measures = {
+        "map_trained": lambda run: passage(run, "lyapunov", RESOLVED),
+        "map_shuffled": lambda run: passage(run, "lyapunov_shuffled", RESOLVED),
+        "map_outliers": lambda run: at_edge(run, "outliers"),
+        "map_bulk_start": lambda run: float(run.history["spectral_radius_bulk"].iloc[0]),
+        "map_bulk": lambda run: at_edge(run, "spectral_radius_bulk"),
+    }
+    told = {name: shown(over_seeds([of(run) for run in own]) if own else None) for name, of in measures.items()}
+    return told | {"map_width": f"{own[0].config.width}" if own else DASH}
 
 
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
