@@ -162,28 +162,42 @@ def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
-    """Return in text where the map of a trained first layer turns chaotic, and what is left of its random part.
+    """Return in text where maps of trained first layers turn chaotic, and what is left of their random part.
 
-    Of the slowest speed among the runs, over seeds; dashes without runs. ``map_trained`` and ``map_shuffled``: J from
-    which the largest Lyapunov exponent exceeds 0.005, less than which the simulations do not resolve. ``map_outliers``:
-    outlying singular values of W where J^2 passes 1; ``map_bulk_start`` and ``map_bulk``: spectral radius of W without
-    them, at the start and there.
+    A map is chaotic from the J at which its largest Lyapunov exponent exceeds 0.005, less than which the simulations do
+    not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
+    from ``map_shuffled``, the least J to the largest; the runs end at ``map_end``. Of the slowest speed, over seeds:
+    ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1; ``map_bulk_start`` and
+    ``map_bulk`` are the spectral radius of W without them, at the start and there. Dashes without runs.
     """
     slowest = min((scale_factor(run.config) for run in runs), default=0.0)
-    own = [run for run in runs if scale_factor(run.config) == slowest]
-
-    def at_edge(run: Run, column: str) -> float:
-        return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
-
-    measures = {
-        "map_trained": lambda run: passage(run, "lyapunov", RESOLVED),
-        "map_shuffled": lambda run: passage(run, "lyapunov_shuffled", RESOLVED),
-        "map_outliers": lambda run: at_edge(run, "outliers"),
-        "map_bulk_start": lambda run: float(run.history["spectral_radius_bulk"].iloc[0]),
-        "map_bulk": lambda run: at_edge(run, "spectral_radius_bulk"),
+    slow = [run for run in runs if scale_factor(run.config) == slowest]
+    trained, shuffled = (
+        [J for run in runs if not math.isnan(J := passage(run, f"lyapunov{kind}", RESOLVED))]
+        for kind in ("", "_shuffled")
+    )
+    estimates = {
+        "map_outliers": [_at_edge(run, "outliers") for run in slow],
+        "map_bulk_start": [float(run.history["spectral_radius_bulk"].iloc[0]) for run in slow],
+        "map_bulk": [_at_edge(run, "spectral_radius_bulk") for run in slow],
     }
-    told = {name: shown(over_seeds([of(run) for run in own]) if own else None) for name, of in measures.items()}
-    return told | {"map_width": f"{own[0].config.width}" if own else DASH}
+    return {
+        "map_all": str(len(runs)),
+        "map_chaotic": str(len(trained)),
+        "map_trained": _span(trained),
+        "map_shuffled": _span(shuffled),
+        "map_end": _span([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs]),
+        "map_width": str(slow[0].config.width) if slow else DASH,
+    } | {name: shown(over_seeds(values) if values else None) for name, values in estimates.items()}
+
+
+def _at_edge(run: Run, column: str) -> float:
+    return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
+
+
+def _span(values: Sequence[float]) -> str:
+    """The least and the largest, in text."""
+    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(values), max(values)))) if values else DASH
 
 
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
