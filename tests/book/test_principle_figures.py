@@ -94,7 +94,8 @@ def test_the_trained_map_has_a_panel_a_speed():
     figure = reason.draw_trained_map(runs)
     assert [ax.get_title() for ax in figure.axes] == ["α = 0.5", "α = 0.8"]
     assert figure.axes[0].get_legend_handles_labels()[1] == ["trained", "entries shuffled", "without outliers"]
-    assert len(lines := figure.axes[0].get_lines()) == 3 * (2 + 1) + 2
+    lines = figure.axes[0].get_lines()
+    assert len(lines) == 3 * (2 + 1) + 2
     bulk = next(line for line in lines if line.get_label() == "without outliers")
     assert np.isfinite(bulk.get_ydata()).tolist() == (J < 1.25).tolist()  # 500 of 784 are no outliers
 
