@@ -48,7 +48,7 @@ def test_the_flow_chart_holds_its_words_and_fits_a_phone():
         assert step.answer in told
     assert told[-1] == OTHERWISE
     assert told.count("yes") == told.count("no") == len(STEPS)
-    assert figure.get_figwidth() * 96 <= 350
+    assert (figure.get_figwidth() + 0.2) * 96 <= 342  # pixels: with the margin that a page gives it
     assert min(text.get_fontsize() for text in ax.texts if text.get_text()) * 96 / 72 >= 9
     boxes = [patch.get_bbox() for patch in ax.patches if isinstance(patch, Rectangle)]
     assert len(boxes) == 2 * len(STEPS) + 1

@@ -10,10 +10,10 @@ from matplotlib.patches import Rectangle
 
 from edgechaos_core.book.style import COLORS
 
-WIDTH = 3.6  # inches
+WIDTH = 3.3  # inches: with the margin of a figure in a page, a phone of 390 px shows it whole
 INDENT, GAP, PAD = 0.45, 0.26, 0.07  # of answers, of arrows, and of text in its box
 LETTERS, LINE = 8.5, 0.155  # points; inches
-A_CHARACTER = 0.069  # inches, a little more than the mean
+A_CHARACTER = 0.064  # inches, a little more than the mean
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def start_numbers(default: Inspection, at_edge: Inspection) -> dict[str, str]:
     """Return in words what both starts do to a difference in all layers, and the least and largest J^2 at the edge."""
     J_squared = [row.J_squared for row in at_edge]
     return {
-        "default_growth": said(default[-1].growth_from_input, ".0e"),
+        "default_growth": said(default[-1].growth_from_input, ".5f"),
         "edge_growth": said(at_edge[-1].growth_from_input, ".2f"),
         "edge_low": said(min(J_squared), ".1f"),
         "edge_high": said(max(J_squared), ".1f"),

@@ -72,7 +72,7 @@ def test_a_deep_network_loses_a_difference_by_default_and_keeps_it_at_the_edge()
     assert len(default) == len(at_edge) == 6
     assert {row.phase for row in default} == {"order"}
     told = page.start_numbers(default, at_edge)
-    assert told["default_growth"] == f"{default[-1].growth_from_input:.0e}"
+    assert told["default_growth"] == f"{default[-1].growth_from_input:.5f}"
     assert default[-1].growth_from_input < 0.1
     assert 0.5 < float(told["edge_growth"]) < 2
     assert 1 < float(told["edge_low"]) < float(told["edge_high"])
