@@ -65,6 +65,14 @@ def test_candidates_are_drawn_against_the_start():
     assert figure.axes[2].get_lines()[0].get_ydata() == pytest.approx([0.2] * len(by_time()), abs=1e-6)
 
 
+def test_candidates_that_are_nothing_keep_an_axis():
+    figure = reason.draw_candidates(
+        [turning_at(0.4, start=0.5)]
+    )  # J^2 falls: none is gained, which is a warning's ylim
+    assert figure.axes[1].get_ylim() == (0, 1)
+    assert figure.axes[2].get_ylim() == pytest.approx((0, 1.25 * 0.2), abs=1e-6)
+
+
 def test_speeds_have_a_line_through_the_rate_and_one_through_the_batch():
     settings = [{"learning_rate": 0.02}, {"learning_rate": 0.08}, {"batch_size": 128}]
     figure = reason.draw_speeds([turning_at(1.0, **own) for own in settings])
