@@ -40,6 +40,20 @@ def test_starts_are_drawn_between_both_hypotheses():
     assert len(seeds.get_xdata()) == len(by_time())
 
 
+def test_starts_in_order_alone_are_drawn_up_to_the_edge():
+    ax = reason.plot_starts(turns([turning_at(1.0, 0.25), turning_at(1.0, 0.5)]), Figure().subplots())
+    assert ax.get_xlim() == pytest.approx((0, 1.05))
+
+
+@pytest.mark.parametrize(("low", "high", "sides"), [(0.4, 2.1, 2), (0.4, 0.9, 1), (1.1, 2.0, 1)])
+def test_theorys_depth_is_drawn_on_either_side_of_the_edge(low, high, sides):
+    drawn_at = deeper._sides(low, high)
+    assert len(drawn_at) == sides
+    for side in drawn_at:
+        assert low <= side[0] < side[-1] <= high
+        assert side[-1] < 1 or side[0] > 1  # at the edge the depth is infinite
+
+
 def test_losses_have_a_line_a_start_and_its_label():
     figure = reason.draw_starts(by_time())
     ax = figure.axes[1]
