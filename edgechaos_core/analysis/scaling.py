@@ -108,28 +108,44 @@ def predicted_growth(run: Run) -> pd.DataFrame:
     return terms.assign(total=terms["drift"] + terms["noise"] + terms["decay"])
 
 
-def predicted_constant(run: Run) -> dict[str, float]:
+def predicted_constant(run: Run, rows: "pd.Series[bool] | None" = None) -> dict[str, float]:
     """Compare c of ``A = c eta/((1-alpha) B)`` as the gradients predict it with that of the growth that followed.
 
-    Over the epochs of the ordered phase, J^2 from 0.3 to 1, as far as the run has them: ``measured`` from the growth of
-    J^2, ``predicted`` from `predicted_growth` at their ends, its parts ``drift`` and ``noise``, the ``share`` of the
-    noise in the prediction, and ``epochs``. The drift at one moment of an epoch is far from its mean over the epoch:
-    ``jumps`` is its standard deviation over epochs, and ``error`` the standard error of predicted less measured, whose
-    epochs are taken as independent. nan where there are fewer than three epochs.
+    Over some epochs, those of the ordered phase (`in_order`) if ``rows`` marks no others: ``measured`` from the growth
+    of J^2, what decay takes off added back, ``predicted`` from `predicted_growth` at their ends, its parts ``drift``
+    and ``noise``, the ``share`` of the noise in the prediction, and ``epochs``. The drift at one moment of an epoch is
+    far from its mean over the epoch: ``jumps`` is its standard deviation over epochs, and ``error`` the standard error
+    of predicted less measured, whose epochs are taken as independent. nan where there are fewer than three epochs.
     """
     terms = predicted_growth(run) / scale_factor(run.config)
-    J_squared = run.history["J_squared"]
-    rows = (J_squared >= ORDERED[0]) & (J_squared <= ORDERED[1])
+    rows = in_order(run) if rows is None else rows
     names = ("measured", "predicted", "drift", "noise", "share", "jumps", "error")
     if rows.sum() < 3:
         return dict.fromkeys(names, math.nan) | {"epochs": int(rows.sum())}
-    grown = (J_squared.diff().shift(-1) / scale_factor(run.config))[rows].to_numpy(dtype=float)
-    total, drift, noise = (terms[name][rows].mean() for name in ("total", "drift", "noise"))
-    error = stats.sem(
-        terms["total"][rows].to_numpy(dtype=float) - grown, nan_policy="omit"
-    )  # the last has no growth yet
+    steps = run.history["J_squared"].diff().shift(-1) / scale_factor(run.config)  # the last has no growth yet
+    grown = (steps - terms["decay"])[rows].to_numpy(dtype=float)
+    drift, noise = (terms[name][rows].mean() for name in ("drift", "noise"))
+    error = stats.sem((terms["drift"] + terms["noise"])[rows].to_numpy(dtype=float) - grown, nan_policy="omit")
+    total = drift + noise
     parts = (np.nanmean(grown), total, drift, noise, noise / total, terms["drift"][rows].std(), error)
     return dict(zip(names, map(float, parts), strict=True)) | {"epochs": int(rows.sum())}
+
+
+def in_order(run: Run) -> "pd.Series[bool]":
+    """Mark the epochs of the ordered phase, J^2 from 0.3 to 1."""
+    return run.history["J_squared"].between(*ORDERED)
+
+
+def near_value(run: Run, column: str, value: float, tolerance: float = 0.1) -> "pd.Series[bool]":
+    """Mark the epochs after the first whose column, a loss or J^2, is within that fraction of a value."""
+    near = run.history[column].between(value * (1 - tolerance), value * (1 + tolerance))
+    return near & (run.history["epoch"] > 0)
+
+
+def at_end(run: Run) -> "pd.Series[bool]":
+    """Mark the last tenth of a run's epochs, over which `settled` averages."""
+    rows = len(run.history)
+    return pd.Series(np.arange(rows) >= rows - max(round(SETTLED * rows), 1), index=run.history.index)
 
 
 def settled(run: Run, column: str = "J_squared") -> float:
@@ -139,8 +155,7 @@ def settled(run: Run, column: str = "J_squared") -> float:
     """
     if run.outcome.state == "diverged":
         return math.nan
-    values = run.history[column].to_numpy()
-    return float(values[-max(round(SETTLED * len(values)), 1) :].mean())
+    return float(run.history[column][at_end(run)].mean())
 
 
 def growth_constant(run: Run) -> float:

@@ -1,4 +1,4 @@
-"""Which runs each part of data/claims.yaml is judged on, and by which estimate: C1 to C14, and B1 to B10."""
+"""Which runs each part of data/claims.yaml is judged on, and by which estimate: C1 to C14, and B1 to B11."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Literal
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.intervals import FEWEST, Estimate
-from edgechaos_core.claims.estimates import decay, growth, paths, reason
+from edgechaos_core.claims.estimates import decay, growth, noisy_growth, paths, reason
 from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, started_at
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.store.runs import Run, RunConfig
@@ -124,4 +124,13 @@ OWN_RULES: dict[str, tuple[Rule, ...]] = {
         Rule(decay.points_gained_by_formula, "contest", keep=_formula_or_free),
     ),
     "B10": (Rule(decay.wrong_labels_spared, "noisy-long", keep=lambda config: config.hold == 1 or config.l2 == 0),),
+    "B11": (
+        Rule(
+            noisy_growth.noise_in_rise_at_equal_loss,
+            "decay-gradients",
+            keep=lambda config: config.l2 in (0.0, 3e-4),
+        ),
+        Rule(noisy_growth.noise_in_rise_at_edge, "decay-gradients", keep=lambda config: config.l2 in (0.0, 9e-5)),
+        Rule(noisy_growth.worst_prediction, "decay-gradients"),
+    ),
 }

@@ -53,6 +53,12 @@ def _gradients() -> Grid:
     return [dict(zip(names, row, strict=True)) | {"gradients": True} for row in rows]
 
 
+def _decay_gradients() -> Grid:
+    """Fig. 2's setting without decay to beyond the edge, and with two strengths, so measured too."""
+    lengths = {0.0: 80, 9e-5: 250, 3e-4: 110}
+    return [{**_FIG2, "l2": l2, "epochs": epochs, "gradients": True} for l2, epochs in lengths.items()]
+
+
 def _calibration() -> Grid:
     """Runs with decay that the guideline's formula is fitted to (formula_fit.py), each to 20,000 rescaled steps."""
     fig6 = [{**_FIG2, "l2": l2, "seed": seed, "epochs": 250} for l2 in (5e-5, 9e-5, 1.5e-4) for seed in range(3)]
@@ -194,6 +200,7 @@ PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "fig6": _fig6,
     "relu-adam": _relu_adam,
     "gradients": _gradients,
+    "decay-gradients": _decay_gradients,
     "payoff": _payoff,
     "calibration": _calibration,
     "unseen": _unseen,

@@ -32,6 +32,24 @@ SCROLLED = """() => [...document.querySelectorAll('article :is(pre, table, .cell
     .map(node => node.tagName + ' by ' + (node.scrollWidth - node.clientWidth) + ' px: '
         + node.textContent.trim().slice(0, 60))"""
 
+# What scrolls, and does not say so.
+UNTOLD = SCROLLED.replace(
+    ".map(", ".filter(node => node.tagName !== 'FIGCAPTION' && !node.matches('.scrolls'))\n    .map(", 1
+)
+
+# Sentences in a cell so narrow that they stand as a column of words.
+CRUSHED = """() => [...document.querySelectorAll('article :is(td, th)')]
+    .filter(cell => cell.getClientRects().length && cell.clientWidth < 90 && cell.textContent.trim().length > 45)
+    .map(cell => cell.clientWidth + ' px: ' + cell.textContent.trim().slice(0, 60))"""
+
+# Formulas under their own number.
+NUMBERED_OVER = """() => [...document.querySelectorAll('article div.math .eqno')].filter(number => {
+    const own = number.getBoundingClientRect(), set = number.parentElement.querySelector('mjx-container > mjx-math');
+    if (!set || !number.getClientRects().length) return false;
+    const formula = set.getBoundingClientRect();
+    return own.left < formula.right && own.top < formula.bottom - 2 && formula.top < own.bottom - 2;
+}).map(number => number.textContent)"""
+
 # Matplotlib draws letters as outlines, each text scaled by a hundredth of its size in points.
 LETTERS = """async () => {
     const found = [];

@@ -87,6 +87,9 @@ def test_page_loads_whole_and_fits(site, chrome, path, width, scheme):
     assert [alt for alt in alts if len(alt) < 20] == []
     assert "$" not in page.locator("article").inner_text().replace("$ ", "")
     assert page.evaluate(page_checks.CUT_OFF) == []
+    assert page.evaluate(page_checks.UNTOLD) == []
+    assert page.evaluate(page_checks.CRUSHED) == []
+    assert page.evaluate(page_checks.NUMBERED_OVER) == []
     assert page_checks.small_letters(page) == []
     if width == 1280:
         assert page_checks.violations(page) == []

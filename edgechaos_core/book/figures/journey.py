@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
 from edgechaos_core.book.style import COLORS
 from edgechaos_core.probes.diagram import Diagram
@@ -12,6 +13,8 @@ from edgechaos_core.store.runs import Run
 
 FRAMES = 60  # places of the slider: the page stays small, and no step of J is larger than 0.05
 FONT = {"size": 13, "color": "#7f7f7f"}  # grey letters are read on white and on black
+MAP_INK = "#333333"  # of letters on the map, which is pale on either
+MAP_COLORS = 11
 
 
 def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int = 200) -> str:
@@ -45,12 +48,13 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     panels.add_trace(go.Scatter(x=x[best : best + 1], y=y[best : best + 1], **dot), 1, 1)
     panels.add_trace(go.Scatter(x=[best], y=[loss[best]], **dot), 1, 2)
     panels.add_hline(1, line={"color": COLORS["optimum"], "dash": "dash"}, row=1, col=1)
+    panels.update_xaxes(showgrid=False, zeroline=False).update_yaxes(showgrid=False, zeroline=False)
     passed = int(np.argmax(J.to_numpy() > 1))  # 0 where it never does
     if 0 < passed < until:
         edge = {"line": {"color": COLORS["optimum"], "dash": "dash"}, "annotation_text": "J = 1"}
         panels.add_vline(passed, **edge, annotation_position="top right", row=1, col=2)
     for name, place in (("order", 1.5), ("chaos", 0.45)):
-        look = {"showarrow": False, "xanchor": "left", "font": {"size": 15}}
+        look = {"showarrow": False, "xanchor": "left", "font": {"size": 15, "color": MAP_INK}}
         panels.add_annotation(text=name, x=-0.95, y=place, **look, row=1, col=1)
     panels.update_xaxes(title="J<sub>0</sub>/J", range=[-1, 1], row=1, col=1)
     panels.update_yaxes(title="1/J", range=[0.3, 2.1], row=1, col=1)
@@ -85,11 +89,17 @@ def _map(diagram: Diagram) -> dict[str, Any]:
         "zmid": 0,
         "zmin": -1,
         "zmax": 1,
-        "colorscale": "RdBu_r",
+        "colorscale": _pale("RdBu_r"),
         "showscale": False,
-        "opacity": 0.55,
         "hovertemplate": "J<sub>0</sub>/J = %{x}<br>1/J = %{y}<br>exponent %{z}<extra></extra>",
     }
+
+
+def _pale(name: str) -> list[list[float | str]]:
+    """A colour map, half of it white, for plotly: as pale on a dark page as on a white one."""
+    mixed = (0.55 * np.array(sns.color_palette(name, MAP_COLORS)) + 0.45).tolist()
+    colors = sns.color_palette(mixed).as_hex()
+    return [[place / (MAP_COLORS - 1), color] for place, color in enumerate(colors)]
 
 
 def _places(J: np.ndarray, last: int) -> list[int]:

@@ -34,6 +34,7 @@ PLANNED_SEEDS: Mapping[str, int] = {
     "noisy": 3,
     "noisy-long": 3,
     "gradients": 1,
+    "decay-gradients": 3,
 }
 
 

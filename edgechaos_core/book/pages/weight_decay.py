@@ -10,8 +10,15 @@ import pandas as pd
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.by_setting import common_seeds, strength_text
-from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, shown
-from edgechaos_core.analysis.scaling import growth_at_loss, growth_constant, settled
+from edgechaos_core.analysis.intervals import DASH, FEWEST, Estimate, over_seeds, shown
+from edgechaos_core.analysis.scaling import (
+    at_end,
+    growth_at_loss,
+    growth_constant,
+    near_value,
+    predicted_constant,
+    settled,
+)
 from edgechaos_core.book.pages.methods import inventory
 from edgechaos_core.claims.estimates.decay import (
     of_strengths,
@@ -19,6 +26,7 @@ from edgechaos_core.claims.estimates.decay import (
     place_of_least_final_loss,
     strength_for_the_edge,
 )
+from edgechaos_core.claims.estimates.noisy_growth import EQUAL_LOSS, at_equal_loss
 from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.store.runs import Run, cut_run
@@ -27,6 +35,7 @@ EDGE_STRENGTH, FORMULA_STRENGTH = 9e-5, 5e-5  # the paper's run at the edge; the
 ORDER_STRENGTH = 1.5e-4  # ends in order, as accurate as those beyond the edge
 LEVEL = 0.2  # points of accuracy that are no difference: the margin of claim C12
 HABIT = "habit, weight_decay 1e-4"
+EQUAL_J_SQUARED = 0.5  # at which drift and noise are compared; 3e-4 does not come so far
 LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is compared
 
 
@@ -90,18 +99,51 @@ def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataF
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("λ")
 
 
+def growth_causes(measured: Sequence[Run]) -> pd.DataFrame:
+    """Return, in words, what makes J² grow with and without decay: growth coefficient, drift and noise at equal places.
+
+    One row a place (``at training loss 0.25``, ``at J² = 0.5``, ``at the end``) and strength that has at least three
+    epochs there with every seed; means over seeds with their interval. Of runs whose gradients were measured.
+    """
+    places: dict[str, Callable[[Run], pd.Series[bool]]] = {
+        f"training loss {EQUAL_LOSS}": at_equal_loss,
+        f"J² = {EQUAL_J_SQUARED}": lambda run: near_value(run, "J_squared", EQUAL_J_SQUARED),
+        "the end": at_end,
+    }
+    columns = {"growth coefficient": "measured", "drift": "drift", "noise": "noise"}
+    rows = {}
+    for place, marked in places.items():
+        for l2 in sorted({run.config.l2 for run in measured}):
+            found = [predicted_constant(run, marked(run)) for run in measured if run.config.l2 == l2]
+            if (l2 or place != "the end") and all(terms["epochs"] >= FEWEST for terms in found):
+                rows[place, strength_text(l2)] = {
+                    name: shown(over_seeds([terms[column] for terms in found])) for name, column in columns.items()
+                }
+    index = pd.MultiIndex.from_tuples(rows, names=["at", "λ"]) if rows else None
+    return pd.DataFrame(list(rows.values()), index=index, columns=list(columns))
+
+
 def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | None:
     """Return a column at the end with PyTorch's habit weight_decay = 1e-4 less that with the controller, seed by seed.
 
     Of the contest of chapter `search`, slowed at the end, in which the habit is lambda = 5e-5. None without a pair.
     """
-    slowed = [run for run in contest if run.config.milestone > 0 and not run.config.validation]
-    habits = {run.config.seed: run for run in slowed if run.config.l2 == RIVALS[HABIT]["l2"] and not run.config.hold}
+    slowed, habits = _slowed(contest), habits_of(contest)
     held = {run.config.seed: run for run in slowed if run.config.hold == RIVALS["controller"]["hold"]}
     seeds = common_seeds([habits, held])
     return (
         over_seeds([settled(habits[seed], column) - settled(held[seed], column) for seed in seeds]) if seeds else None
     )
+
+
+def habits_of(contest: Sequence[Run]) -> dict[int, Run]:
+    """Return the runs of the contest with PyTorch's habit weight_decay = 1e-4, slowed at the end, by seed."""
+    own = [run for run in _slowed(contest) if run.config.l2 == RIVALS[HABIT]["l2"] and not run.config.hold]
+    return {run.config.seed: run for run in own}
+
+
+def _slowed(contest: Sequence[Run]) -> list[Run]:
+    return [run for run in contest if run.config.milestone > 0 and not run.config.validation]
 
 
 def optima(runs: Sequence[Run]) -> dict[str, Estimate | None]:
@@ -125,7 +167,7 @@ def flat_accuracy(runs: Sequence[Run]) -> dict[str, str]:
     if not level:
         return dict.fromkeys(("flat_low", "flat_high", "flat_points"), DASH)
     spread = max(means.values()) - min(means[l2] for l2 in level)
-    return {"flat_low": f"{min(J):.2f}", "flat_high": f"{max(J):.2f}", "flat_points": f"{spread:.1f}"}
+    return {"flat_low": f"{min(J):.2f}", "flat_high": f"{max(J):.2f}", "flat_points": f"{spread:.2f}"}
 
 
 def span(runs: Sequence[Run], low: float, high: float) -> tuple[float, float]:
@@ -154,7 +196,7 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
     several, several_more = count > 1, count > NEAR_THE_TOP
     least = least_loss_strength(runs) if several else runs[0].config.l2
     strongest = max((run.config.l2 for run in runs if math.isfinite(growth_at_loss(run, 0.25))), default=math.nan)
-    held = at_strength(runs, EDGE_STRENGTH, growth_constant)
+    held, habits = at_strength(runs, EDGE_STRENGTH, growth_constant), habits_of(contest)
     return {
         "c_free": f"{c:.1f}",
         "formula": f"{c / (4 * published.SAMPLES) / 1e-5:.1f}",
@@ -180,6 +222,7 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
         "c_at_free": shown(at_strength(runs, 0.0, lambda run: growth_at_loss(run, 0.25))),
         "c_at_decayed": shown(at_strength(runs, strongest, lambda run: growth_at_loss(run, 0.25))),
         "strongest": DASH if math.isnan(strongest) else strength_text(strongest),
+        "habit_J2": shown(over_seeds([settled(run) for run in habits.values()]) if habits else None),
         "habit_accuracy": shown(habit_less_controller(contest, "test_accuracy"), 0.01),
         "habit_loss": shown(habit_less_controller(contest, "test_loss")),
     }

@@ -12,7 +12,7 @@ from edgechaos_core.analysis.along_path import crossing
 from edgechaos_core.analysis.by_setting import of_one_setting, of_settings
 from edgechaos_core.analysis.intervals import Estimate, bootstrap, over_seeds
 from edgechaos_core.analysis.scaling import late_over_early, ordered_growth, scale_factor
-from edgechaos_core.claims.estimates.optima import least_on_path, off_one, worst
+from edgechaos_core.claims.estimates.optima import few_without, least_on_path, off_one, worst
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.store.runs import Run, RunConfig
 from edgechaos_core.theory.edges import edge_of_chaos
@@ -78,10 +78,15 @@ def place_of_least_test_loss(runs: Sequence[Run]) -> Estimate:
 
 
 def place_of_least_validation_loss(runs: Sequence[Run]) -> Estimate:
-    """C2: J at the least validation loss, likewise, of the worst setting (speed), that farthest from 1 as a factor."""
-    groups = of_settings(runs)
-    own = [over_seeds([least_on_path(run.history, "validation_loss") for run in seeds.values()]) for seeds in groups]
-    return worst(own, off_one)
+    """C2: J at the least validation loss, likewise, of the worst setting (speed), that farthest from 1 as a factor.
+
+    Runs whose loss has no minimum are left out where they are at most a tenth of all (nan for more of them).
+    """
+    places = [[least_on_path(run.history, "validation_loss") for run in seeds.values()] for seeds in of_settings(runs)]
+    if not few_without([place for own in places for place in own]):
+        return over_seeds([math.nan])
+    known = [[place for place in own if not math.isnan(place)] for own in places]
+    return worst([over_seeds(own or [math.nan]) for own in known], off_one)
 
 
 def late_over_early_slope(runs: Sequence[Run]) -> Estimate:

@@ -15,6 +15,14 @@ NEAR_THE_TOP = 4  # settings (strengths of decay, J^2 held), the best, that an o
 NEAR = 0.1
 
 
+MOST_WITHOUT = 0.1  # of the runs behind an estimate: so many may have no minimum, and are left out of it
+
+
+def few_without(places: Sequence[float] | NDArray[np.float64]) -> bool:
+    """Tell whether so few of the runs have no minimum (nan) that the others make an estimate."""
+    return bool(np.isnan(places).mean() <= MOST_WITHOUT)
+
+
 def worst(estimates: Sequence[Estimate], off: Callable[[float], float]) -> Estimate:
     """Return the estimate whose value is farthest ``off``; one that is nan is farther than any."""
     return max(estimates, key=lambda estimate: math.inf if math.isnan(estimate.value) else off(estimate.value))

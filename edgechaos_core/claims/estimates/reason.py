@@ -13,7 +13,7 @@ from edgechaos_core.analysis.along_path import crossing
 from edgechaos_core.analysis.by_setting import common_seeds, of_settings
 from edgechaos_core.analysis.intervals import Estimate, bootstrap, over_seeds
 from edgechaos_core.analysis.scaling import scale_factor, settled
-from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP, epoch_of_least, least_on_path, optimum
+from edgechaos_core.claims.estimates.optima import NEAR_THE_TOP, epoch_of_least, few_without, least_on_path, optimum
 from edgechaos_core.conventions import INITIAL_J
 from edgechaos_core.store.runs import Run, RunConfig
 
@@ -38,9 +38,16 @@ def _by(runs: Sequence[Run], place: Callable[[RunConfig], float]) -> dict[float,
 
 
 def line_over_seeds(x: NDArray[np.float64], y: NDArray[np.float64]) -> Estimate:
-    """Return the slope of y ``[seeds, places]``, seeds averaged, on x; bootstrap over seeds; nan for any nan."""
-    centred = x - x.mean()
-    return bootstrap(lambda drawn: float(y[drawn].mean(0) @ centred / (centred @ centred)), len(y))
+    """Return the slope of y ``[seeds, places]`` on x, least squares with a height for each seed; bootstrap over seeds.
+
+    Places that are nan are left out where they are at most a tenth of all; the slope is nan for more of them.
+    """
+    if not few_without(y):
+        return over_seeds([math.nan])
+    there = np.where(np.isnan(y), np.nan, x)
+    centred = there - np.nanmean(there, axis=1, keepdims=True)
+    products, squares = np.nansum(centred * y, axis=1), np.nansum(centred**2, axis=1)
+    return bootstrap(lambda drawn: float(products[drawn].sum() / squares[drawn].sum()), len(y))
 
 
 def slope_of_place_on_start(runs: Sequence[Run]) -> Estimate:

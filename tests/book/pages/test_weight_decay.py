@@ -10,6 +10,7 @@ from edgechaos_core.experiments.named_grids import CONTEST
 from edgechaos_core.store.runs import Outcome, Run, cut_run, parse_config
 from tests.analysis.test_scaling import falling
 from tests.claims.estimates.test_estimates import of_decay
+from tests.claims.estimates.test_noisy_growth import run_of
 
 
 def rising(l2: float, seed: int) -> Run:
@@ -22,6 +23,7 @@ def rising(l2: float, seed: int) -> Run:
     return Run(config, history, Outcome("finished", 100), {"wall_seconds": 1.0})
 
 
+L2S = (0.0, 1e-4)
 RUNS = [rising(l2, seed) for l2 in (3e-5, 5e-5, 9e-5, 1.5e-4, 3e-4) for seed in range(3)]
 
 
@@ -64,13 +66,14 @@ def test_a_habit_is_held_against_the_controller_seed_by_seed():
     found = weight_decay.habit_less_controller(runs, "test_accuracy")
     assert (found.value, found.n) == (pytest.approx(0.01), 2)
     assert weight_decay.habit_less_controller(runs[:3], "test_accuracy") is None
+    assert sorted(weight_decay.habits_of(runs)) == [1, 2, 3]
 
 
 def test_numbers_are_of_the_runs_that_there_are():
     found = weight_decay.numbers(RUNS, [])
-    assert found["J2_edge"].startswith("1.146")
+    assert found["J2_edge"].startswith("1.15 ")
     assert found["least_strength"] == "5e-5"
-    assert found["spared"].startswith("0.000")  # as far from 7e-5
+    assert abs(float(found["spared"].split(" ")[0])) < 1e-9  # as far from 7e-5
     assert (found["gain"], found["habit_loss"], found["J2_free"]) == ("–", "–", "–")
     few = weight_decay.numbers(RUNS[:3], [])
     assert few["strength"] == few["J_loss"] == few["J_accuracy_five"] == "–"
@@ -103,10 +106,27 @@ def test_how_flat_the_accuracy_is():
         run.history["test_accuracy"] = accuracy
     J = [weight_decay.settled(run) ** 0.5 for run in runs]
     assert weight_decay.flat_accuracy(runs) == {
-        "flat_low": f"{J[1]:.2f}", "flat_high": f"{J[0]:.2f}", "flat_points": "0.1"
+        "flat_low": f"{J[1]:.2f}", "flat_high": f"{J[0]:.2f}", "flat_points": "0.10"
     }  # fmt: skip
 
 
 def test_the_whole_figure_is_told_as_the_inventory_has_it():
     told = weight_decay.protocol_told([])
     assert (told["whole_planned"], told["whole_present"]) == ("80", "0")
+
+
+def test_the_causes_of_growth_have_a_row_where_a_strength_comes():
+    runs = [
+        run_of(l2, (6, 1), (5 + strong, 2 + strong), seed=seed) for seed in range(3) for strong, l2 in enumerate(L2S)
+    ]
+    found = weight_decay.growth_causes(runs)
+    places = ["training loss 0.25"] * 2 + ["J² = 0.5"] * 2 + ["the end"]
+    assert list(found.index) == list(zip(places, ["0", "1e-4", "0", "1e-4", "1e-4"], strict=True))
+    at_loss, at_end = found.loc[("training loss 0.25", "1e-4")], found.loc[("the end", "1e-4")]
+    assert at_loss["drift"] == "6 (all alike)"
+    assert at_loss["noise"] == "6 (all alike)"
+    assert at_end["noise"] == "3 (all alike)"
+    assert at_end["growth coefficient"] == "4 (all alike)"
+    never = [run_of(2e-3, (6, 1), (5, 2), seed=seed) for seed in range(3)]  # J² is never 0.5
+    assert [place for place, _ in weight_decay.growth_causes(never).index] == ["training loss 0.25", "the end"]
+    assert weight_decay.growth_causes([]).empty

@@ -92,6 +92,18 @@ def test_a_speed_whose_minimum_is_not_seen_is_worse_than_any():
     assert math.isnan(growth.place_of_least_validation_loss(runs).value)
 
 
+def test_one_run_of_many_without_a_minimum_is_left_out_and_two_are_not():
+    places = {0.01: 0.8, 0.02: 1.0, 0.04: 1.22}
+    runs = [
+        with_loss(9.0 if (rate, seed) == (0.04, 3) else J + seed / 100, "validation_loss", seed, learning_rate=rate)
+        for (rate, J), seed in product(places.items(), range(4))
+    ]
+    runs = [Run(run.config.model_copy(update={"validation": 10_000}), run.history, run.outcome) for run in runs]
+    found = growth.place_of_least_validation_loss(runs)
+    assert (found.value, found.n) == (pytest.approx(1.23, abs=EXACT), 3)  # 1 / 0.815 is not so far
+    assert math.isnan(growth.place_of_least_validation_loss(runs[4:]).value)  # one of eight
+
+
 def test_c3_compares_the_halves_of_the_ordered_phase():
     J_squared = np.concatenate([np.arange(0.25, 0.65, 0.004), np.arange(0.65, 1.1, 0.006)])
     run = made_up(J_squared, learning_rate=0.01)

@@ -92,6 +92,15 @@ def test_b3_is_the_exponent_of_j_squared(varied, estimate):
     assert math.isnan(estimate(runs[: 2 * len(SEEDS)]).value)  # two speeds
 
 
+def test_a_slope_leaves_a_place_out_that_is_not_known_and_no_more_than_a_tenth():
+    x = np.array([0.0, 1.0, 2.0, 4.0])
+    y = np.array([3 + 2 * x, 7 + 2 * x, 1 + 2 * x])  # seeds differ in height alone
+    y[1, 3] = math.nan
+    assert reason.line_over_seeds(x, y).value == pytest.approx(2, rel=1e-12)
+    y[2, 0] = math.nan
+    assert math.isnan(reason.line_over_seeds(x, y).value)
+
+
 HELD = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
 
 
