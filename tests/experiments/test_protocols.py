@@ -23,6 +23,7 @@ PLANNED = {
     "fig6": (8, "609cb8321593"),
     "relu-adam": (8, "1a55f2630c3b"),
     "gradients": (6, "af02c278a0d8"),
+    "decay-gradients": (3, "3790221dc613"),
     "payoff": (18, "04769a1bd20c"),
     "calibration": (16, "cf2b1cbc0029"),
     "unseen": (16, "129ca67efac8"),
