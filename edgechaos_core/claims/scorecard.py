@@ -75,6 +75,23 @@ def bounds_table(*names: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
 
 
+def reasons_table() -> pd.DataFrame:
+    """Return the bounds of all claims and the reasons for them: claim and quantity in the index, no results.
+
+    ``same`` are the bounds, ``why`` their reason, ``set`` whether they were set before any run of that kind was known.
+    """
+    rows = {
+        (name, part.quantity): {
+            "same": _bounds(part),
+            "why": part.why,
+            "set": "before its runs" if text.set == "before" else "some runs known",
+        }
+        for name, text in (read_claims() | read_claims("own")).items()
+        for part in text.parts
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
+
+
 def _bounds(part: Part) -> str:
     low, high = part.inside
     if low is None or high is None:
