@@ -110,12 +110,12 @@ def draw_trends(equal: pd.DataFrame, others: pd.DataFrame) -> Figure:
         sizes = [size for _, _, size in equal.index.to_list()]
         ratios = {
             "J² where the reference's is 1": ("o", "where the reference has 1"),
-            "J² at the end over the reference's": ("s", "at the end"),
+            "J² at the end / the reference's": ("s", "at the end"),
         }
         for (name, (mark, label)), color in zip(ratios.items(), (COLORS["J_squared"], COLORS["J0"]), strict=True):
             plot_estimates(sizes, estimates_of(equal, name).values(), left, mark, color, label)
         left.axhspan(0.98, 1.02, color="0.5", alpha=0.2, lw=0)
-        left.set(xscale="log", xlabel="batch size, same scale factor", ylabel="$J^2$ over the reference's")
+        left.set(xscale="log", xlabel="batch size, same scale factor", ylabel="$J^2$ / the reference's $J^2$")
         left.set_xticks(sizes, list(map(str, sizes)))
         left.minorticks_off()
         for ax in (left, plot_distances(others, right)):
@@ -129,7 +129,7 @@ def plot_distances(others: pd.DataFrame, ax: Axes) -> Axes:
     for name, (mark, color) in names.items():
         plot_estimates(list(others["speed"]), estimates_of(others, name).values(), ax, mark, color, name, scale=100)
     ax.axhline(5, color=COLORS["edge"], ls=":", lw=1)
-    ax.set(xscale="log", xlabel="speed over the reference's", ylabel="largest distance in $J^2$, %", ylim=(0, None))
+    ax.set(xscale="log", xlabel="speed / the reference's", ylabel="largest distance in $J^2$, %", ylim=(0, None))
     _speed_ticks(ax, list(others["speed"]))
     return ax
 
@@ -172,9 +172,9 @@ def draw_price(table: pd.DataFrame, over_base: pd.DataFrame) -> Figure:
         plot_price(speed, epochs, left).set(yscale="log", ylabel="epochs to the best")
         left.set_yticks([5, 10, 20, 40, 80], ["5", "10", "20", "40", "80"])
         left.minorticks_off()
-        plot_price(speed, estimates_of(over_base, "loss over the reference's"), middle)
+        plot_price(speed, estimates_of(over_base, "loss / the reference's"), middle)
         middle.axhspan(0.98, 1.02, color="0.5", alpha=0.2, lw=0)
-        middle.set(ylabel="test loss over the reference's", ylim=(0.9, 1.6))
+        middle.set(ylabel="test loss / the reference's", ylim=(0.9, 1.6))
         plot_price(speed, estimates_of(over_base, "points of accuracy"), right)
         right.axhspan(-0.5, 0.5, color="0.5", alpha=0.2, lw=0)
         right.set(ylabel="points of accuracy gained", ylim=(-5, 2))
@@ -194,7 +194,7 @@ def plot_price(speed: Mapping[Place, float], estimates: Mapping[Place, Estimate]
         label = "_" if size in told else f"$B$ = {size}"
         plot_estimates([speed[place]], [estimate], ax, "o", colors[size], label, face=face)
         told.add(size)
-    ax.set(xscale="log", xlabel="speed over the reference's")
+    ax.set(xscale="log", xlabel="speed / the reference's")
     _speed_ticks(ax, list(speed.values()))
     return ax
 

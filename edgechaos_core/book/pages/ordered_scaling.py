@@ -66,8 +66,8 @@ def shown_slopes(table: pd.DataFrame) -> Table:
     """Return `slope_table` as a page shows it: each slope with its ratio to the published one, and c."""
     ratios = {f"{name} ratio": table[name] / table["published"] for name in ("ordered", "window")}
     formats = {"published": ".3g", "ordered": ".3g", "ordered ratio": ".3f", "window": ".3g", "window ratio": ".2f"}
-    names = {"published": "A, published", "ordered": "A, ordered phase", "ordered ratio": "over published"}
-    names |= {"window": "A, epochs 0-48", "window ratio": "over published ", "c": "c, ordered phase"}
+    names = {"published": "A, published", "ordered": "A, ordered phase", "ordered ratio": "ordered phase / published"}
+    names |= {"window": "A, epochs 0-48", "window ratio": "epochs 0-48 / published", "c": "c, ordered phase"}
     own = table.assign(**ratios, c=table["ordered"] / table["scale"])
     return flat(plain(own, formats | {"c": ".2f"}).rename(columns=names))
 

@@ -26,10 +26,10 @@ from edgechaos_core.system.places import EPOCH_SECONDS
 # What the page shows of a run beside the base's of the same seed; the claims are judged on the worst setting.
 COMPARISONS: dict[str, Callable[[Run, Run], float]] = {
     "J² where the reference's is 1": square_at_edge,
-    "J² at the end over the reference's": square_at_end,
+    "J² at the end / the reference's": square_at_end,
     "up to the edge": farthest_in_order,
     "beyond the edge": farthest_beyond,
-    "loss over the reference's": best_loss_ratio,
+    "loss / the reference's": best_loss_ratio,
     "points of accuracy": best_points_more,
 }
 PATHS = list(COMPARISONS)[:4]  # of C8 and C9
