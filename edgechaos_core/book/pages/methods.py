@@ -114,7 +114,7 @@ def other_files() -> pd.DataFrame:
     networks, starts = pd.read_parquet(FIVE_NETWORKS), pd.read_csv(STARTS, comment="#")
     trainings = len(networks.drop_duplicates(["network", "way", "seed"]))
     module = "python -m edgechaos_core.experiments"
-    rates = [name for name in starts if name.startswith("accuracy_")]
+    rates = [name for name in map(str, starts) if name.startswith("accuracy_")]
     rows = {
         FIVE_NETWORKS.name: {"trainings": trainings, "command": f"{module}.five_networks"},
         STARTS.name: {"trainings": int(starts[rates].notna().sum().sum()), "command": f"{module}.starts"},

@@ -68,16 +68,15 @@ def speed_table(runs: Sequence[Run], base: RunConfig) -> pd.DataFrame:
     One row a speed over the base's, slow ones first: ``through η`` and ``through B``, the base in both; a dash for one
     that was not run. Seeds without a minimum are left out, and the others counted.
     """
-    ways = {"through η": lambda c: c.batch_size == base.batch_size}
-    ways["through B"] = lambda c: c.learning_rate == base.learning_rate
+    kept = {"through η": "batch_size", "through B": "learning_rate"}  # what stays as in the base
     found: dict[float, dict[str, str]] = {}
     for own in by_setting(runs).values():
         config = own[0].config
-        row = found.setdefault(round(scale_factor(config) / scale_factor(base), 9), dict.fromkeys(ways, DASH))
+        row = found.setdefault(round(scale_factor(config) / scale_factor(base), 9), dict.fromkeys(kept, DASH))
         if config.momentum == base.momentum:
-            row |= {way: _place(own) for way, alike in ways.items() if alike(config)}
+            row |= {way: _place(own) for way, name in kept.items() if getattr(config, name) == getattr(base, name)}
     rows = {f"{speed:g}": found[speed] for speed in sorted(found)}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(ways)).rename_axis("speed")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(kept)).rename_axis("speed")
 
 
 def _place(runs: Sequence[Run]) -> str:
