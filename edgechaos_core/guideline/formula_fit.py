@@ -214,7 +214,12 @@ def _way(runs: Sequence[Run]) -> tuple[float, float, float]:
     return float(intercept), float(powers[0]), float(powers[1])
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Fit the formula to the committed runs, and keep it."""
     fitted = json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False)
     write_whole(GUIDELINE, f"{fitted}\n".encode())
     print(GUIDELINE)
+
+
+if __name__ == "__main__":
+    main()

@@ -40,6 +40,13 @@ def test_the_formula_is_told_beside_what_the_controller_takes():
     assert (found["half_off"], found["seeds_told"]) == ("10", "1 seed")
 
 
+def test_a_controller_that_took_no_decay_has_no_ratio_to_the_formula():
+    steered = ending(1.0, samples=10_000, hold=1.0)
+    steered.history["lambda"] = 0.0
+    found = guideline.numbers({"formula": [ending(1.1, samples=10_000, l2=2.5e-5)], "controller": [steered]})
+    assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("–", "–", "–")
+
+
 def test_strengths_that_a_figure_leaves_out_are_named():
     runs = [ending(1.0, l2=l2) for l2 in (0.0, 1e-5, 9e-5, 1e-3)]
     assert guideline.strengths_left_out(runs, (0.0, 9e-5)) == {"left_out": "1e-5, 1e-3"}
