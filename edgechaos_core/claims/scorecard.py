@@ -76,20 +76,17 @@ def bounds_table(*names: str) -> pd.DataFrame:
 
 
 def reasons_table() -> pd.DataFrame:
-    """Return the bounds of all claims and the reasons for them: claim and quantity in the index, no results.
+    """Return the bounds of all claims and the reasons for them: claim with quantity in the index, no results.
 
-    ``same`` are the bounds, ``why`` their reason, ``set`` whether they were set before any run of that kind was known.
+    ``same`` are the bounds, and whether they were set before any run of that kind was known; ``why`` their reason.
     """
+    when = {"before": "set before its runs", "known": "set with some runs known"}
     rows = {
-        (name, part.quantity): {
-            "same": _bounds(part),
-            "why": part.why,
-            "set": "before its runs" if text.set == "before" else "some runs known",
-        }
+        f"{name}: {part.quantity}": {"same": f"{_bounds(part)}; {when[text.set]}", "why": part.why}
         for name, text in (read_claims() | read_claims("own")).items()
         for part in text.parts
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("claim")
 
 
 def _bounds(part: Part) -> str:
