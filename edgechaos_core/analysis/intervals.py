@@ -14,6 +14,7 @@ CONFIDENCE = 0.95
 DRAWS = 1_999  # of a bootstrap: the smallest p-value is 1 in 1,000, and Holm asks for 0.05 / 14 of the first row
 FEWEST = 3  # seeds that an interval needs: two give one of 25 times their standard error
 DASH = "–"  # for what is not known
+ALL_ALIKE = "all alike"  # for an interval without a width
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def bootstrap(statistic: Callable[[NDArray[np.int_]], float], n: int) -> Estimat
 def shown(estimate: Estimate | None, unit: float = 1.0) -> str:
     """Write an estimate, in a unit, as ``value [low, high]`` with the digits that its interval supports.
 
-    Three digits where it has none; a dash for no estimate, or a value that is not a number.
+    Three digits where it has none, or one without a width, which is told; a dash for no estimate, or a value that is
+    not a number.
 
     >>> shown(Estimate(0.94512, 0.92549, 0.96431, 5)), shown(Estimate(20.4, None, None, 1)), shown(None)
     ('0.945 [0.925, 0.964]', '20.4', '–')
@@ -89,10 +91,10 @@ def shown(estimate: Estimate | None, unit: float = 1.0) -> str:
         return f"{estimate.value / unit:.3g}"
     ends = [end / unit for end in (estimate.value, estimate.low, estimate.high)]
     half = (ends[2] - ends[1]) / 2
-    digits = 3
-    if half > 1e-9 * abs(ends[0]):  # else it is rounding
-        first = math.floor(math.log10(half))
-        digits = max(0, -first + (half / 10.0**first < 3))  # two digits of the half width where its first is 1 or 2
+    if half <= 1e-9 * abs(ends[0]):  # rounding
+        return f"{ends[0]:.3g} ({ALL_ALIKE})"
+    first = math.floor(math.log10(half))
+    digits = max(0, -first + (half / 10.0**first < 3))  # two digits of the half width where its first is 1 or 2
     value, low, high = (f"{round(end, digits) + 0.0:.{digits}f}" for end in ends)
     return f"{value} [{low}, {high}]"  # 0.0 was added so that nothing is shown as -0.0
 

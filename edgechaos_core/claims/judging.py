@@ -81,7 +81,7 @@ class Judged:
         """The verdict, and where there is none yet what would bring one."""
         if self.verdict == "inconclusive":
             more = (
-                f"{self.more:,} more {_counted(self.over, self.more)} would settle it"
+                f"about {self.more:,} more {_counted(self.over, self.more)} would settle it, if the estimate stays"
                 if self.more
                 else "more seeds would not settle it"
             )

@@ -9,7 +9,7 @@ from edgechaos_core.claims.judging import Evidence, Judged, committed_evidence, 
 from edgechaos_core.claims.verdicts import Kind, Part, claim_verdict, holm, in_words, read_claims
 
 DECIDED = ("reproduced", "not reproduced")
-SAID_SO_FAR = {"agrees": "agree with", "disagrees": "disagree, in part or as a whole, with", "open": "leave open"}
+SAID_SO_FAR = {"agrees": "agree with", "disagrees": "disagree in part or as a whole with", "open": "leave open"}
 
 
 def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
@@ -100,10 +100,25 @@ def so_far(parts: Sequence[Judged]) -> str:
     return "agrees, as far as it is run" if found == {"inside", "not run"} else "open"
 
 
-def summary(card: pd.DataFrame) -> str:
-    """Say in sentences how the claims of a `scorecard` stand: verdicts first, then what the others' runs say so far."""
+def decided(card: pd.DataFrame) -> pd.DataFrame:
+    """Return the claims of a `scorecard` whose verdict the intervals decided, and whether it stands by Holm's method.
+
+    One row a claim; empty where none is decided.
+    """
+    return card.loc[card["Holm"] != DASH, ["verdict", "Holm", "page"]]
+
+
+def summary(card: pd.DataFrame, *, named: bool = True) -> str:
+    """Say in sentences how the claims of a `scorecard` stand: verdicts first, then what the others' runs say so far.
+
+    ``named``: with the names of the claims, C1 and so on, or their numbers alone.
+    """
+
+    def those(names: Sequence[str]) -> str:
+        return f" ({', '.join(names)})" if named else ""
+
     told = [
-        f"{len(names)} {'is' if len(names) == 1 else 'are'} {word} ({', '.join(names)})"
+        f"{len(names)} {'is' if len(names) == 1 else 'are'} {word}{those(names)}"
         for word in ("reproduced", "reproduced in part", "not reproduced", "inconclusive", "not run")
         if (names := list(card.index[card["verdict"] == word]))
     ]
@@ -111,14 +126,14 @@ def summary(card: pd.DataFrame) -> str:
     waiting = card[card["verdict"] == "no verdict"]
     if len(waiting):
         groups = [
-            f"{words} {len(names)} ({', '.join(names)})"
+            f"{words} {len(names)}{those(names)}"
             for start, words in SAID_SO_FAR.items()
             if (names := list(waiting.index[waiting["so far"].str.startswith(start)]))
         ]
         have = "has" if len(waiting) == 1 else "have"
         sentences += [
             f"The other {len(waiting)} {have} no verdict yet, because a part of their runs is missing.",
-            f"The runs that are there {_listed(groups)} of them.",
+            f"Of these, the runs so far {_listed(groups)}.",
         ]
     return " ".join(sentences)
 

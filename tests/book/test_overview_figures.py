@@ -65,8 +65,8 @@ def test_the_scorecard_draws_estimates_in_units_of_their_bounds():
     bars, dots = ax.get_lines()[0::2], ax.get_lines()[1::2]
     assert bars[0].get_xdata() == pytest.approx([0, 1])
     assert dots[0].get_xdata() == pytest.approx([0.5])
-    assert bars[1].get_xdata() == pytest.approx([0, 2])  # a unit is half the estimate where the bound, at -1, is 0
-    assert dots[1].get_xdata() == pytest.approx([1])
+    assert bars[1].get_xdata() == pytest.approx([-0.5, 0.5])  # a unit is the estimate where the bound, at -1, is 0
+    assert dots[1].get_xdata() == pytest.approx([0])
     bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in ax.patches]
     assert np.array(bands) == pytest.approx(np.array([(-1, 1), (-1, 3.2), (-1, 1)]))  # open where there is no bound
     assert [text.get_text() for text in ax.texts].count("not run") == 1

@@ -33,10 +33,10 @@ def test_a_section_without_runs_is_one_sentence():
 
 def test_starts_are_drawn_between_both_hypotheses():
     ax = reason.plot_starts(turns(by_time()), Figure().subplots())
-    edge, time, seeds = ax.get_lines()[:3]
-    across = edge.get_xdata()
-    np.testing.assert_allclose(edge.get_ydata(), np.maximum(across, 1))
-    np.testing.assert_allclose(time.get_ydata(), np.sqrt(across**2 + 0.54 * 1.01), atol=1e-6)
+    edge, gain, seeds = ax.get_lines()[:3]
+    assert [*edge.get_xdata(), *edge.get_ydata()] == [0, 1, 1, 1]  # from beyond it the edge predicts no place
+    across = gain.get_xdata()
+    np.testing.assert_allclose(gain.get_ydata(), np.sqrt(across**2 + 0.54 * 1.01), atol=1e-6)
     assert len(seeds.get_xdata()) == len(by_time())
 
 
@@ -140,4 +140,5 @@ def test_a_glued_figure_without_runs_says_so():
     ]
     assert drawn(lambda runs: panels(2), [turning_at(1.0)]).axes
     assert counted(3, 3, "x") == "All 3 planned runs are shown."
+    assert counted(1, 3) == "1 of 3 planned runs are shown."
     assert counted(1, 3, "x") == "1 of 3 planned runs are shown; `x` trains the others."

@@ -43,6 +43,8 @@ def row(name: str, runs: list[Run]) -> "pd.Series[Any]":
 def test_a_decided_row_stands_or_not_by_holm():
     clear = row("C13", [noisy(0.04 + seed / 1e4, 0.95 + seed / 1e4, seed) for seed in range(3)])
     assert (clear["verdict"], clear["Holm"], clear["what would settle it"]) == ("reproduced", "stands", "–")
+    card = pd.DataFrame([clear, row("C4", [])])
+    assert scorecard.decided(card).index.tolist() == ["C13"]
     barely = row("C13", [noisy(0.05 + seed / 100, 0.95, seed) for seed in range(3)])
     assert (barely["verdict"], barely["Holm"]) == ("reproduced", "does not stand")
 
@@ -50,7 +52,9 @@ def test_a_decided_row_stands_or_not_by_holm():
 def test_an_inconclusive_row_says_how_many_more_seeds():
     found = row("C13", [noisy(0.06 + seed / 30, 0.95, seed) for seed in range(3)])
     assert (found["verdict"], found["Holm"]) == ("reproduced in part", "stands")  # by what is decided of it
-    assert re.fullmatch(r"[1-9]\d* more seeds? would settle it", found["what would settle it"])
+    assert re.fullmatch(
+        r"about [1-9]\d* more seeds? would settle it, if the estimate stays", found["what would settle it"]
+    )
 
 
 def test_one_seed_has_no_verdict():
@@ -72,13 +76,13 @@ def test_a_longer_run_is_cut_to_the_protocols_length():
     for run in runs:
         run.history.loc[run.history["epoch"] > 240, "shuffled_accuracy"] = 0.5
         run.provenance["wall_seconds"] = 1.0
-    assert row("C13", runs)["estimate"].startswith("0.040 ")
+    assert row("C13", runs)["estimate"].startswith("0.04 (all alike)")
 
 
 def test_a_fit_over_some_of_the_settings_has_no_verdict():
     runs = [growing(learning_rate=rate) for rate in (0.01, 0.02, 0.05, 0.1)]
     found = row("C4", runs)
-    assert found["estimate"].startswith("1.000 [")
+    assert found["estimate"].startswith("1 (all alike)")
     assert found["estimate"].endswith(", 4 settings")
     assert found["verdict"] == "no verdict"
     assert found["what would settle it"] == "4 of 10 settings run (edgechaos sweep fig3 --seeds 0:1, on to J² = 1)"
@@ -173,8 +177,8 @@ def test_the_summary_names_every_claim_once():
     card = pd.DataFrame({"verdict": verdicts, "so far": so_far}, index=[f"C{n}" for n in range(1, 8)])
     assert scorecard.summary(card) == (
         "Of the 7 claims 1 is reproduced (C1), 1 is not reproduced (C7) and 1 is not run (C5). The other 4 have no "
-        "verdict yet, because a part of their runs is missing. The runs that are there agree with 2 (C2, C4), "
-        "disagree, in part or as a whole, with 1 (C3) and leave open 1 (C6) of them."
+        "verdict yet, because a part of their runs is missing. Of these, the runs so far agree with 2 (C2, C4), "
+        "disagree in part or as a whole with 1 (C3) and leave open 1 (C6)."
     )
     assert scorecard.summary(card.iloc[:1]) == "Of the 1 claims 1 is reproduced (C1)."
     assert scorecard.summary(card.iloc[1:2]).startswith("The other 1 has no verdict yet")

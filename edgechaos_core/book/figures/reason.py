@@ -32,17 +32,17 @@ def draw_starts(runs: Sequence[Run]) -> Figure:
 
 
 def plot_starts(turned: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw J at the turn against J at the start, seeds faint, and what the edge and a fixed time predict.
+    """Draw J at the turn against J at the start, seeds faint, and what the edge and a fixed gain of J^2 predict.
 
-    The edge as the cause: 1 from below it, and the start itself from beyond. Time: ``J^2 = J_start^2 + A t*`` with the
-    mean of A t* over the starts below the edge, so that the others are no part of it.
+    The edge as the cause: 1 from below it; from beyond it predicts no place. Gain: ``J^2 = J_start^2 + G`` with the
+    mean of G over the starts below the edge, so that the others are no part of it.
     """
     top = 1.05 * max(turned["start"].max(), 1.0)
     across = np.linspace(0, top, 200)
-    ax.plot(across, np.maximum(across, 1), color=COLORS["edge"], ls="--", lw=1.3)
+    ax.plot([0, 1], [1, 1], color=COLORS["edge"], ls="--", lw=1.3)
     ax.plot(across, np.sqrt(across**2 + gained_below_the_edge(turned)), color=COLORS["J0"], lw=1.6)
     ax.text(0.03 * top, 1.03, "edge", color=COLORS["edge"], size="small", va="bottom")
-    ax.text(0.03 * top, 0.6, "time", color=COLORS["J0"], size="small", va="top")
+    ax.text(0.03 * top, 0.6, "fixed gain", color=COLORS["J0"], size="small", va="top")
     plot_means(turned, "start", "J", ax)
     ax.set(xlabel="J at the start", ylabel=_TURN, xlim=(0, top), ylim=(0, None))
     return ax
@@ -111,7 +111,7 @@ def draw_speeds(runs: Sequence[Run]) -> Figure:
             plot_means(own, "speed", column, ax, color)
             line = own.dropna(subset=[column]).groupby("speed")[column].mean()
             ax.plot(line.index, line.to_numpy(), color=color, lw=1.2, label=f"through {name}")
-        ax.set(xscale="log", xlabel="speed over the paper's", ylabel=label, xlim=(0.2, 5))
+        ax.set(xscale="log", xlabel="speed divided by the paper's", ylabel=label, xlim=(0.2, 5))
         ax.set_ylim(0, None)
         ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
         ax.minorticks_off()

@@ -24,7 +24,7 @@ def plot_scorecard(parts: Mapping[str, Sequence[Judged]], ax: Axes) -> Axes:
     """Draw one row a part: its estimate and 95% interval in units of its bounds, which are at -1 and 1.
 
     What counts as the claim says lies in the grey band, which has no end where a part has no bound on that side: then a
-    unit is half of the bound, or for a bound of 0 half of the estimate. Parts that are not run have no dot.
+    unit is half of the bound, or for a bound of 0 the estimate. Parts that are not run have no dot.
     """
     rows = [(name, own) for name, judged in parts.items() for own in judged]
     for place, (_, own) in enumerate(rows):
@@ -57,6 +57,6 @@ def _in_units(part: Part, estimate: Estimate) -> tuple[float, float, float]:
     middle, unit = sum(bounds) / 2, (bounds[1] - bounds[0]) / 2
     if not math.isfinite(unit):
         bound, side = (bounds[0], 1) if math.isfinite(bounds[0]) else (bounds[1], -1)
-        unit = abs(bound or value) / 2 or 1.0
+        unit = abs(bound) / 2 or abs(value) or 1.0
         middle = bound + side * unit
     return (low - middle) / unit, (value - middle) / unit, (high - middle) / unit

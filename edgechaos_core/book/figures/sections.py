@@ -21,11 +21,11 @@ class Sentence:
         return self.text
 
 
-def counted(runs: int, planned: int, command: str) -> str:
-    """Say how many of the planned runs are shown, and what trains the others."""
+def counted(runs: int, planned: int, command: str = "") -> str:
+    """Say how many of the planned runs are shown, and, where a ``command`` is given, that it trains the others."""
     if runs >= planned:
         return f"All {planned} planned runs are shown."
-    return f"{runs} of {planned} planned runs are shown; `{command}` trains the others."
+    return f"{runs} of {planned} planned runs are shown{f'; `{command}` trains the others' if command else ''}."
 
 
 def drawn(draw: Callable[[Sequence[Run]], Figure], runs: Sequence[Run]) -> Figure:

@@ -15,6 +15,7 @@ from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS
 from edgechaos_core.store.runs import Run
 from edgechaos_core.theory.meanfield import fixed_point
 
+SHOWN = (16, 32, 50)  # depths whose accuracies a table has beside that of the smallest
 REACH = 6  # depth scales that are trainable, by Schoenholz et al.
 
 
@@ -48,8 +49,9 @@ def deepest_trained(accuracies: pd.DataFrame) -> "pd.Series[float]":
 
 
 def depth_table(accuracies: pd.DataFrame) -> pd.DataFrame:
-    """Return each start with chi, 6 xi, the largest depth trained and the accuracy at the smallest depth, in text."""
-    reached, shallow = deepest_trained(accuracies), accuracies.columns.min()
+    """Return each start with chi, 6 xi, the largest depth trained and accuracies of some depths, in text."""
+    reached = deepest_trained(accuracies)
+    shown = [depth for depth in accuracies.columns if depth in SHOWN or depth == accuracies.columns.min()]
     rows = []
     for J in accuracies.index:
         reach = trainable_depth(J)
@@ -59,10 +61,14 @@ def depth_table(accuracies: pd.DataFrame) -> pd.DataFrame:
                 "χ": f"{fixed_point(J, 0.0).chi:.2f}",
                 "6 ξ": "no limit" if math.isinf(reach) else f"{reach:.0f}",
                 "deepest trained": f"{reached[J]:.0f}" if reached[J] else "none",
-                f"accuracy of depth {shallow}": said(accuracies.loc[J, shallow], ".1%"),
             }
+            | {_counted_layers(depth): said(accuracies.loc[J, depth], ".0%") for depth in shown}
         )
     return pd.DataFrame(rows).set_index("J at the start")
+
+
+def _counted_layers(depth: int) -> str:
+    return f"{depth} layer{'s' if depth > 1 else ''}"
 
 
 def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
@@ -88,6 +94,7 @@ def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
         "best_depth",
         "largest",
         "largest_best",
+        "largest_edge",
     )
     if accuracies.empty:
         return told | dict.fromkeys(names, DASH)
@@ -109,6 +116,7 @@ def depth_numbers(accuracies: pd.DataFrame) -> dict[str, str]:
         "best_depth": str(best_depth),
         "largest": str(largest),
         "largest_best": said(accuracies[largest].max(), ".1%"),
+        "largest_edge": said(accuracies[largest].get(DEFAULT_AND_EDGE[1], math.nan), ".1%"),
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from edgechaos_core.analysis.intervals import shown
 from edgechaos_core.book.pages.training_path import path_estimates
+from edgechaos_core.book.pages.weight_decay import habit_less_controller
 from edgechaos_core.claims.estimates.reason import deepest, depth_trained
 from edgechaos_core.claims.judging import Evidence, Judged, judged, serving_runs
 from edgechaos_core.claims.rules import OWN_RULES
@@ -28,6 +29,7 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         "formula_J2": _value(formula),
         "reason_slope": _value(parts["B1"][0]),
         **_of_depth(evidence),
+        "habit_points": _of_habit(evidence),
     }
 
 
@@ -52,6 +54,13 @@ def _is_fig2(run: Run) -> bool:
         run.outcome.epoch >= config.epochs
         and run.config.model_copy(update={"seed": config.seed, "epochs": config.epochs}) == config
     )
+
+
+def _of_habit(evidence: Evidence) -> str:
+    """Points of accuracy of the usual weight decay minus those of the controller, of the contest."""
+    wanted = {*protocol("contest", seeds=range(3))}
+    found = habit_less_controller([run for run in evidence.runs if run.config in wanted], "test_accuracy")
+    return NOT_RUN if found is None else shown(found, 0.01)
 
 
 def _of_depth(evidence: Evidence) -> dict[str, str]:

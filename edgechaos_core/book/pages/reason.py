@@ -137,15 +137,33 @@ def numbers(runs: Sequence[Run]) -> dict[str, str]:
     return texts | {name: shown(estimate) for name, estimate in estimates.items()}
 
 
+def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in text what the turns are at the slowest and the fastest of several speeds; dashes without runs.
+
+    ``slow_`` and ``fast_`` with the name of a candidate: its mean over seeds, or the least and the largest where two
+    settings have that speed. ``times`` is the fastest speed over the slowest.
+    """
+    turned = turns(runs)
+    means = turned.groupby(["speed", "through"])[list(CANDIDATES)].mean().reset_index("through", drop=True)
+    ends = {"slow": means.index.min(), "fast": means.index.max()}
+    told = {"times": said(ends["fast"] / ends["slow"], ".0f")}
+    for end, speed in ends.items():
+        for name, form in {"epoch": ".0f", "J": ".2f", "gained": ".2f", "train_loss": ".2f"}.items():
+            values = [said(value, form) for value in sorted(means.loc[[speed], name])] if len(means) else [DASH]
+            told[f"{end}_{name}"] = " to ".join(dict.fromkeys(values))
+    return told
+
+
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
-    """Tell whether J = 1 is the reason: what came out of B1 and B2, on the committed runs if no others are given.
+    """Tell whether J = 1 is the reason: what came out of B1 to B3, on the committed runs if no others are given.
 
     As ``value [interval]``, a dash for what has not been run: ``slope`` of J^2 at the least validation loss on J^2 at
     the start (the edge as the cause predicts 0, a fixed time 1) and the ``seeds`` behind it, ``epochs`` from J = 0.1
-    over those from 0.75, and ``beyond``, the least validation loss from J = 1.5 less that from 0.5.
+    over those from 0.75, ``beyond``, the least validation loss from J = 1.5 less that from 0.5, and ``rate`` and
+    ``batch``, the exponents of J^2 there in speed.
     """
-    found = judged(evidence or committed_evidence(), ["B1", "B2"])
-    (slope, epochs), (beyond,) = found["B1"], found["B2"]
-    told = {"slope": slope, "epochs": epochs, "beyond": beyond}
+    found = judged(evidence or committed_evidence(), ["B1", "B2", "B3"])
+    (slope, epochs), (beyond,), (rate, batch) = found["B1"], found["B2"], found["B3"]
+    told = {"slope": slope, "epochs": epochs, "beyond": beyond, "rate": rate, "batch": batch}
     seeds = DASH if slope.estimate is None else str(slope.estimate.n)
     return {"seeds": seeds} | {name: shown(part.estimate) for name, part in told.items()}

@@ -128,13 +128,22 @@ def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | Non
 
     Of the contest of chapter `search`, slowed at the end, in which the habit is lambda = 5e-5. None without a pair.
     """
-    slowed = [run for run in contest if run.config.milestone > 0 and not run.config.validation]
-    habits = {run.config.seed: run for run in slowed if run.config.l2 == RIVALS[HABIT]["l2"] and not run.config.hold}
+    slowed, habits = _slowed(contest), habits_of(contest)
     held = {run.config.seed: run for run in slowed if run.config.hold == RIVALS["controller"]["hold"]}
     seeds = common_seeds([habits, held])
     return (
         over_seeds([settled(habits[seed], column) - settled(held[seed], column) for seed in seeds]) if seeds else None
     )
+
+
+def habits_of(contest: Sequence[Run]) -> dict[int, Run]:
+    """Return the runs of the contest with PyTorch's habit weight_decay = 1e-4, slowed at the end, by seed."""
+    own = [run for run in _slowed(contest) if run.config.l2 == RIVALS[HABIT]["l2"] and not run.config.hold]
+    return {run.config.seed: run for run in own}
+
+
+def _slowed(contest: Sequence[Run]) -> list[Run]:
+    return [run for run in contest if run.config.milestone > 0 and not run.config.validation]
 
 
 def optima(runs: Sequence[Run]) -> dict[str, Estimate | None]:
@@ -158,7 +167,7 @@ def flat_accuracy(runs: Sequence[Run]) -> dict[str, str]:
     if not level:
         return dict.fromkeys(("flat_low", "flat_high", "flat_points"), DASH)
     spread = max(means.values()) - min(means[l2] for l2 in level)
-    return {"flat_low": f"{min(J):.2f}", "flat_high": f"{max(J):.2f}", "flat_points": f"{spread:.1f}"}
+    return {"flat_low": f"{min(J):.2f}", "flat_high": f"{max(J):.2f}", "flat_points": f"{spread:.2f}"}
 
 
 def span(runs: Sequence[Run], low: float, high: float) -> tuple[float, float]:
@@ -187,7 +196,7 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
     several, several_more = count > 1, count > NEAR_THE_TOP
     least = least_loss_strength(runs) if several else runs[0].config.l2
     strongest = max((run.config.l2 for run in runs if math.isfinite(growth_at_loss(run, 0.25))), default=math.nan)
-    held = at_strength(runs, EDGE_STRENGTH, growth_constant)
+    held, habits = at_strength(runs, EDGE_STRENGTH, growth_constant), habits_of(contest)
     return {
         "c_free": f"{c:.1f}",
         "formula": f"{c / (4 * published.SAMPLES) / 1e-5:.1f}",
@@ -213,6 +222,7 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
         "c_at_free": shown(at_strength(runs, 0.0, lambda run: growth_at_loss(run, 0.25))),
         "c_at_decayed": shown(at_strength(runs, strongest, lambda run: growth_at_loss(run, 0.25))),
         "strongest": DASH if math.isnan(strongest) else strength_text(strongest),
+        "habit_J2": shown(over_seeds([settled(run) for run in habits.values()]) if habits else None),
         "habit_accuracy": shown(habit_less_controller(contest, "test_accuracy"), 0.01),
         "habit_loss": shown(habit_less_controller(contest, "test_loss")),
     }

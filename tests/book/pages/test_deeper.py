@@ -13,19 +13,21 @@ def test_depths_of_a_grid_beside_theory():
     assert deeper.deepest_trained(table).tolist() == list(REACHED.values())
     assert deeper.trainable_depth(2**-0.5) == pytest.approx(6 / math.log(2))
     shown = deeper.depth_table(table)
-    assert shown.loc["1"].tolist() == ["1.00", "no limit", "16", "82.0%"]
+    assert shown.loc["1"].tolist() == ["1.00", "no limit", "16", "82%", "82%"]
+    assert shown.columns.tolist()[-2:] == ["1 layer", "16 layers"]
     told = deeper.depth_numbers(table)
     assert (told["from_default"], told["from_edge"], told["default_reach"]) == ("4", "16", "5.5")
     assert (told["best"], told["best_J"], told["best_depth"]) == ("84.0%", "2", "1")
     assert (told["reach_least"], told["reach_most"]) == ("1", "1.25")
     assert (told["shallow_least"], told["largest"], told["largest_best"]) == ("81.2%", "16", "82.5%")
+    assert told["largest_edge"] == "82.0%"
 
 
 def test_a_grid_with_holes_has_dashes():
     told = deeper.depth_numbers(deeper.accuracy_by_depth([]))
     assert (told["from_edge"], told["best"]) == ("–", "–")
     some = deeper.accuracy_by_depth([run for run in deep() if (run.config.depth == 1) == (run.config.initial_J == 0.8)])
-    assert deeper.depth_table(some).loc["1", "accuracy of depth 1"] == "–"
+    assert deeper.depth_table(some).loc["1", "1 layer"] == "–"
     assert deeper.depth_numbers(some)["from_default"] == "4"
 
 

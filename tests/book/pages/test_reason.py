@@ -33,14 +33,14 @@ def test_the_most_constant_candidate_is_told_from_the_others():
 def test_numbers_of_the_page():
     told = page.numbers(by_time())
     assert (told["least_start"], told["most_start"], told["gained"]) == ("0.1", "1.5", "0.55")
-    assert told["slope"] == told["slope_all"] == "1.000 [1.000, 1.000]"
+    assert told["slope"] == told["slope_all"] == "1 (all alike)"
     assert told["reaching"] == f"{math.sqrt(1 - 0.54 * 1.01):.2f}"
     assert told["from_half"].startswith("0.89")
-    assert told["train_loss_slope"].removeprefix("-").startswith("0.000")
+    assert abs(float(told["train_loss_slope"].split(" ")[0])) < 1e-9
     sloped = by_time()
     for run in sloped:
         run.history["train_loss"] += 0.01 * reason.started_at(run.config) ** 2
-    assert page.numbers(sloped)["train_loss_slope"].startswith("0.010")
+    assert page.numbers(sloped)["train_loss_slope"].startswith("0.01 ")
 
 
 def test_what_is_not_known_is_a_dash():
@@ -50,14 +50,27 @@ def test_what_is_not_known_is_a_dash():
     assert (told["least_start"], told["least_J"], told["slope"], told["from_half"]) == ("0.3", "–", "–", "–")
 
 
+def test_turns_at_the_slowest_and_the_fastest_speed():
+    runs = [
+        turning_at(J + seed / 100, 0.5, seed, learning_rate=rate, batch_size=size)
+        for rate, size, J in ((0.005, 32, 0.8), (0.02, 32, 0.9), (0.08, 32, 1.1), (0.02, 8, 1.0))
+        for seed in range(3)
+    ]
+    told = page.speed_numbers(runs)
+    assert (told["times"], told["slow_J"], told["fast_J"]) == ("16", "0.81", "1.01 to 1.11")
+    assert told["slow_gained"] == "0.41"
+    assert set(page.speed_numbers([]).values()) == {"–"}
+
+
 def test_the_answer_in_numbers():
     starts = (0.1, 0.25, 0.5, 0.75, 1.5)
     runs = [turning_at(math.sqrt(J**2 + 0.54 + seed / 100), J, seed) for J, seed in product(starts, range(5))]
     told = page.edge_as_cause(Evidence(runs, []))
-    assert told["slope"] == "1.000 [1.000, 1.000]"
+    assert told["slope"] == "1 (all alike)"
     assert told["seeds"] == "5"
-    assert told["epochs"].startswith("1.000")
+    assert told["epochs"].startswith("1 ")
     assert told["beyond"] != "–"
+    assert (told["rate"], told["batch"]) == ("–", "–")
     assert judged(Evidence(runs, []), ["B1"])["B1"][0].verdict == "not reproduced"
     nothing = page.edge_as_cause(Evidence([], []))
     assert (nothing["slope"], nothing["beyond"], nothing["seeds"]) == ("–", "–", "–")
