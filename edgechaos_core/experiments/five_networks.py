@@ -199,7 +199,12 @@ def load(path: Path = FIVE_NETWORKS) -> pd.DataFrame:
         return read_table(path)[0]
 
 
-if __name__ == "__main__":
+def main(path: Path = FIVE_NETWORKS) -> None:
+    """Make the comparison, and keep it."""
     how = made_by()
-    save(compare(), how)
-    print(FIVE_NETWORKS)
+    save(compare(), how, path)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -218,7 +218,12 @@ def _lasts(run: Run) -> bool:
     return steps >= 0.99 * HORIZON  # epochs are whole
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Fit the formula to the committed runs, and keep it."""
     fitted = json.dumps(asdict(calibrate(calibration_runs())), indent=1, ensure_ascii=False)
     write_whole(GUIDELINE, f"{fitted}\n".encode())
     print(GUIDELINE)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -54,6 +55,7 @@ from edgechaos_core.experiments.comparison import ON, Entry, Standing
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError
+from tests.claims.estimates.test_estimates import of_decay
 
 
 @pytest.fixture
@@ -83,6 +85,12 @@ def test_path_is_labelled_in_words_and_drawn_for_every_seed(runs):
     ax = plot_phase_path(runs, Figure().subplots())
     assert [text.get_text() for text in ax.texts] == ["order", "chaos", "edge, $J = 1$", "start", "least test loss"]
     assert len(ax.get_lines()) == 3 * len(runs) + 1
+
+
+def test_a_path_too_short_for_a_least_loss_has_no_star(runs):
+    ax = plot_phase_path([Run(run.config, run.history[:2], run.outcome) for run in runs], Figure().subplots())
+    assert [text.get_text() for text in ax.texts] == ["order", "chaos", "edge, $J = 1$", "start"]
+    assert len(ax.get_lines()) == 2 * len(runs) + 1
 
 
 def test_epoch_panel_shows_every_seed(runs):
@@ -226,6 +234,20 @@ def test_ends_are_seeds_and_means_with_the_optimum(decayed):
     assert len(plot_ends(decayed, "test_loss", None, Figure().subplots()).get_lines()) == 6
 
 
+@pytest.mark.parametrize("column", ["test_accuracy", "test_loss"])
+def test_the_parabola_of_the_ends_is_that_of_the_optimum(column):
+    decayed = of_decay(top=0.97)
+    for run in decayed:
+        run.history["test_accuracy"] -= 0.3 * (run.config.l2 == 1e-5)  # the farthest from the top, not of the four
+        run.history["test_loss"] = 1 - run.history["test_accuracy"]
+    ax = plot_ends(decayed, column, Estimate(0.97, 0.96, 0.98, 3), Figure().subplots())
+    (line,) = [line for line in ax.get_lines() if line.get_linestyle() == "--" and len(line.get_xdata()) == 50]
+    J, height = line.get_xdata(), line.get_ydata()
+    best = 0.88 + 0.01 - 0.1 * (J - 0.97) ** 2  # of the middle seed
+    np.testing.assert_allclose(height, best if column == "test_accuracy" else 1 - best, atol=1e-6)
+    assert J.min() < 0.97 < J.max()
+
+
 def test_strengths_against_the_horizon_are_in_units_of_1e_5():
     found = pd.DataFrame({"epochs": [100, 250], "strength": [5e-5, np.nan], "low": 4e-5, "high": 6e-5})
     ax = plot_strengths(found, {"edge": 9e-5}, Figure().subplots())
@@ -237,7 +259,9 @@ def test_steered_runs_are_drawn_against_rescaled_steps(decayed):
     line = plot_steered(decayed[:1], "lambda", Figure().subplots()).get_lines()[0]
     assert line.get_ydata()[0] == pytest.approx(1)
     assert line.get_xdata()[-1] == pytest.approx(100 * 60_000 * 0.01 / 32)
-    assert plot_steered(decayed[:1], "J_squared", Figure().subplots()).get_lines()[-1].get_ydata()[0] == 1
+    J_squared, edge = plot_steered(decayed[:1], "J_squared", Figure().subplots()).get_lines()
+    assert list(J_squared.get_ydata()) == decayed[0].history["J_squared"].tolist()
+    assert edge.get_ydata()[0] == 1
 
 
 def test_a_price_has_a_colour_a_batch_size_and_is_hollow_beyond_the_papers_steps():
@@ -323,9 +347,25 @@ def test_cut_shows_mean_interval_and_theory():
     low, high = ax.collections[0].get_paths()[0].get_extents().intervaly
     assert (low + high) / 2 == pytest.approx(2)
     assert high - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # Student's t of 2 degrees of freedom, sd 1
-    maps.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax)
-    curve = ax.get_lines()[1]
+    exponents = maps.plot_cut(replace(cut, cells=cut.cells.assign(lyapunov_exponent=0.3)), "lyapunov_exponent", ax)
+    np.testing.assert_allclose(exponents.get_lines()[-1].get_ydata(), 0.3)  # not by the root of N
+    maps.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax := Figure().subplots())
+    curve = ax.get_lines()[0]
     assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
+
+
+def test_a_cut_of_one_draw_has_no_interval():
+    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5)
+    cut = Diagram(config, config.cells.assign(distance=10.0, lyapunov_exponent=0.0))
+    ax = maps.plot_cut(cut, "distance", Figure().subplots())
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 1)
+    assert [path for path in ax.collections[0].get_paths() if len(path.vertices)] == []
+
+
+def test_distances_of_a_map_in_order_keep_their_scale(diagram):
+    calm = replace(diagram, cells=diagram.cells.assign(distance=0.0))
+    norm = maps.plot_diagram(calm, "distance", Figure().subplots()).collections[0].norm
+    assert (norm.vmin, norm.vmax) == (1e-6, 1)
 
 
 def test_networks_of_one_size_turn_chaotic_in_a_band_across_the_map():
@@ -528,6 +568,20 @@ def test_a_search_rings_its_best_trial():
     assert ax.get_lines()[0].get_xdata() == [1e-3]
     assert len(ax.collections[0].get_offsets()) == 3
     assert ax.collections[0].get_array().tolist() == [1, 2, 3]  # the number of the trial, for a scale beside it
+
+
+def test_trials_that_are_all_as_good_keep_an_axis():
+    ax = plot_search([1e-5], [0.3], Figure().subplots())
+    assert ax.get_ylim() == pytest.approx((0.29, 0.302))
+    ax = plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
+    assert ax.get_ylim() == pytest.approx((0.3 - 0.4, 0.3 + 0.04))
+
+
+def test_noise_of_runs_shorter_than_its_smoothing_is_drawn_as_it_is(runs):
+    (run, _) = runs
+    short = Run(run.config, run.history[:3].assign(shuffled_accuracy=[0.1, 0.2, 0.4]), run.outcome)
+    ax = plot_noise({"none": [short]}, "shuffled_accuracy", Figure().subplots())
+    assert list(ax.get_lines()[-1].get_ydata()) == [0.1, 0.2, 0.4]
 
 
 def test_noise_is_a_mean_over_seeds_with_its_name_at_its_end(runs):

@@ -40,6 +40,20 @@ def test_starts_are_drawn_between_both_hypotheses():
     assert len(seeds.get_xdata()) == len(by_time())
 
 
+def test_starts_in_order_alone_are_drawn_up_to_the_edge():
+    ax = reason.plot_starts(turns([turning_at(1.0, 0.25), turning_at(1.0, 0.5)]), Figure().subplots())
+    assert ax.get_xlim() == pytest.approx((0, 1.05))
+
+
+@pytest.mark.parametrize(("low", "high", "sides"), [(0.4, 2.1, 2), (0.4, 0.9, 1), (1.1, 2.0, 1)])
+def test_theorys_depth_is_drawn_on_either_side_of_the_edge(low, high, sides):
+    drawn_at = deeper._sides(low, high)
+    assert len(drawn_at) == sides
+    for side in drawn_at:
+        assert low <= side[0] < side[-1] <= high
+        assert side[-1] < 1 or side[0] > 1  # at the edge the depth is infinite
+
+
 def test_losses_have_a_line_a_start_and_its_label():
     figure = reason.draw_starts(by_time())
     ax = figure.axes[1]
@@ -63,6 +77,14 @@ def test_candidates_are_drawn_against_the_start():
     labels = [ax.get_ylabel() for ax in figure.axes]
     assert labels == ["epoch of the turn", "J² gained by then", "training loss there"]
     assert figure.axes[2].get_lines()[0].get_ydata() == pytest.approx([0.2] * len(by_time()), abs=1e-6)
+
+
+def test_candidates_that_are_nothing_keep_an_axis():
+    figure = reason.draw_candidates(
+        [turning_at(0.4, start=0.5)]
+    )  # J^2 falls: none is gained, which is a warning's ylim
+    assert figure.axes[1].get_ylim() == (0, 1)
+    assert figure.axes[2].get_ylim() == pytest.approx((0, 1.25 * 0.2), abs=1e-6)
 
 
 def test_speeds_have_a_line_through_the_rate_and_one_through_the_batch():

@@ -15,8 +15,8 @@ import pytest
 
 from edgechaos_core.cli.runs_commands import sweep
 from edgechaos_core.store.catalogue import entries
-from edgechaos_core.store.runs import Run, load_run, save_run
-from edgechaos_core.store.store import Store
+from edgechaos_core.store.runs import Run, Wanted, load_run, save_run
+from edgechaos_core.store.store import Store, note_failure
 from edgechaos_core.sweeps.sweep import How, SweepError
 from tests.cli.test_main import COMMAND, edgechaos, start  # noqa: F401 - a fixture
 from tests.store.test_runs import FINGERPRINT, run_of
@@ -184,6 +184,21 @@ def test_show_has_about_ten_epochs_the_first_and_the_last_among_them(edgechaos, 
     assert head == ["epoch", "J_squared", "test_loss"]
     assert [int(row[0]) for row in rows] == list(shown)
     assert [float(row[1]) for row in rows] == pytest.approx(run.history["J_squared"].iloc[list(shown)], abs=1e-5)
+
+
+def test_show_of_what_has_no_run_says_why(edgechaos, stored, folders):  # noqa: F811
+    junk = folders[1] / "0123456789abcdef.parquet"
+    junk.write_text("junk", encoding="utf-8")
+    note_failure(Store(folders[1]), Wanted(run_of(seed=9).config, FINGERPRINT), "out of memory")
+    for key, state, why in [
+        (junk.stem, "damaged", f"{junk} is not a readable run file"),
+        (run_of(seed=9).config.key(FINGERPRINT), "failed", "out of memory"),
+    ]:
+        code, stdout, stderr = edgechaos("runs", "show", key)
+        first, second = stdout.splitlines()
+        assert (code, stderr) == (0, "")
+        assert first.startswith(f"{key}  {state} at epoch -1  {folders[1]}")
+        assert second.startswith(why)
 
 
 @pytest.mark.parametrize("key", ["", "zzz"])

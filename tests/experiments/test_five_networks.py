@@ -1,5 +1,7 @@
 """Five networks under usual weight decays and held at the edge: trained alike, chosen on validation images alone."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import torch
 
 from edgechaos_core.experiments import five_networks
 from edgechaos_core.experiments.five_networks import HELD, NETWORKS, chosen, compare, decay_name, load, save, ways
+from edgechaos_core.store.tables import read_table
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,18 @@ def test_bad_questions_are_refused():
 def test_what_is_saved_is_read_back(small, tmp_path):
     save(small, five_networks.made_by(), tmp_path / "found.parquet")
     pd.testing.assert_frame_equal(load(tmp_path / "found.parquet"), small)
+
+
+def test_the_module_keeps_the_comparison_with_what_made_it_asked_before(small, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(five_networks, "made_by", lambda: asked.append("made by") or {"code_version": "as it began"})
+    monkeypatch.setattr(five_networks, "compare", lambda: asked.append("trained") or small)
+    path = tmp_path / "found.parquet"
+    five_networks.main(path)
+    assert (asked, capsys.readouterr().out) == (["made by", "trained"], f"{path}\n")
+    table, metadata = read_table(path)
+    pd.testing.assert_frame_equal(table, small)
+    assert json.loads(metadata["provenance"]) == {"code_version": "as it began"}
 
 
 def test_the_committed_comparison_is_whole():

@@ -50,3 +50,29 @@ def test_a_stack_learns_what_its_members_learn_alone(monkeypatch):
     assert together.shape == (2, len(comparison.RATES))
     torch.testing.assert_close(together, alone, atol=0.005, rtol=0)  # ten of 2,000 test images, by rounding
     assert together.max() > 0.15
+
+
+def test_the_module_keeps_a_row_a_start_with_its_own_accuracies(tmp_path, monkeypatch):
+    kept = ("PyTorch's default", "at the edge", "at the edge, biases")
+    small = {
+        "DEPTHS": (2,),
+        "SEEDS": (0, 1),
+        "STEPS": 20,
+        "SAMPLES": 600,
+        "TESTED": 400,
+        "WIDTH": 32,
+        "TRAINED_WIDTH": 32,
+    }
+    for name, value in (small | {"STARTS": tmp_path / "starts.csv"}).items():
+        monkeypatch.setattr(comparison, name, value)
+    monkeypatch.setattr(comparison, "STARTS_OF", {name: comparison.STARTS_OF[name] for name in kept})
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"of {name}")
+    comparison.main()
+    assert comparison.STARTS.read_text(encoding="utf-8").startswith("# 20 steps of batches of 64, SGD")
+    table = comparison.read().set_index(["activation", "start", "seed"])
+    expected = [(name, start) for name in ("tanh", "ReLU") for start in kept[:2]] + [("GELU", start) for start in kept]
+    assert list(table.index) == [(*pair, seed) for pair in expected for seed in (0, 1)]
+    model = comparison.network("GELU", 2, 784, comparison.TRAINED_WIDTH, seed=1)
+    alone = comparison.accuracies([model], "GELU")[0].tolist()  # PyTorch's default, as it comes
+    row = table.loc[("GELU", "PyTorch's default", 1)]
+    assert [row["accuracy_0.001"], row["accuracy_0.01"]] == pytest.approx(alone, abs=0.01)  # four images, by rounding

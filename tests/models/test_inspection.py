@@ -169,6 +169,38 @@ def test_a_normalisation_written_out_is_one_also_in_its_own_precision():
     assert a.growth == pytest.approx(b.growth, rel=0.02)  # float32, and differences drawn of a thousandth
 
 
+NAMES = {
+    **{nn.ELU: "ELU", nn.Sigmoid: "sigmoid", nn.Hardtanh: "hardtanh", nn.Mish: "Mish", nn.Hardswish: "hardswish"},
+    **{nn.Hardsigmoid: "hardsigmoid", nn.Softplus: "softplus", nn.PReLU: "PReLU", nn.LogSigmoid: "logsigmoid"},
+}
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES.items())
+def test_an_activation_has_its_own_name_and_edge(module, name):
+    model = nn.Sequential(nn.Linear(200, 200, bias=False), module())
+    (row,) = inspect(model, torch.randn(64, 200))
+    assert row.activation == name
+
+    def phi(x):
+        at = torch.from_numpy(x).requires_grad_()
+        value = module().double()(at)
+        return value.detach().numpy(), torch.autograd.grad(value.sum(), at)[0].numpy()
+
+    assert row.edge == pytest.approx(edge_J_squared(curves(phi)), rel=QUADRATURE, nan_ok=True)
+
+
+def test_sines_have_their_own_names():
+    class Wave(nn.Module):
+        def __init__(self, wave):
+            super().__init__()
+            self.fc, self.wave = nn.Linear(8, 8), wave
+
+        def forward(self, x):
+            return self.wave(self.fc(x))
+
+    assert [inspect(Wave(wave), torch.randn(4, 8))[0].activation for wave in (torch.sin, torch.cos)] == ["sin", "cos"]
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
     [(nn.SELU, "SELU"), (nn.ReLU6, "ReLU6"), (lambda: nn.Softmax(-1), "softmax"), (nn.GLU, "unknown")],

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
-from edgechaos_core.sweeps import jobs, sweep
+from edgechaos_core.sweeps import jobs, ray_backend, sweep
 from edgechaos_core.sweeps.jobs import Ended, Job
 from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.plan import make_plan
@@ -510,8 +511,30 @@ def test_the_ray_backend_gives_the_same_runs(folders, monkeypatch):
         obtain([config_of(seed=5)], how=How(backend="ray", address="127.0.0.1:1"))
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_ray_sends_nobody_statistics_and_a_connection_of_the_users_own_stays(monkeypatch, there):
+    monkeypatch.setattr(os, "environ", {"EDGECHAOS_STORE": "somewhere"})  # Ray reads its settings there
+    calls = []
+    ray = SimpleNamespace(
+        is_initialized=lambda: there,
+        init=lambda **how: calls.append((how["address"], dict(os.environ))),
+        shutdown=lambda: calls.append("shutdown"),
+    )
+    with ray_backend._connected(ray, None):
+        assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    if there:
+        assert calls == []
+    else:
+        (address, seen), last = calls
+        assert (address, last) == (None, "shutdown")
+        assert Path(seen["EDGECHAOS_STORE"]).is_absolute()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "1"  # as the user wants it
+    with ray_backend._connected(ray, None):
+        assert os.environ["RAY_USAGE_STATS_ENABLED"] == "1"
+
+
 def test_a_node_of_a_ray_cluster_must_have_all_that_a_stack_needs():
-    from edgechaos_core.sweeps.ray_backend import _check_resources
+    _check_resources = ray_backend._check_resources
 
     def node(alive: bool = True, **resources: float) -> dict[str, object]:
         return {"Alive": alive, "Resources": resources}

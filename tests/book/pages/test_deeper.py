@@ -31,6 +31,12 @@ def test_a_grid_with_holes_has_dashes():
     assert deeper.depth_numbers(some)["from_default"] == "4"
 
 
+def test_a_grid_in_which_nothing_is_learned_has_no_reach():
+    table = deeper.accuracy_by_depth(deep())
+    told = deeper.depth_numbers(table * 0 + 0.1)
+    assert (told["reach_least"], told["reach_most"], told["best"]) == ("–", "–", "10.0%")
+
+
 def test_the_limits_of_training_are_told_as_the_grid_has_them():
     told = deeper.depth_numbers(deeper.accuracy_by_depth(deep()))
     deepest = dict(zip(sorted(REACHED), (REACHED[J] for J in sorted(REACHED)), strict=True))

@@ -52,6 +52,13 @@ def test_runs_that_are_there_are_counted_by_method():
     assert (found["shown_pilot"], found["planned_pilot"], found["shared"]) == ("1", "2", "1")
 
 
+def test_a_controller_that_took_no_decay_has_no_ratio_to_the_formula():
+    steered = ending(1.0, samples=10_000, hold=1.0)
+    steered.history["lambda"] = 0.0
+    found = guideline.numbers({"formula": [ending(1.1, samples=10_000, l2=2.5e-5)], "controller": [steered]})
+    assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("–", "–", "–")
+
+
 def test_strengths_that_a_figure_leaves_out_are_named():
     runs = [ending(1.0, l2=l2) for l2 in (0.0, 1e-5, 9e-5, 1e-3)]
     assert guideline.strengths_left_out(runs, (0.0, 9e-5)) == {"left_out": "1e-5, 1e-3"}

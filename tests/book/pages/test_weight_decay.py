@@ -80,7 +80,16 @@ def test_numbers_are_of_the_runs_that_there_are():
     assert weight_decay.ends(RUNS)["seeds"].tolist() == [3] * 5
 
 
+def test_named_strengths_are_those_of_the_sentences():
+    last = 1.2 * np.arange(91, 101).mean() / 100 * 9e-5  # J^2 at the end is that over lambda
+    found = weight_decay.numbers(RUNS, [])
+    for name, l2 in {"J2_edge": 9e-5, "J2_formula": 5e-5, "J2_order": 1.5e-4}.items():
+        assert float(found[name].split()[0]) == pytest.approx(last / l2, abs=0.01)
+
+
 def test_constants_have_a_row_a_strength_and_dashes():
+    usual = weight_decay.constants([falling(1e-4, 0.0, 0)])
+    assert [name.rpartition(" ")[2] for name in usual][:3] == ["0.25", "0.15", "0.10"]
     table = weight_decay.constants(
         [falling(1e-4, l2, seed) for l2 in (9e-5, 0.0) for seed in range(2)], losses=(0.25, 0.001)
     )
