@@ -5,6 +5,7 @@ import warnings
 from dataclasses import fields
 from importlib.util import find_spec
 
+import matplotlib.pyplot as plt
 import pytest
 
 from edgechaos_core.models.inspection_table import WeightRow
@@ -39,5 +40,6 @@ def test_a_recipe_runs(recipe, capsys):
     with warnings.catch_warnings():
         exec(compile(SETUP[1], "setup", "exec"), names)
         exec(compile(code, title, "exec"), names)
+    plt.close("all")
     if "print(" in code:
         assert capsys.readouterr().out.strip()

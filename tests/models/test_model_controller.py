@@ -127,6 +127,71 @@ def test_a_scheduler_that_is_not_named_is_refused_before_anything_is_split():
     assert len(optimizer.param_groups) == 1
 
 
+def test_a_plateau_scheduler_that_is_not_named_changes_the_rate_of_all_groups_and_is_measured():
+    model = network(J=1.8)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)  # which does not touch the optimizer
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    train(model, optimizer, 6)
+    for _ in range(2):
+        plateau.step(1.0)  # the second is no improvement
+    train(model, optimizer, 4)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.05}
+    rates = [layer.state_dict()["rates"] for layer in edge.layers.values()]
+    assert rates == pytest.approx([6 * 0.1 + 4 * 0.05] * 3)
+    edge.step()  # with nothing to warn of
+    assert "rate left behind" not in statuses(edge).values()
+
+
+def first_group(optimizer, rate: float) -> None:
+    optimizer.param_groups[0]["lr"] = rate
+
+
+def all_groups(optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def old_groups(optimizer, rate: float) -> None:
+    """A scheduler that keeps a rate for each group that it found when it was made."""
+    for group, own in zip(optimizer.param_groups, [rate, rate]):
+        group["lr"] = own
+
+
+@pytest.mark.parametrize("change", [first_group, old_groups])
+def test_a_learning_rate_that_is_changed_in_the_old_groups_alone_is_told_once(change):
+    model = network()
+    biases = [model[0].bias, model[2].bias]
+    weights = [each.weight for each in model[::2]]
+    optimizer = SGD([{"params": [biases[0], *weights]}, {"params": [biases[1]]}], lr=0.05)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    train(model, optimizer)
+    edge.step()
+    change(optimizer, 0.01)
+    train(model, optimizer)
+    said = r"^EdgeDecay of 0.weight, 2.weight, 4.weight: the learning rate of its group stays 0.05, while that of the "
+    with pytest.warns(UserWarning, match=said + "group it was taken from went from 0.05 to 0.01") as told:
+        edge.step()
+    assert len(told) == 1
+    assert set(statuses(edge).values()) == {"rate left behind"}
+    change(optimizer, 0.001)
+    train(model, optimizer)
+    edge.step()  # told once
+
+
+@pytest.mark.parametrize("tensor", [False, True])
+def test_whoever_changes_the_rate_of_all_groups_is_believed(tensor):
+    model = network(J=1.8)
+    rate = torch.tensor(0.01) if tensor else 0.01
+    optimizer = AdamW(model.parameters(), lr=rate, foreach=False)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    for number in range(3):
+        train(model, optimizer, 10)
+        all_groups(optimizer, torch.tensor(0.01 / 2**number) if tensor else 0.01 / 2**number)
+        edge.step()
+    assert "rate left behind" not in statuses(edge).values()
+
+
 # targets ------------------------------------------------------------------------------------------------------------
 
 
