@@ -277,6 +277,29 @@ def test_statuses_of_a_training():
     assert statuses(edge)["4.weight"] == "decay overwritten"
 
 
+def test_a_layer_that_starts_below_its_edge_and_stays_is_told_that_decay_cannot_raise_it():
+    model = network(J=0.3)
+    optimizer = SGD(model.parameters(), lr=1e-6, weight_decay=1e-4)  # far too slow to get anywhere
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample(), keep=["4"])
+    train(model, optimizer)
+    assert set(edge.step().values()) == {0.0}
+    below = [row for row in edge.report() if row.status == "in order"]
+    assert [row.name for row in below] == ["0.weight", "2.weight"]
+    assert {row.detail for row in below} == {"J^2 is below the target and does not grow: decay cannot raise J"}
+
+
+def test_a_layer_before_batch_normalisation_is_scale_free_and_left_alone():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(48, 48), nn.BatchNorm1d(48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh())
+    optimizer = SGD(model.parameters(), lr=0.1, weight_decay=1e-4)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    assert list(edge.layers) == ["3.weight"]
+    first = edge.report()[0]
+    assert (first.name, first.status, first.weight_decay) == ("0.weight", "scale-free", 1e-4)
+    assert first.detail == "a normalisation follows, which undoes its scale"
+    assert 1e-4 in {group["weight_decay"] for group in optimizer.param_groups}
+
+
 def test_warnings_come_once_with_the_names_of_the_layers():
     model = network()
     optimizer = SGD(model.parameters(), lr=0.05)

@@ -5,6 +5,7 @@ import pytest
 
 from edgechaos_core.book.pages import your_network as page
 from edgechaos_core.experiments.five_networks import HELD, decay_name
+from edgechaos_core.system.places import REPOSITORY
 
 
 def made_up(**accuracies: tuple[float, float, float]) -> pd.DataFrame:
@@ -80,3 +81,5 @@ def test_the_habit_of_weight_decay_is_as_accurate_as_the_controller():
     low, high = (float(end) for end in interval.strip("[]").split(","))
     assert abs(float(value)) < 0.2  # points: 20 test images of 10,000, the margin of claim C12
     assert low < float(value) < high
+    told = (REPOSITORY / "chapters" / "your_network.md").read_text(encoding="utf-8")
+    assert "`weight_decay=1e-4` is as accurate: it differs from the controller by {glue:text}`habit_points`" in told
