@@ -3,11 +3,12 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from edgechaos_core.book.figures import deeper, reason
-from edgechaos_core.book.figures.sections import Sentence, counted, drawn, panels, stored_section
+from edgechaos_core.book.figures.sections import Sentence, counted, drawn, panels, stored_section, stored_table
 from edgechaos_core.book.pages import deeper as page
 from edgechaos_core.book.pages.reason import turns
 from tests.claims.estimates.test_estimates import FIG2, made_up
@@ -29,6 +30,14 @@ def test_a_section_shows_its_figure_and_how_much_of_it_is_there():
 def test_a_section_without_runs_is_one_sentence():
     (text,) = stored_section(lambda runs: pytest.fail("nothing to draw"), [], 3, "edgechaos sweep x", "Seen.")
     assert text == Sentence("None of the 3 planned runs of this test is stored yet; `edgechaos sweep x` trains them.")
+
+
+def test_a_table_is_shown_where_enough_runs_are_stored():
+    table, text = stored_table(lambda runs: pd.DataFrame({"runs": [len(runs)]}), [turning_at(1.0)], 2, "edgechaos x")
+    assert table.columns["runs"].tolist() == [1]
+    assert text.text == "1 of 2 planned runs are shown; `edgechaos x` trains the others."
+    (text,) = stored_table(lambda runs: pytest.fail("nothing to tell"), [], 2, "edgechaos x")
+    assert text.text.startswith("None of the 2 planned runs")
 
 
 def test_starts_are_drawn_between_both_hypotheses():

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from matplotlib.figure import Figure
 
+from edgechaos_core.book.told import Table, flat
 from edgechaos_core.store.runs import Run
 
 ENOUGH = 0.25  # of the planned runs, for a figure
@@ -45,13 +47,26 @@ def stored_section(
     With fewer than `ENOUGH` of the runs it is one sentence with the command that trains them.
     """
     if len(runs) < ENOUGH * planned:
-        there = (
-            f"{len(runs)} of {planned} planned runs are stored, too few to show"
-            if runs
-            else (f"None of the {planned} planned runs of this test is stored yet")
-        )
-        return [Sentence(f"{there}; `{command}` trains them.")]
+        return [_too_few(len(runs), planned, command)]
     return [draw(runs), Sentence(f"{seen} {counted(len(runs), planned, command)}")]
+
+
+def stored_table(
+    tabled: Callable[[Sequence[Run]], pd.DataFrame], runs: Sequence[Run], planned: int, command: str
+) -> list[Table | Sentence]:
+    """Return what a section displays of a table, as `stored_section` does of a figure."""
+    if len(runs) < ENOUGH * planned:
+        return [_too_few(len(runs), planned, command)]
+    return [flat(tabled(runs)), Sentence(counted(len(runs), planned, command))]
+
+
+def _too_few(runs: int, planned: int, command: str) -> Sentence:
+    there = (
+        f"{runs} of {planned} planned runs are stored, too few to show"
+        if runs
+        else f"None of the {planned} planned runs of this test is stored yet"
+    )
+    return Sentence(f"{there}; `{command}` trains them.")
 
 
 def panels(columns: int, height: float = 3.2, width: float = WIDTH) -> Figure:
