@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -509,6 +510,14 @@ def test_the_ray_backend_gives_the_same_runs(folders, monkeypatch):
         assert one.history.equals(other.history)
     with pytest.raises(sweep.EdgechaosError, match=r"no Ray cluster at '127.0.0.1:1'"):
         obtain([config_of(seed=5)], how=How(backend="ray", address="127.0.0.1:1"))
+
+
+def test_without_ray_its_backend_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        ValueError, match=r"^backend 'ray' needs Ray: pip install 'edgechaos\[ray\]', or choose another"
+    ):
+        ray_backend.ray_tasks(deque(), lambda *_: None, lambda *_: None, address=None)
 
 
 @pytest.mark.parametrize("there", [False, True])
