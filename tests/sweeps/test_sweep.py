@@ -589,6 +589,20 @@ def test_an_error_about_memory_is_not_always_want_of_it():
     assert not jobs.out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
 
 
+def test_of_finished_checkpoints_the_oldest_go_first_and_no_more_than_must(folders, monkeypatch):
+    for seed in range(3):
+        obtain([config_of(seed=seed)], how=SERIAL)
+    store = Store(folders[1])
+    _, *others = store.checkpoints.glob("*.safetensors")
+    for path in others:
+        os.utime(path, (2e9, 2e9))
+    reservations.tidy(store)
+    assert len(list(store.checkpoints.iterdir())) == 3  # far below what is kept
+    monkeypatch.setattr(reservations, "KEPT_BYTES", sum(path.stat().st_size for path in others))
+    reservations.tidy(store)
+    assert set(store.checkpoints.iterdir()) == set(others)
+
+
 @pytest.mark.parametrize(("before", "epochs"), [(2, 4), (0, 1)])
 def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folders, monkeypatch, before, epochs):
     if before:
