@@ -47,11 +47,12 @@ browser: setup
 torture: setup ## kill, starve and damage sweeps: 200 kills, every write, full disks, a Ray cluster losing a node
 	@$(BIN)/python -m tests.faults.torture
 
-bench: setup ## measure trainer, phase diagram, store and controller against their bounds and against the plain ways
+bench: setup ## measure trainer, phase diagram, store, controller and inspect against their bounds and the plain ways
 	@$(BIN)/python -m tests.bench.trainer
 	@$(BIN)/python -m tests.bench.probes
 	@$(BIN)/python -m tests.bench.store
 	@$(BIN)/python -m tests.bench.controller
+	@$(BIN)/python -m tests.bench.inspection
 	@$(BIN)/python -m tests.bench.payoff
 
 freeze: setup ## keep the chapters' outputs as the reference that nbval compares with

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgechaos_core.book.figures.inspection import plot_inspection, plot_layers_on_map
     from edgechaos_core.experiments.protocols import protocol
     from edgechaos_core.guideline.decay_formula import Network, committed_formula, guide
     from edgechaos_core.images.datasets import load_dataset
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "book.figures.inspection": "plot_inspection plot_layers_on_map",
     "experiments.protocols": "protocol",
     "guideline.decay_formula": "Network committed_formula guide",
     "images.datasets": "load_dataset",
@@ -83,6 +85,8 @@ __all__ = [
     "open_store",
     "order_parameters",
     "parse_config",
+    "plot_inspection",
+    "plot_layers_on_map",
     "protocol",
     "save_run",
     "simulate",

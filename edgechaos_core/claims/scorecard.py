@@ -75,6 +75,20 @@ def bounds_table(*names: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["claim", "quantity"])
 
 
+def reasons_table() -> pd.DataFrame:
+    """Return the bounds of all claims and the reasons for them: claim with quantity in the index, no results.
+
+    ``same`` are the bounds, and whether they were set before any run of that kind was known; ``why`` their reason.
+    """
+    when = {"before": "set before its runs", "known": "set with some runs known"}
+    rows = {
+        f"{name}: {part.quantity}": {"same": f"{_bounds(part)}; {when[text.set]}", "why": part.why}
+        for name, text in (read_claims() | read_claims("own")).items()
+        for part in text.parts
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("claim")
+
+
 def _bounds(part: Part) -> str:
     low, high = part.inside
     if low is None or high is None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgechaos_core import EdgechaosError
-from edgechaos_core.cli.output import json_line, tell
+from edgechaos_core.cli.options import Force
+from edgechaos_core.cli.output import check_out, json_line, tell
 from edgechaos_core.system.places import expanded
 
 if TYPE_CHECKING:  # imported where it is needed: torch takes a second
@@ -30,12 +31,23 @@ def inspect(
         typer.Option(metavar="SHAPE", help="what the model takes, drawn Gaussian, as 32x3x64x64; for module:function"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object a weight")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="draw the weights and the growth of a difference as well")
+    ] = None,
+    force: Force = False,
 ) -> None:
     """Tell of each weight of a model its J^2, the edge of what follows it, its phase, and if EdgeDecay can steer it.
 
     A function is called without arguments and returns the model, or the model and a sample of what it takes.
     """
+    if plot is not None:
+        plot = check_out(plot, force=force, suffixes=(".png",), option="--plot")
     table = _inspected(what, sample)
+    if plot is not None:
+        from edgechaos_core.book.figures.inspection import plot_inspection
+        from edgechaos_core.book.figures.pictures import save_picture
+
+        save_picture(plot_inspection(table), plot)
     if not as_json:
         print(table)
         return

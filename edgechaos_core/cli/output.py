@@ -12,19 +12,22 @@ from typing import Any
 from edgechaos_core.system.places import expanded
 
 
-def check_out(out: Path, *, force: bool, suffixes: tuple[str, ...]) -> Path:
-    """Return the place to write, ``~`` expanded; refuse, before any work, one that could not be written after it."""
+def check_out(out: Path, *, force: bool, suffixes: tuple[str, ...], option: str = "--out") -> Path:
+    """Return the place to write, ``~`` expanded; refuse, before any work, one that could not be written after it.
+
+    ``option`` is the option that named it.
+    """
     out = expanded(out)
     if out.suffix not in suffixes:
-        raise ValueError(f"--out must end in {' or '.join(suffixes)}, got {out}")
+        raise ValueError(f"{option} must end in {' or '.join(suffixes)}, got {out}")
     if not out.parent.is_dir():
-        raise ValueError(f"--out: folder {out.parent} does not exist")
+        raise ValueError(f"{option}: folder {out.parent} does not exist")
     if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"--out: folder {out.parent} is not writable")
+        raise ValueError(f"{option}: folder {out.parent} is not writable")
     if out.is_dir():
-        raise ValueError(f"--out: {out} is a folder")
+        raise ValueError(f"{option}: {out} is a folder")
     if out.exists() and not force:
-        raise ValueError(f"--out: {out} exists: choose another name, or --force to replace it")
+        raise ValueError(f"{option}: {out} exists: choose another name, or --force to replace it")
     return out
 
 

@@ -38,15 +38,21 @@ def steerable_optimizer(optimizer: Any) -> Optimizer:  # noqa: ANN401 - whatever
     return optimizer
 
 
-def attached(optimizer: Optimizer) -> list[Any]:
-    """Return the controllers of an optimizer."""
-    found = optimizer.__dict__.get(_ATTACHED)
-    return found.controllers if found else []
+def groups_by_weight(optimizer: Optimizer) -> dict[int, dict[str, Any]]:
+    """Return each weight's group by its id, as they are now: groups come and go, load_state_dict makes new ones."""
+    return {id(own): group for group in optimizer.param_groups for own in group["params"]}
 
 
 def attach(optimizer: Optimizer, controller: Counts) -> None:
-    """Let a controller count the steps of an optimizer from now on."""
+    """Let a controller count the steps of an optimizer from now on; ValueError where its weight's group has one."""
     own: _Attached = optimizer.__dict__.setdefault(_ATTACHED, _Attached())
+    groups = groups_by_weight(optimizer)
+    group = groups.get(id(controller.weight))
+    if group is not None and any(groups.get(id(other.weight)) is group for other in own.controllers):
+        raise ValueError(
+            "the weight's parameter group has a controller already: close() it first, or give each layer a group "
+            "of its own, as one decay cannot steer two"
+        )
     own.controllers.append(controller)
     if own.hook is None:
         own.hook = optimizer.register_step_post_hook(lambda *_: _after_step(optimizer))
@@ -64,6 +70,6 @@ def detach(optimizer: Optimizer, controller: Counts) -> None:
 def _after_step(optimizer: Optimizer) -> None:
     found = getattr(optimizer, "found_inf", None)  # GradScaler leaves it to fused optimizers to skip a step
     skipped = found is not None and float(found) > 0
-    groups = {id(own): group for group in optimizer.param_groups for own in group["params"]}
-    for controller in attached(optimizer):
+    groups = groups_by_weight(optimizer)
+    for controller in optimizer.__dict__[_ATTACHED].controllers:
         controller.after_step(groups.get(id(controller.weight)), skipped=skipped)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgechaos_core.models.attached import attach, attached, detach, steerable_optimizer
+from edgechaos_core.models.attached import attach, detach, groups_by_weight, steerable_optimizer
 from edgechaos_core.models.controller_status import Status, status, trouble
 from edgechaos_core.models.effective_rate import effective_rate, is_lost, relative_decay
 from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgechaos_core.models.model_controller import ModelEdgeDecay
 
 _STATE = ("J_squared", "rates", "steps")
+RAISED = 2  # times the learning rate that a decay was set for, in the mean of the period: too much to go untold
 
 
 class EdgeDecay:
@@ -50,8 +51,10 @@ class EdgeDecay:
     already, or numbers out of range.
 
     Warns (UserWarning, once each) when the weight is frozen; when a period had no step of the optimizer, none with a
-    gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay; and
-    when the weight's own precision (bfloat16, float16) is too coarse for the decay, which then counts as none.
+    gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay;
+    when the learning rate was raised to over twice that which the decay was set for; and when the weight's own
+    precision (bfloat16, float16) is too coarse for the decay, which then counts as none. Whoever changes the learning
+    rate, each step of the optimizer counts with the rate of that step.
 
     >>> import torch
     >>> from torch import optim
@@ -79,10 +82,11 @@ class EdgeDecay:
         self.law = DecayLaw(target, rate, smoothing)
         held = weight_to_hold(layer, fan_in)
         self.weight, self.fan_in = held.tensor, held.fan_in
-        if self._find() is None:
+        if id(self.weight) not in groups_by_weight(self.optimizer):
             raise ValueError("the weight is not one of the optimizer's parameters")
         self._rates, self._steps = 0.0, 0  # sum of effective rates, and number of steps, since the last period
         self._set: float | None = None  # the decay that the last period set; None where loading may change it
+        self._coming = math.inf  # the effective rate that it was set for
         self._idle = "no step"  # why there are no steps
         self._warned: set[str] = set()
         self._news: list[str] = []  # warnings that are not told yet
@@ -90,7 +94,7 @@ class EdgeDecay:
         self._change = 0.0  # of J^2 in the last period
         self._closed = False
         self._J_squared = self._measure()
-        self._attach()
+        attach(self.optimizer, self)
         if not self.weight.requires_grad:
             self._note("frozen")
             self._tell()
@@ -113,7 +117,7 @@ class EdgeDecay:
     @property
     def group(self) -> dict[str, Any]:
         """The parameter group whose decay is set; ValueError where the optimizer no longer has the weight."""
-        group = self._find()
+        group = groups_by_weight(self.optimizer).get(id(self.weight))
         if group is None:
             raise ValueError(
                 "the weight is no longer one of the optimizer's parameters: close() this controller, and make a new "
@@ -145,12 +149,12 @@ class EdgeDecay:
         A period without an optimizer step changes nothing, and warns. Raises ValueError where the weight is no longer
         finite or no longer the optimizer's.
         """
-        decay = self._end_period()
+        decay = self._end_period(self.group)
         self._tell()
         return decay
 
-    def _end_period(self) -> float:
-        before, steps, decay = self._J_squared, self._steps, self.weight_decay
+    def _end_period(self, group: dict[str, Any]) -> float:
+        before, steps, decay = self._J_squared, self._steps, float(group["weight_decay"])
         self._trouble = None
         if self._set is not None and decay != self._set:
             self._note("overwritten", decay, self._set)
@@ -158,16 +162,18 @@ class EdgeDecay:
             self._note("closed" if self._closed else self._idle)
             self._idle = "no step"
             return decay
-        relative = relative_decay(self.weight, self.group, self.optimizer.state.get(self.weight, {}))
-        exposure = 2 * self._rates * relative
-        coming = 2 * steps * effective_rate(self.group) * relative  # at the rate of now
+        relative = relative_decay(self.weight, group, self.optimizer.state.get(self.weight, {}))
+        if self._set and self._rates > RAISED * steps * self._coming:
+            self._note("raised", self._coming, self._rates / steps)
+        exposure, self._coming = 2 * self._rates * relative, effective_rate(group)
+        coming = 2 * steps * self._coming * relative  # at the rate of now
         J_squared, shrink = self._measure(), decay * exposure / 2 / steps
         if is_lost(self.weight, shrink):
             self._note("lost", self.weight.dtype, decay, shrink)
             decay = 0.0  # what the weights have seen of it
         self._J_squared, self._rates, self._steps, self._idle = J_squared, 0.0, 0, "no step"
         self._change = J_squared - before
-        self.group["weight_decay"] = self._set = self.law.next(before, J_squared, decay, exposure, coming, steps)
+        group["weight_decay"] = self._set = self.law.next(before, J_squared, decay, exposure, coming, steps)
         return self._set
 
     def state_dict(self) -> dict[str, Any]:
@@ -192,7 +198,7 @@ class EdgeDecay:
         self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
         for name in _STATE:
             setattr(self, f"_{name}", state[name])
-        self._set, self._trouble = None, trouble("no period")
+        self._set, self._coming, self._trouble = None, math.inf, trouble("no period")
 
     def close(self) -> None:
         """Let go of the optimizer, once: its decay stays as it is."""
@@ -203,21 +209,7 @@ class EdgeDecay:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         if not self._closed:
-            self._attach()
-
-    def _attach(self) -> None:
-        group = self._find()
-        if group is not None and any(other._find() is group for other in attached(self.optimizer)):
-            raise ValueError(
-                "the weight's parameter group has a controller already: close() it first, or give each layer a group "
-                "of its own, as one decay cannot steer two"
-            )
-        attach(self.optimizer, self)
-
-    def _find(self) -> dict[str, Any] | None:
-        """The weight's group, looked for each time: groups come and go, and load_state_dict makes new ones."""
-        groups = self.optimizer.param_groups
-        return next((group for group in groups if any(own is self.weight for own in group["params"])), None)
+            attach(self.optimizer, self)
 
     def _note(self, cause: str, *values: object) -> None:
         self._trouble = trouble(cause, *values)

@@ -2,8 +2,8 @@
 
 ``holding``: within a tenth of the target, or held back on the way to it. ``coming down``: above the target.
 ``free``: below it, without decay, and growing towards it. ``in order``: below it, and not growing: decay can only make
-J smaller. ``no steps seen``, ``decay overwritten`` and ``decay lost``: the last period steered nothing, or not as it
-should; the sentence says why.
+J smaller. ``no steps seen``, ``decay overwritten``, ``decay lost``, ``rate raised`` and ``rate left behind``: the last
+period steered nothing, or not as it should; the sentence says why.
 """
 
 import math
@@ -22,11 +22,19 @@ _TROUBLES = {
     "skipped": "GradScaler skipped every step of the optimizer since the last period: its gradients are not finite",
     "overwritten": "the group's weight_decay is {:g}, not the {:g} that EdgeDecay set: take it out of the other "
     "schedule of weight decay, or close() this controller",
+    "raised": "the effective learning rate rose from {:.2g} to {:.2g} after step() had set the decay, which acted more "
+    "strongly than meant: call step() after whatever sets the rate, or more often",
+    "left behind": "the learning rate of its group stays {:.2g}, while that of the group it was taken from went from "
+    "{:.2g} to {:.2g}: what changes it knows the groups of before; make it after EdgeDecay, or let it change all of "
+    "optimizer.param_groups",
     "lost": "the weight is {}, in which a decay of {:.2g}, {:.2g} of the weight a step, is lost in rounding: give the "
     "optimizer float32 weights, and compute in low precision by torch.autocast",
 }
 
-_WORDS = {"overwritten": "decay overwritten", "lost": "decay lost"}
+_WORDS = {
+    **{"overwritten": "decay overwritten", "lost": "decay lost"},
+    **{"raised": "rate raised", "left behind": "rate left behind"},
+}
 PATIENCE = 1000  # periods: a layer that needs more to its target, at its last period's pace, is not on its way
 
 

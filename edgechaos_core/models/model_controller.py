@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from edgechaos_core.models.attached import steerable_optimizer
+from edgechaos_core.models.attached import groups_by_weight, steerable_optimizer
 from edgechaos_core.models.controller import EdgeDecay
 from edgechaos_core.models.inspection import inspect, inspect_weights
 from edgechaos_core.models.inspection_table import Inspection, WeightRow, as_text
@@ -101,7 +101,8 @@ class ModelEdgeDecay:
         weights = {each.name: each.tensor for each in named_weights(model) if each.tensor is not None}
         for each in targets.values():
             DecayLaw(each, rate, smoothing)  # refuses bad numbers before any group is split
-        split_groups(self.optimizer, [weights[name] for name in targets], schedulers)
+        taken = split_groups(self.optimizer, [weights[name] for name in targets], schedulers)
+        self._origins = {name: number for name in targets if (number := taken.get(id(weights[name]))) is not None}
         options = {"rate": rate, "smoothing": smoothing}
         self.layers: dict[str, EdgeDecay] = {}
         try:
@@ -114,13 +115,18 @@ class ModelEdgeDecay:
             self.close()
             raise
         self._order = [row.name for row in table]
+        self._seen = self._rates(groups_by_weight(self.optimizer))
 
     def step(self) -> dict[str, float]:
         """End a period in all layers, and return the decay that each gets for the next.
 
         Warnings are those of `EdgeDecay`, once each with the names of the layers that they are about.
         """
-        decays = {name: layer._end_period() for name, layer in self.layers.items()}
+        groups = groups_by_weight(self.optimizer)
+        decays = {
+            name: layer._end_period(groups.get(id(layer.weight)) or layer.group) for name, layer in self.layers.items()
+        }
+        self._note_left_behind(groups)
         news: dict[str, list[str]] = {}
         for name, layer in self.layers.items():
             for message in layer._take_news():
@@ -128,6 +134,20 @@ class ModelEdgeDecay:
         for message, names in news.items():
             warnings.warn(f"EdgeDecay of {_in_short(names)}: {message}", stacklevel=2)
         return decays
+
+    def _rates(self, groups: Mapping[int, Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+        """The learning rates of each layer's group and of the group that it was taken from, as far as that is there."""
+        own = {name: groups[id(self.layers[name].weight)] for name in self._origins}
+        origins = {name: self.optimizer.param_groups[number:][:1] for name, number in self._origins.items()}
+        return {name: (float(own[name]["lr"]), float(each["lr"])) for name, found in origins.items() for each in found}
+
+    def _note_left_behind(self, groups: Mapping[int, Mapping[str, Any]]) -> None:
+        """Note layers whose learning rate stayed while that of the group that they were taken from changed."""
+        before, self._seen = self._seen, self._rates(groups)
+        for name, (own, origin) in self._seen.items():
+            own_before, origin_before = before.get(name, (own, origin))
+            if own == own_before and origin != origin_before:
+                self.layers[name]._note("left behind", own, origin_before, origin)
 
     def metrics(self, prefix: str = "edge/") -> dict[str, float]:
         """Return numbers for a logger, flat: ``edge/NAME/J_squared``, ``.../target`` and ``.../weight_decay``."""

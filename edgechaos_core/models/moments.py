@@ -15,11 +15,10 @@ def moments(values: Tensor) -> tuple[float, complex]:
     """
     flat = values.detach().reshape(-1)
     wide = torch.complex128 if flat.is_complex() else torch.float64
-    total = torch.zeros((), dtype=wide, device=flat.device)
-    squares = torch.zeros((), dtype=torch.float64, device=flat.device)
+    total, squares = 0.0, 0.0
     for part in torch.split(flat, CHUNK if flat.device.type == "cpu" else flat.numel()):
         numbers = part.to(wide)
-        total += numbers.sum()
-        squares += torch.vdot(numbers, numbers).real
-    mean = total.item() / flat.numel()
-    return max(squares.item() / flat.numel() - abs(mean) ** 2, 0.0), mean
+        own, own_squares = torch.stack([numbers.sum(), torch.vdot(numbers, numbers)]).tolist()  # one wait for a device
+        total, squares = total + own, squares + own_squares.real
+    mean = total / flat.numel()
+    return max(squares / flat.numel() - abs(mean) ** 2, 0.0), mean

@@ -12,17 +12,21 @@ from torch.optim.lr_scheduler import LRScheduler
 _OF_EACH_GROUP = ("base_lrs", "_last_lr", "lr_lambdas", "min_lrs", "max_lrs", "base_momentums", "max_momentums")
 
 
-def split_groups(optimizer: Optimizer, weights: Collection[Tensor], schedulers: Iterable[LRScheduler] = ()) -> None:
+def split_groups(
+    optimizer: Optimizer, weights: Collection[Tensor], schedulers: Iterable[LRScheduler] = ()
+) -> dict[int, int]:
     """Give each of an optimizer's ``weights`` a group of its own, with all options of the group that it was in.
 
     The optimizer's state stays. New groups come last, in the order of ``weights``, so that the same split of another
     optimizer takes the same state_dict. ``schedulers`` are those that exist: they go on with the new groups as with the
-    old. Raises ValueError where there is one that is not named, since it would leave the new groups alone.
+    old. Raises ValueError where there is one that is not named, since it would leave the new groups alone. Returns, by
+    the id of each weight that was moved, the number of the group that it was in.
     """
+    taken: dict[int, int] = {}
     own = {id(each) for each in weights}
     crowded = [group for group in optimizer.param_groups if len(group["params"]) > 1]
     if not any(id(each) in own for group in crowded for each in group["params"]):
-        return
+        return taken
     known = [each for scheduler in schedulers for each in _all_of(scheduler)]
     if not known and hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         raise ValueError(
@@ -37,9 +41,11 @@ def split_groups(optimizer: Optimizer, weights: Collection[Tensor], schedulers: 
             if each is weight
         )
         if len(group["params"]) > 1:
+            taken[id(weight)] = number
             optimizer.add_param_group(_taken_out(group, place))
             for scheduler in known:
                 _extend(scheduler, number, len(optimizer.param_groups))
+    return taken
 
 
 def _taken_out(group: dict[str, Any], place: int) -> dict[str, Any]:

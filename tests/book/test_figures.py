@@ -186,7 +186,7 @@ def test_distances_are_drawn_against_speed():
     ax = plot_distances(others, Figure().subplots())
     np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(0.25, 6), (0.5, 1)])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1/4", "1/2"]
-    ratios = {name: [near, near] for name in ("J² where the reference's is 1", "J² at the end over the reference's")}
+    ratios = {name: [near, near] for name in ("J² where the reference's is 1", "J² at the end / the reference's")}
     assert len(draw_trends(pd.DataFrame({"speed": 1.0} | ratios, index), others).axes) == 2
 
 
@@ -279,7 +279,7 @@ def test_settings_that_never_improve_have_no_price():
     index = pd.MultiIndex.from_tuples([(0.02, 0.5, 32), (0.64, 0.5, 32)], names=["η", "α", "B"])
     same = [Estimate(1.0, None, None, 1)] * 2
     table = pd.DataFrame({"speed": [1.0, 32.0], "epochs": [40.0, 0.0]}, index)
-    against = pd.DataFrame({"loss over the reference's": same, "points of accuracy": same}, index)
+    against = pd.DataFrame({"loss / the reference's": same, "points of accuracy": same}, index)
     fig = draw_price(table, against)
     assert [len(ax.containers) for ax in fig.axes] == [1, 1, 1]
     assert draw_price(pd.DataFrame(), pd.DataFrame()).axes == []

@@ -1,10 +1,13 @@
 """The pictures of the page `your_network` draw the numbers they are given."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from edgechaos_core.book.figures.five_networks import plot_five, plot_growth
+from edgechaos_core.book.figures.which_tool import OTHERWISE, STEPS, flow_chart
 from edgechaos_core.experiments.five_networks import HELD
 from tests.book.pages.test_your_network import made_up
 
@@ -33,3 +36,25 @@ def test_growth_has_a_pair_of_lines_a_network_and_its_name_at_the_end():
     assert list(held.get_ydata()) == pytest.approx([0.7])
     assert [text.get_text() for text in ax.texts] == ["CNN", "LSTM"]
     assert HELD in set(FOUND["way"])
+
+
+def test_the_flow_chart_holds_its_words_and_fits_a_phone():
+    figure = flow_chart()
+    plt.close(figure)
+    (ax,) = figure.axes
+    told = [text.get_text().replace("\n", " ") for text in ax.texts]
+    for step in STEPS:
+        assert step.question in told
+        assert step.answer in told
+    assert told[-1] == OTHERWISE
+    assert told.count("yes") == told.count("no") == len(STEPS)
+    assert (figure.get_figwidth() + 0.2) * 96 <= 342  # pixels: with the margin that a page gives it
+    assert min(text.get_fontsize() for text in ax.texts if text.get_text()) * 96 / 72 >= 9
+    boxes = [patch.get_bbox() for patch in ax.patches if isinstance(patch, Rectangle)]
+    assert len(boxes) == 2 * len(STEPS) + 1
+    figure.draw_without_rendering()
+    words = [text for text in ax.texts if len(text.get_text()) > 10]
+    for text, box in zip(words, boxes, strict=True):
+        inside = text.get_window_extent().transformed(ax.transData.inverted())
+        assert box.x0 < inside.x0 < inside.x1 < box.x1
+        assert box.y0 < inside.y0 < inside.y1 < box.y1

@@ -182,3 +182,13 @@ def test_the_summary_names_every_claim_once():
     )
     assert scorecard.summary(card.iloc[:1]) == "Of the 1 claims 1 is reproduced (C1)."
     assert scorecard.summary(card.iloc[1:2]).startswith("The other 1 has no verdict yet")
+
+
+def test_every_part_has_its_bounds_and_the_reason_for_them():
+    table = scorecard.reasons_table()
+    claims = read_claims() | read_claims("own")
+    assert len(table) == sum(len(text.parts) for text in claims.values())
+    first = claims["B1"].parts[0]
+    row = table.loc[f"B1: {first.quantity}"]
+    assert (row["same"], row["why"]) == ("-0.25 to 0.25; set before its runs", first.why)
+    assert table["same"].str.endswith("set with some runs known").any()

@@ -100,3 +100,17 @@ def test_refusals(edgechaos, folder, words, code, message):  # noqa: F811
     assert (found, stdout) == (code, "")
     assert stderr.startswith(f"edgechaos: {message}")
     assert len(stderr.splitlines()) == 1
+
+
+def test_a_picture(edgechaos, folder):  # noqa: F811
+    words = ("inspect", "nets_of_mine:Nets.both", "--plot", "seen.png")
+    code, stdout, stderr = edgechaos(*words)
+    assert (code, stderr) == (0, "")
+    assert stdout.splitlines()[1].startswith("0.weight")
+    assert (folder / "seen.png").read_bytes().startswith(b"\x89PNG")
+    code, stdout, stderr = edgechaos(*words)
+    assert (code, stdout) == (2, "")
+    assert stderr == "edgechaos: --plot: seen.png exists: choose another name, or --force to replace it\n"
+    assert edgechaos(*words, "--force")[0] == 0
+    code, _, stderr = edgechaos("inspect", "nets_of_mine:Nets.both", "--plot", "seen.jpg")
+    assert (code, stderr) == (2, "edgechaos: --plot must end in .png, got seen.jpg\n")

@@ -26,6 +26,13 @@ def test_differences_from_the_edge_are_multiplied_by_half_to_two():
     assert plain.between(0.5, 2).all()
 
 
+def test_anyinit_keeps_differences_of_relu_and_gelu_and_sends_tanh_into_chaos():
+    table = comparison.starts()
+    own = table[(table["start"] == "anyinit, theory") & (table["depth"] == 20)].set_index("activation")
+    assert own["difference"].between(0.5, 2).to_dict() == {"GELU": True, "ReLU": True, "tanh": False}
+    assert own.loc["tanh", "difference"] == pytest.approx(10, rel=0.1)
+
+
 @pytest.mark.parametrize("start", ["PyTorch's default", "nn.init with gains", "at the edge"])
 def test_a_row_is_what_is_measured(start):
     model = comparison.network("ReLU", 20, comparison.WIDTH, comparison.WIDTH, seed=1)

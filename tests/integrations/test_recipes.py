@@ -4,6 +4,7 @@ import re
 import warnings
 from importlib.util import find_spec
 
+import matplotlib.pyplot as plt
 import pytest
 
 from edgechaos_core.system.places import REPOSITORY
@@ -32,5 +33,6 @@ def test_a_recipe_runs(recipe, capsys):
     with warnings.catch_warnings():
         exec(compile(SETUP[1], "setup", "exec"), names)
         exec(compile(code, title, "exec"), names)
+    plt.close("all")
     if "print(" in code:
         assert capsys.readouterr().out.strip()

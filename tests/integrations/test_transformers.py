@@ -111,3 +111,17 @@ def test_refusals(tmp_path):
         hold_at_edge(made)
     with pytest.raises(ValueError, match=r"^restore_callback_states_from_checkpoint makes callbacks anew"):
         EdgeDecayCallback().on_train_begin(made.args, made.state, made.control)
+
+
+@pytest.mark.parametrize("where", ["is_fsdp_enabled", "is_deepspeed_enabled"])
+def test_a_trainer_that_makes_its_optimizer_later_is_refused_before_it_is_touched(tmp_path, monkeypatch, where):
+    made = trainer(tmp_path)
+    monkeypatch.setattr(made, where, True)
+    with pytest.raises(
+        ValueError, match=r"^hold_at_edge needs the optimizer before training, which FSDP and DeepSpeed"
+    ):
+        hold_at_edge(made)
+    assert made.optimizer is None
+    assert not any(isinstance(each, EdgeDecayCallback) for each in made.callback_handler.callbacks)
+    monkeypatch.setattr(made, where, False)
+    assert hold_at_edge(made).layers

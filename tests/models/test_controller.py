@@ -192,6 +192,28 @@ def test_a_learning_rate_that_falls_to_0_leaves_decay_finite():
     assert controller.step() == 0.0  # nothing is known to be right: what was in force stays
 
 
+def test_a_rate_that_rises_after_the_decay_was_set_is_told_and_measured():
+    weight = weight_of(1.5)
+    optimizer = SGD([weight], lr=1e-3)
+    controller = EdgeDecay(optimizer, weight, smoothing=1.0)
+    plant(optimizer, weight, 0.0, steps=100)
+    assert controller.step() > 0
+    optimizer.param_groups[0]["lr"] = 1.5e-3
+    plant(optimizer, weight, 0.0, steps=100)
+    controller.step()  # not much more: nothing is said
+    assert controller.status.word != "rate raised"
+    optimizer.param_groups[0]["lr"] = 6e-3
+    plant(optimizer, weight, 0.0, steps=100)
+    with pytest.warns(UserWarning, match=r"learning rate rose from 0\.0015 to 0\.006 after step\(\) had set the decay"):
+        controller.step()
+    assert controller.status.word == "rate raised"
+    assert controller.law.growth == pytest.approx(0, abs=0.01)  # what decay did at the new rate is not taken for growth
+    optimizer.param_groups[0]["lr"] = 1e-2
+    controller.load_state_dict(controller.state_dict())  # what the decay was set for is not known then
+    plant(optimizer, weight, 0.0, steps=100)
+    controller.step()
+
+
 def test_a_frozen_weight_is_left_alone():
     weight, other = weight_of(1.5), weight_of()
     optimizer = SGD([weight, other], lr=0.1, weight_decay=0.02)

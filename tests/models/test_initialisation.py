@@ -36,6 +36,24 @@ def test_a_difference_neither_grows_nor_dies(activation, biases, depth):
     assert 0.5 < fresh.median() < 2
 
 
+@pytest.mark.parametrize(
+    ("activation", "J_squared", "default", "then"),
+    [
+        (nn.Tanh, 1.0, 1.2e-5, (0.12, 0.27)),
+        (nn.ReLU, 2.0, 6.0**-10, (0.6, 1.6)),  # chi = J^2 / 2 a layer, 1/6 where J^2 = 1/3
+        (nn.GELU, 2.0, 1.9e-11, (0.01, 0.7)),  # below its edge, by how much goes with the draw
+    ],
+)
+def test_what_twenty_layers_do_to_a_difference_by_default_and_at_round_numbers(activation, J_squared, default, then):
+    model, x = deep(activation, 20), torch.randn(256, 256)
+    for layer in model[::2]:
+        nn.init.zeros_(layer.bias)
+    assert growths(model, x).square().mean().sqrt() == pytest.approx(default, rel=0.3)  # width 256 is not infinite
+    for layer in model[::2]:
+        nn.init.normal_(layer.weight, std=math.sqrt(J_squared / 256))
+    assert then[0] < growths(model, x).square().mean().sqrt() < then[1]
+
+
 def test_theory_alone_lets_tanh_die_out():
     model = deep(nn.Tanh, 20)
     report = initialise_at_edge(model, torch.randn(64, 256), measured=False)

@@ -127,6 +127,71 @@ def test_a_scheduler_that_is_not_named_is_refused_before_anything_is_split():
     assert len(optimizer.param_groups) == 1
 
 
+def test_a_plateau_scheduler_that_is_not_named_changes_the_rate_of_all_groups_and_is_measured():
+    model = network(J=1.8)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)  # which does not touch the optimizer
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    train(model, optimizer, 6)
+    for _ in range(2):
+        plateau.step(1.0)  # the second is no improvement
+    train(model, optimizer, 4)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.05}
+    rates = [layer.state_dict()["rates"] for layer in edge.layers.values()]
+    assert rates == pytest.approx([6 * 0.1 + 4 * 0.05] * 3)
+    edge.step()  # with nothing to warn of
+    assert "rate left behind" not in statuses(edge).values()
+
+
+def first_group(optimizer, rate: float) -> None:
+    optimizer.param_groups[0]["lr"] = rate
+
+
+def all_groups(optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def old_groups(optimizer, rate: float) -> None:
+    """A scheduler that keeps a rate for each group that it found when it was made."""
+    for group, own in zip(optimizer.param_groups, [rate, rate]):
+        group["lr"] = own
+
+
+@pytest.mark.parametrize("change", [first_group, old_groups])
+def test_a_learning_rate_that_is_changed_in_the_old_groups_alone_is_told_once(change):
+    model = network()
+    biases = [model[0].bias, model[2].bias]
+    weights = [each.weight for each in model[::2]]
+    optimizer = SGD([{"params": [biases[0], *weights]}, {"params": [biases[1]]}], lr=0.05)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    train(model, optimizer)
+    edge.step()
+    change(optimizer, 0.01)
+    train(model, optimizer)
+    said = r"^EdgeDecay of 0.weight, 2.weight, 4.weight: the learning rate of its group stays 0.05, while that of the "
+    with pytest.warns(UserWarning, match=said + "group it was taken from went from 0.05 to 0.01") as told:
+        edge.step()
+    assert len(told) == 1
+    assert set(statuses(edge).values()) == {"rate left behind"}
+    change(optimizer, 0.001)
+    train(model, optimizer)
+    edge.step()  # told once
+
+
+@pytest.mark.parametrize("tensor", [False, True])
+def test_whoever_changes_the_rate_of_all_groups_is_believed(tensor):
+    model = network(J=1.8)
+    rate = torch.tensor(0.01) if tensor else 0.01
+    optimizer = AdamW(model.parameters(), lr=rate, foreach=False)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    for number in range(3):
+        train(model, optimizer, 10)
+        all_groups(optimizer, torch.tensor(0.01 / 2**number) if tensor else 0.01 / 2**number)
+        edge.step()
+    assert "rate left behind" not in statuses(edge).values()
+
+
 # targets ------------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +275,29 @@ def test_statuses_of_a_training():
     assert statuses(edge)["2.weight"] == "free"
     edge.layers["4.weight"].group["weight_decay"] = 0.5
     assert statuses(edge)["4.weight"] == "decay overwritten"
+
+
+def test_a_layer_that_starts_below_its_edge_and_stays_is_told_that_decay_cannot_raise_it():
+    model = network(J=0.3)
+    optimizer = SGD(model.parameters(), lr=1e-6, weight_decay=1e-4)  # far too slow to get anywhere
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample(), keep=["4"])
+    train(model, optimizer)
+    assert set(edge.step().values()) == {0.0}
+    below = [row for row in edge.report() if row.status == "in order"]
+    assert [row.name for row in below] == ["0.weight", "2.weight"]
+    assert {row.detail for row in below} == {"J^2 is below the target and does not grow: decay cannot raise J"}
+
+
+def test_a_layer_before_batch_normalisation_is_scale_free_and_left_alone():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(48, 48), nn.BatchNorm1d(48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh())
+    optimizer = SGD(model.parameters(), lr=0.1, weight_decay=1e-4)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample())
+    assert list(edge.layers) == ["3.weight"]
+    first = edge.report()[0]
+    assert (first.name, first.status, first.weight_decay) == ("0.weight", "scale-free", 1e-4)
+    assert first.detail == "a normalisation follows, which undoes its scale"
+    assert 1e-4 in {group["weight_decay"] for group in optimizer.param_groups}
 
 
 def test_warnings_come_once_with_the_names_of_the_layers():

@@ -40,14 +40,21 @@ def draw_collapse(reference: Sequence[Run], columns: Mapping[str, Sequence[Run]]
     Distances are between runs of the same seed (rescaling.collapse).
     """
     with sns.plotting_context("paper"):
-        fig = Figure(figsize=(WIDTH, 5.4), layout="constrained")
+        fig = Figure(figsize=(WIDTH, 6.4), layout="constrained")
         axes = fig.subplots(2, len(columns), sharex="col", squeeze=False, height_ratios=(3, 2))
         for (title, runs), (above, below) in zip(columns.items(), axes.T, strict=True):
-            plot_settings([*reference, *runs], "J_squared", above).legend(loc="upper left", fontsize=8, handlelength=1)
+            plot_settings([*reference, *runs], "J_squared", above)
             plot_residual(reference, runs, below)
+            legend_below(above, below)
             last = max(float(rescaled_time(run)[-1]) for run in runs)
             above.set(title=title, xlabel="", xlim=(0, 1.02 * last), ylim=(0, None))
     return fig
+
+
+def legend_below(labelled: Axes, ax: Axes) -> None:
+    """Name what is drawn in one panel below another, the lowest of its column, where no curve is hidden."""
+    handles, labels = labelled.get_legend_handles_labels()
+    ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.3), fontsize=8, handlelength=1)
 
 
 def plot_settings(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
@@ -82,7 +89,7 @@ def draw_others(columns: Mapping[str, Sequence[Run]]) -> Figure:
     """Draw J0, test loss and test accuracy of groups of runs against rescaled time, a column a group."""
     limits = {"J0": None, "test_loss": (0.3, 0.6), "test_accuracy": (0.8, 0.9)}
     with sns.plotting_context("paper"):
-        fig = Figure(figsize=(WIDTH, 6.6), layout="constrained")
+        fig = Figure(figsize=(WIDTH, 7.4), layout="constrained")
         axes = fig.subplots(len(limits), len(columns), sharex="col", sharey="row", squeeze=False)
         for (title, runs), column in zip(columns.items(), axes.T, strict=True):
             for (name, limit), ax in zip(limits.items(), column, strict=True):
@@ -91,28 +98,28 @@ def draw_others(columns: Mapping[str, Sequence[Run]]) -> Figure:
                     ax.set_ylim(limit)
             column[0].set_title(title)
             column[-1].set(xlabel="rescaled time")
-            column[-1].legend(loc="lower right", fontsize=8, handlelength=1)
+            legend_below(column[-1], column[-1])
     return fig
 
 
 def draw_trends(equal: pd.DataFrame, others: pd.DataFrame) -> Figure:
     """Draw what C8 and C9 are judged by (paths.settings_over_base): against batch size, and against speed."""
     with sns.plotting_context("paper"):
-        fig = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+        fig = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         left, right = fig.subplots(1, 2)
         sizes = [size for _, _, size in equal.index.to_list()]
         ratios = {
             "J² where the reference's is 1": ("o", "where the reference has 1"),
-            "J² at the end over the reference's": ("s", "at the end"),
+            "J² at the end / the reference's": ("s", "at the end"),
         }
         for (name, (mark, label)), color in zip(ratios.items(), (COLORS["J_squared"], COLORS["J0"]), strict=True):
             plot_estimates(sizes, estimates_of(equal, name).values(), left, mark, color, label)
         left.axhspan(0.98, 1.02, color="0.5", alpha=0.2, lw=0)
-        left.set(xscale="log", xlabel="batch size, same scale factor", ylabel="$J^2$ over the reference's")
+        left.set(xscale="log", xlabel="batch size, same scale factor", ylabel="$J^2$ / the reference's $J^2$")
         left.set_xticks(sizes, list(map(str, sizes)))
         left.minorticks_off()
-        left.legend(loc="upper left")
-        plot_distances(others, right).legend(loc="upper right")
+        for ax in (left, plot_distances(others, right)):
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, handletextpad=0.1, columnspacing=1)
     return fig
 
 
@@ -122,7 +129,7 @@ def plot_distances(others: pd.DataFrame, ax: Axes) -> Axes:
     for name, (mark, color) in names.items():
         plot_estimates(list(others["speed"]), estimates_of(others, name).values(), ax, mark, color, name, scale=100)
     ax.axhline(5, color=COLORS["edge"], ls=":", lw=1)
-    ax.set(xscale="log", xlabel="speed over the reference's", ylabel="largest distance in $J^2$, %", ylim=(0, None))
+    ax.set(xscale="log", xlabel="speed / the reference's", ylabel="largest distance in $J^2$, %", ylim=(0, None))
     _speed_ticks(ax, list(others["speed"]))
     return ax
 
@@ -157,7 +164,7 @@ def draw_price(table: pd.DataFrame, over_base: pd.DataFrame) -> Figure:
     table = table[table["epochs"] > 0]
     over_base = over_base.loc[table.index]
     with sns.plotting_context("paper"):
-        fig = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        fig = Figure(figsize=(WIDTH, 3.0), layout="constrained")
         left, middle, right = fig.subplots(1, 3)
         speed = dict(zip(table.index.to_list(), table["speed"].to_list(), strict=True))
         lengths = zip(speed, table["epochs"].to_list(), strict=True)
@@ -165,13 +172,13 @@ def draw_price(table: pd.DataFrame, over_base: pd.DataFrame) -> Figure:
         plot_price(speed, epochs, left).set(yscale="log", ylabel="epochs to the best")
         left.set_yticks([5, 10, 20, 40, 80], ["5", "10", "20", "40", "80"])
         left.minorticks_off()
-        plot_price(speed, estimates_of(over_base, "loss over the reference's"), middle)
+        plot_price(speed, estimates_of(over_base, "loss / the reference's"), middle)
         middle.axhspan(0.98, 1.02, color="0.5", alpha=0.2, lw=0)
-        middle.set(ylabel="test loss over the reference's", ylim=(0.9, 1.6))
+        middle.set(ylabel="test loss / the reference's", ylim=(0.9, 1.6))
         plot_price(speed, estimates_of(over_base, "points of accuracy"), right)
         right.axhspan(-0.5, 0.5, color="0.5", alpha=0.2, lw=0)
         right.set(ylabel="points of accuracy gained", ylim=(-5, 2))
-        left.legend(loc="lower left", fontsize=8, handletextpad=0.1)
+        fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, handletextpad=0.1)
     return fig
 
 
@@ -187,7 +194,7 @@ def plot_price(speed: Mapping[Place, float], estimates: Mapping[Place, Estimate]
         label = "_" if size in told else f"$B$ = {size}"
         plot_estimates([speed[place]], [estimate], ax, "o", colors[size], label, face=face)
         told.add(size)
-    ax.set(xscale="log", xlabel="speed over the reference's")
+    ax.set(xscale="log", xlabel="speed / the reference's")
     _speed_ticks(ax, list(speed.values()))
     return ax
 

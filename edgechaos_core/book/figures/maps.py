@@ -1,6 +1,5 @@
 """Figures of the phase diagram: ``plot_x(data, ax) -> ax``. They never simulate and never load."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
 from edgechaos_core.analysis.intervals import over_seeds
+from edgechaos_core.book.figures.pictures import save_picture
 from edgechaos_core.book.pages.phase_diagram import Cuts
 from edgechaos_core.book.style import AXES, COLORS, LABELS
 from edgechaos_core.claims.estimates.growth import simulated_passages, theoretical_passage
 from edgechaos_core.probes.chaos import SETTLED
 from edgechaos_core.probes.diagram import Diagram, simulated_edge
-from edgechaos_core.store.tables import write_whole
 from edgechaos_core.theory.edges import LARGEST_RATIO, edge_of_chaos, relu_limit
 from edgechaos_core.theory.meanfield import asymptotic_distance, fixed_point
 
@@ -195,10 +194,7 @@ def plot_edge_of_size(inverse_J: float, deviation: float, label: str, ax: Axes) 
 
 
 def save_diagram_picture(diagram: Diagram, path: Path) -> None:
-    """Write both maps of a diagram, with the theoretical edge, as one PNG: whole or not at all."""
+    """Write both maps of a diagram, with the theoretical edge, as one PNG."""
     figure = plot_maps(diagram)
     figure.suptitle(f"{diagram.config.activation}, N = {diagram.config.neurons:,}")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=180, facecolor="white")
-    plt.close(figure)
-    write_whole(path, picture.getvalue())
+    save_picture(figure, path)

@@ -4,14 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.by_setting import place
+from edgechaos_core.analysis.intervals import DASH
 from edgechaos_core.analysis.scaling import (
     ORDERED,
     epochs_to_pass,
     growth,
+    in_order,
     late_over_early,
     ordered_growth,
     predicted_constant,
@@ -63,8 +66,8 @@ def shown_slopes(table: pd.DataFrame) -> Table:
     """Return `slope_table` as a page shows it: each slope with its ratio to the published one, and c."""
     ratios = {f"{name} ratio": table[name] / table["published"] for name in ("ordered", "window")}
     formats = {"published": ".3g", "ordered": ".3g", "ordered ratio": ".3f", "window": ".3g", "window ratio": ".2f"}
-    names = {"published": "A, published", "ordered": "A, ordered phase", "ordered ratio": "over published"}
-    names |= {"window": "A, epochs 0-48", "window ratio": "over published ", "c": "c, ordered phase"}
+    names = {"published": "A, published", "ordered": "A, ordered phase", "ordered ratio": "ordered phase / published"}
+    names |= {"window": "A, epochs 0-48", "window ratio": "epochs 0-48 / published", "c": "c, ordered phase"}
     own = table.assign(**ratios, c=table["ordered"] / table["scale"])
     return flat(plain(own, formats | {"c": ".2f"}).rename(columns=names))
 
@@ -79,6 +82,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
 
     ``settings``, those with a slope over the ordered phase, of ``planned``, and those ``left``; their mean ``c``;
     ``off``, percent by which the farthest is from the published slope; c of the largest scale factor, ``fastest_c``;
+    ``bend`` of the base setting, ``base_bend``;
     largest over smallest c, ``spread``;
     the published c without momentum, ``published_c``, and at its largest, ``published_bent``; ``four_ordered`` and
     ``four_window``, A at B = 8 over A at B = 32. With the endings ``_low`` and ``_high``, over settings: ``c``,
@@ -96,6 +100,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
         "off": 100 * (table["ordered"] / table["published"] - 1).abs().max(),
         "spread": c.max() / c.min(),
         "fastest_c": c.iloc[int(table["scale"].argmax())],
+        "base_bend": float(table["bend"].get(tuple(published.BASE_SETTING.values()), math.nan)),
         "published_c": paper_c[calm].mean(),
         "published_bent": paper_c.max(),
         "four_ordered": _small_batch_over_base(table["ordered"]),
@@ -113,14 +118,46 @@ def _small_batch_over_base(slopes: "pd.Series[float]") -> float:
     return small / base
 
 
+def exponent_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the exponents of A in eta, 1/(1 - alpha) and 1/B, by lines through ln A of `slope_table`.
+
+    One row a factor: over the ``ordered`` phase, over epochs 0-48 of the ``same settings``, and of ``all settings``,
+    each with its number of settings; a dash for fewer than three.
+    """
+    base, own = dict(zip(SETTING, published.BASE_SETTING.values(), strict=True)), table.reset_index()
+    factors = {"η": own["η"], "1/(1 - α)": 1 / (1 - own["α"]), "1/B": 1 / own["B"]}
+    rows = {}
+    for varied, (name, x) in zip(SETTING, factors.items(), strict=True):
+        line = np.logical_and.reduce([own[other] == base[other] for other in SETTING if other != varied])
+        known = line & own["ordered"].notna()
+        rows[name] = {
+            "ordered phase": _exponent(x[known], own["ordered"][known]),
+            "epochs 0-48, same settings": _exponent(x[known], own["window"][known]),
+            "epochs 0-48, all settings": _exponent(x[line], own["window"][line]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("exponent of A in")
+
+
+def _exponent(x: "pd.Series[float]", A: "pd.Series[float]") -> str:
+    if len(x) < 3:
+        return DASH
+    return f"{np.polyfit(np.log(x), np.log(A), 1)[0]:.2f} ({len(x)} settings)"
+
+
 def balance_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return `predicted_constant` of each run, slow ones first."""
-    rows = {
-        place(run.config): predicted_constant(run) for run in sorted(runs, key=lambda run: scale_factor(run.config))
-    }
+    """Return `predicted_constant` of each run, slow ones first; ``whole`` is the share of |G|^2 in the noise term."""
+    ordered = sorted(runs, key=lambda run: scale_factor(run.config))
+    rows = {place(run.config): predicted_constant(run) | {"whole": _whole_share(run)} for run in ordered}
     index = pd.MultiIndex.from_tuples(rows, names=SETTING) if rows else None
-    columns = ["measured", "predicted", "drift", "noise", "share", "jumps", "error", "epochs"]
+    columns = ["measured", "predicted", "drift", "noise", "share", "jumps", "error", "epochs", "whole"]
     return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+
+
+def _whole_share(run: Run) -> float:
+    """The share of the squared gradient over all images in that of a mini-batch, over the ordered phase."""
+    own = run.history[in_order(run)]
+    whole = own["gradient"].mean()
+    return float(whole / (whole + own["noise"].mean() / run.config.batch_size))
 
 
 def balance_numbers(table: pd.DataFrame) -> dict[str, float]:
@@ -128,10 +165,11 @@ def balance_numbers(table: pd.DataFrame) -> dict[str, float]:
 
     ``share_low`` to ``share_high``: percent of the noise in the prediction; ``error_low`` to ``error_high``: percent by
     which the prediction is off the growth that followed; ``jumps_low`` to ``jumps_high``: of the drift from epoch to
-    epoch; ``deviates``: the largest difference of prediction and growth, in its standard error.
+    epoch; ``whole_low`` to ``whole_high``: percent of the noise term that is the gradient over all images;
+    ``deviates``: the largest difference of prediction and growth, in its standard error.
     """
     share, error = 100 * table["share"], 100 * (table["predicted"] / table["measured"] - 1)
-    spans = {"share": share, "error": error, "jumps": table["jumps"]}
+    spans = {"share": share, "error": error, "jumps": table["jumps"], "whole": 100 * table["whole"]}
     deviates = ((table["predicted"] - table["measured"]).abs() / table["error"]).max()
     return {"deviates": deviates} | {
         f"{name}_{end}": getattr(own, of)() for name, own in spans.items() for end, of in _ENDS.items()

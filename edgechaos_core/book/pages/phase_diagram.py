@@ -38,12 +38,15 @@ def committed_cuts(folder: Path = COMMITTED_DIAGRAMS) -> dict[tuple[float, int],
 
 
 def agreement(diagram: Diagram) -> float:
-    """Return the share of cells farther than 0.2 in 1/J from the edge that are on the side that theory gives."""
+    """Return the share of cells farther than 0.2 in 1/J from the edge that are on the side that theory gives.
+
+    Chaos is an exponent above 1 / measure, as in `simulated_edge`: 0.02 on a map.
+    """
     cells = diagram.cells.dropna()
     edges = {ratio: edge_of_chaos(ratio, diagram.config.activation) for ratio in cells["ratio"].unique()}
     edge = cells["ratio"].map(edges)
     clear = ~((cells["inverse_J"] - edge).abs() < CLEAR)
-    agree = (cells["lyapunov_exponent"] > 0.005) == (cells["inverse_J"] < edge)
+    agree = (cells["lyapunov_exponent"] > 1 / diagram.config.measure) == (cells["inverse_J"] < edge)
     return float(agree[clear].mean())
 
 
@@ -69,8 +72,9 @@ def trained_size(cuts: Cuts) -> dict[str, float]:
     """Return where a random network of 784 units turns chaotic at J0 = 0.
 
     ``inverse_J``, its standard ``deviation`` of one W, and ``J``; 1/J and J of ``theory`` read at the same exponent,
-    ``theory`` and ``theory_J``; ``finite``, how much 1/J is below theory; and how much larger J is than by theory, in
-    percent: ``larger``, and ``small_low`` to ``small_high`` for networks of 100 to 300 units, where there are any.
+    ``theory`` and ``theory_J``; how much 1/J is below 1, ``whole``, of which ``finite`` is what it is below that theory
+    and ``threshold`` what that is below 1; and how much larger J is than by that theory, in percent: ``larger``, and
+    ``small_low`` to ``small_high`` for networks of 100 to 300 units, where there are any.
     """
     edges = simulated_passages(cuts[0.0, TRAINED])
     mean, theory = float(np.mean(edges)), theoretical_passage(0.0)
@@ -82,7 +86,9 @@ def trained_size(cuts: Cuts) -> dict[str, float]:
         "J": 1 / mean,
         "theory": theory,
         "theory_J": 1 / theory,
+        "whole": 1 - mean,
         "finite": theory - mean,
+        "threshold": 1 - theory,
         "larger": 100 * (theory / mean - 1),
         "small_low": min(more),
         "small_high": max(more),
@@ -94,7 +100,7 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
 
     ``whole``: published less theory. ``measure``: our edge at N = 10,000 by distance less that by exponent, both as in
     `beside_published`. ``matrices``: our edge by exponent less theory read at the same exponent, with its standard
-    error over draws, ``error``. ``scatter``: of one W, as in `beside_published`.
+    error over draws, ``error``. ``read``: that theory. ``scatter``: of one W, as in `beside_published`.
     """
     row = beside_published(cuts).to_dict("index")[ratio]
     edges = simulated_passages(cuts[ratio, LARGEST])
@@ -104,6 +110,7 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
         "measure": row["here, by distance"] - row["here, by exponent"],
         "matrices": float(np.mean(matrices)),
         "error": float(np.std(matrices, ddof=1) / len(matrices) ** 0.5),
+        "read": row["theory at 0.005"],
         "scatter": row["scatter of one W"],
     }
 
@@ -113,7 +120,12 @@ def phase_table(places: Sequence[tuple[float, float]]) -> pd.DataFrame:
     rows = []
     for J, J0 in places:
         point = fixed_point(J, J0)
-        row = {"phase": point.phase, "J0/J": J0 / J, "1/J": 1 / J, "fixed points": len(fixed_points(J, J0))}
+        row = {
+            "phase": point.phase.replace("!=", "≠"),
+            "J0/J": J0 / J,
+            "1/J": 1 / J,
+            "fixed points": len(fixed_points(J, J0)),
+        }
         rows.append(row | {"mean u": abs(point.u), "mean square q": point.q, "χ": point.chi})
     return pd.DataFrame(rows).set_index("phase").round(4)
 
@@ -137,6 +149,7 @@ def cost_table(diagrams: Sequence[Diagram]) -> pd.DataFrame:
 def beside_published(cuts: Cuts) -> pd.DataFrame:
     """Return the edge at N = 10,000 for each J0/J of the paper: theory, published, by distance and by exponent.
 
+    ``theory`` is where the exponent passes 0, ``theory at 0.005`` where it passes what the edge by exponent is read at.
     The scatter is the standard deviation of the edge of one W by distance, scaled to that N as 1/sqrt(N).
     """
     rows = {}
@@ -148,9 +161,10 @@ def beside_published(cuts: Cuts) -> pd.DataFrame:
             "theory": theory,
             "published": value,
             "here, by distance": float(_by_distance(largest).mean()),
+            "theory at 0.005": theoretical_passage(ratio),
             "here, by exponent": float(np.mean(simulated_passages(largest))),
             "scatter of one W": scatter,
-            "published less theory, in scatters": (value - theory) / scatter,
+            "(published - theory) / scatter": (value - theory) / scatter,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("J0/J")
 

@@ -26,10 +26,10 @@ from edgechaos_core.system.places import EPOCH_SECONDS
 # What the page shows of a run beside the base's of the same seed; the claims are judged on the worst setting.
 COMPARISONS: dict[str, Callable[[Run, Run], float]] = {
     "J² where the reference's is 1": square_at_edge,
-    "J² at the end over the reference's": square_at_end,
+    "J² at the end / the reference's": square_at_end,
     "up to the edge": farthest_in_order,
     "beyond the edge": farthest_beyond,
-    "loss over the reference's": best_loss_ratio,
+    "loss / the reference's": best_loss_ratio,
     "points of accuracy": best_points_more,
 }
 PATHS = list(COMPARISONS)[:4]  # of C8 and C9
@@ -84,7 +84,9 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
     and ``free_epochs``, and ``few_steps``, the fewest, with their ``few_B``, ``few_eta`` and
     ``few_alpha``; the interval of the loss of the fastest, ``free_low`` to ``free_high``, in percent above the base's
     mean; the base's ``base_epochs`` and ``base_steps``. ``price``: percent of the loss that the cheapest faster setting
-    costs, and its speed, ``fast``. ``lost`` settings never improve on the untrained network: their best epoch is 0.
+    costs, and its speed, ``fast``. ``lost`` settings never improve on the untrained network: their best epoch is 0. Of
+    the others ``power``, the exponent of the epochs to the best in speed, and these epochs of the slowest and of the
+    fastest, ``slow_epochs`` and ``fast_epochs``.
     """
     own = (base.learning_rate, base.momentum, base.batch_size)
     losses = {place: estimate.value for place, estimate in estimates_of(table, "test loss").items()}
@@ -95,6 +97,7 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
     free_place, fewest_place = good.index.to_list()[0], good.sort_values("steps").index.to_list()[0]
     free, fewest, base_row = (_row(table, place) for place in (free_place, fewest_place, own))
     faster = learned[learned["speed"] > free["speed"]].sort_values("price")
+    by_speed = learned.sort_values("speed", kind="stable")[["speed", "epochs"]].astype(float)
     interval = estimates_of(table, "test loss")[free_place]
     low, high = (math.nan if end is None else 100 * (end / losses[own] - 1) for end in (interval.low, interval.high))
     return {
@@ -112,6 +115,11 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
         "price": 100 * float(faster["price"].iloc[0]) if len(faster) else math.nan,
         "fast": float(faster["speed"].iloc[0]) if len(faster) else math.nan,
         "lost": len(table) - len(learned),
+        "power": np.polyfit(np.log(by_speed["speed"]), np.log(by_speed["epochs"]), 1)[0]
+        if len(learned) > 1
+        else math.nan,
+        "slow_epochs": by_speed["epochs"].iloc[0],
+        "fast_epochs": by_speed["epochs"].iloc[-1],
     }
 
 

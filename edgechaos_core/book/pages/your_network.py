@@ -3,12 +3,43 @@
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+import torch
 
 from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
+from edgechaos_core.book.pages.weight_decay import habit_less_controller
 from edgechaos_core.experiments.five_networks import HELD, chosen, compare, load
-from edgechaos_core.experiments.starts import starts
+from edgechaos_core.experiments.protocols import protocol
+from edgechaos_core.experiments.starts import WIDTH, network, starts
+from edgechaos_core.models.initialisation import initialise_at_edge
+from edgechaos_core.models.inspection import inspect
+from edgechaos_core.models.inspection_table import Inspection
+from edgechaos_core.sweeps.sweep import available
 
 PERCENT = 100
+DEPTH, SAMPLES = 20, 256  # of the network whose starts are drawn, and of the sample it is inspected with
+
+
+def deep_starts(depth: int = DEPTH, width: int = WIDTH) -> tuple[Inspection, Inspection]:
+    """Return what `inspect` tells of layers with tanh as PyTorch starts them, and then started at the edge."""
+    model = network("tanh", depth, width, width, seed=0)
+    sample = torch.randn(SAMPLES, width, generator=torch.Generator().manual_seed(0))
+    return inspect(model, sample), initialise_at_edge(model, sample).table
+
+
+def start_numbers(default: Inspection, at_edge: Inspection) -> dict[str, str]:
+    """Return in words what both starts do to a difference in all layers, and the least and largest J^2 at the edge."""
+    J_squared = [row.J_squared for row in at_edge]
+    return {
+        "default_growth": said(default[-1].growth_from_input, ".5f"),
+        "edge_growth": said(at_edge[-1].growth_from_input, ".2f"),
+        "edge_low": said(min(J_squared), ".1f"),
+        "edge_high": said(max(J_squared), ".1f"),
+    }
+
+
+def habit_points() -> str:
+    """Return in words the accuracy of weight_decay 1e-4 less the controller's, in points: the committed contest's."""
+    return shown(habit_less_controller(available(protocol("contest", seeds=(0, 1, 2))), "test_accuracy"), 1 / PERCENT)
 
 
 def comparison(

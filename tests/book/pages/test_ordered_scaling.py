@@ -44,6 +44,7 @@ def test_slopes_stand_beside_the_published_ones():
     assert numbers["fastest_c"] == pytest.approx(12.0)
     assert (numbers["four_window"], numbers["four_ordered"]) == pytest.approx((4, 4 * 12 / 11))
     assert (numbers["bend_low"], numbers["bend_high"]) == pytest.approx((1, 1))
+    assert numbers["base_bend"] == pytest.approx(1)
     assert numbers["window_high"] == pytest.approx(9 * 0.0005 / 32 / 0.00017)
 
 
@@ -53,6 +54,15 @@ def test_settings_that_are_not_run_to_the_edge_have_dashes_to_show():
     assert math.isnan(numbers["c"])
     assert math.isnan(numbers["published_c"])  # the paper has other samples
     assert math.isnan(numbers["four_window"])
+
+
+def test_exponents_are_of_lines_through_the_settings_of_one_factor():
+    rates = (0.005, 0.01, 0.02, 0.04)
+    runs = [growing(9.0 * (rate / 0.01) ** -0.5, 50, learning_rate=rate) for rate in rates]
+    passed = [growing(11.0, 500, learning_rate=rate) for rate in rates[:3]]
+    table = ordered_scaling.exponent_table(ordered_scaling.slope_table(runs, passed))
+    assert table.loc["η"].tolist() == ["1.00 (3 settings)", "0.50 (3 settings)", "0.50 (4 settings)"]
+    assert set(table.loc["1/B"]) == {"–"}
 
 
 def measured(rate: float, drift: float, noise: float) -> Run:
@@ -74,6 +84,7 @@ def test_the_balance_has_the_share_of_the_noise_slow_settings_first():
     numbers = ordered_scaling.balance_numbers(table)
     assert (numbers["share_low"], numbers["share_high"]) == pytest.approx((25, 100 * 12 / 11))
     assert (numbers["error_low"], numbers["error_high"]) == pytest.approx((-100 / 12, 0), abs=1e-9)
+    assert (numbers["whole_low"], numbers["whole_high"]) == (0, 0)  # all of it is noise
     assert ordered_scaling.balance_table([]).empty
 
 

@@ -60,6 +60,9 @@ def test_the_price_is_that_of_the_cheapest_setting_beyond_the_free_ones():
     assert (numbers["few_B"], numbers["few_eta"], numbers["few_steps"]) == pytest.approx((128, 0.08, 41 * 391))
     assert (numbers["price"], numbers["fast"], numbers["lost"]) == pytest.approx((10, 4, 1))
     assert (numbers["base_epochs"], numbers["base_steps"]) == (40, 40 * 1563)
+    assert (numbers["slow_epochs"], numbers["fast_epochs"]) == (40, 8)
+    speeds, epochs = np.log([1, 1, 2, 4, 5]), np.log([40, 41, 20, 10, 8])
+    assert numbers["power"] == pytest.approx(np.polyfit(speeds, epochs, 1)[0])
     assert math.isnan(numbers["free_low"])  # one seed
     three = [run_of(twice, 20, 0.30 + 0.001 * seed, seed) for seed in range(3)]
     numbers = price_numbers(payoff([runs[0], *three], runs[0].config, {}), runs[0].config)

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.book.pages.training_path import optimum_table, path_estimates, places_by_speed
+from edgechaos_core.book.pages.training_path import (
+    farthest_ratio,
+    fewer_images,
+    optimum_table,
+    path_estimates,
+    speed_table,
+)
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 
@@ -59,5 +65,27 @@ def test_places_are_told_by_speed_for_the_settings_that_were_run():
         return Run(config, history, run.outcome)
 
     runs = [of_speed(0.02, 0.9), of_speed(0.04, 1.0), of_speed(0.02, 1.2, momentum=0.75)]
-    told = places_by_speed(runs, runs[0].config)
-    assert told == {"half_J": "–", "same_J": "0.9", "twice_J": "1"}
+    runs += [of_speed(0.02, 0.8, batch_size=64), of_speed(0.08, math.inf, seed=1), of_speed(0.08, 1.1)]
+    told = speed_table(runs, runs[0].config)
+    assert told["through η"].to_dict() == {"0.5": "–", "1": "0.9", "2": "1", "4": "1.1 (1 of 2 seeds)"}
+    assert told["through B"].to_dict() == {"0.5": "0.8", "1": "0.9", "2": "–", "4": "–"}
+
+
+def test_fewer_images_are_compared_by_the_seeds_that_both_have():
+    few = [run_of(seed, least=0.90) for seed in (0, 1, 2)]
+    few = [Run(run.config, run.history.assign(validation_loss=run.history["test_loss"]), run.outcome) for run in few]
+    told = fewer_images([run_of(seed, least=0.95 + 0.1 * (seed > 2)) for seed in range(5)], few)
+    places = [float(told[name].split()[0]) for name in ("all_J", "fewer_J", "fewer_validation_J")]
+    assert places == [0.95, 0.90, 0.90]
+    assert told["all_epoch"] != told["fewer_epoch"]
+    assert set(fewer_images([run_of(4)], few).values()) == {"–"}
+
+
+def test_the_last_hundred_epochs_are_compared_with_those_before():
+    told = path_estimates([run_of(0)])
+    assert told["late_gain"].value == pytest.approx(100 * 0.02 * 0.005 * 100)
+    assert math.isnan(path_estimates([run_of(0, epochs=100)])["late_gain"].value)
+
+
+def test_the_farthest_ratio_is_that_of_the_smallest_spread():
+    assert farthest_ratio([run_of(0), run_of(1, epochs=4)]) == pytest.approx(0.2)

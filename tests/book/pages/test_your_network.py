@@ -5,6 +5,7 @@ import pytest
 
 from edgechaos_core.book.pages import your_network as page
 from edgechaos_core.experiments.five_networks import HELD, decay_name
+from edgechaos_core.system.places import REPOSITORY
 
 
 def made_up(**accuracies: tuple[float, float, float]) -> pd.DataFrame:
@@ -65,3 +66,23 @@ def test_starts_have_a_row_each_and_a_column_a_network():
     assert "at the edge" in table.index
     assert table.loc["at the edge", "tanh, 50 layers"] == "0.8, 73%"
     assert table.loc["at the edge, biases", "tanh, 50 layers"] == "–"  # of GELU alone
+
+
+def test_a_deep_network_loses_a_difference_by_default_and_keeps_it_at_the_edge():
+    default, at_edge = page.deep_starts(depth=6, width=64)
+    assert len(default) == len(at_edge) == 6
+    assert {row.phase for row in default} == {"order"}
+    told = page.start_numbers(default, at_edge)
+    assert told["default_growth"] == f"{default[-1].growth_from_input:.5f}"
+    assert default[-1].growth_from_input < 0.1
+    assert 0.5 < float(told["edge_growth"]) < 2
+    assert 1 < float(told["edge_low"]) < float(told["edge_high"])
+
+
+def test_the_habit_of_weight_decay_is_as_accurate_as_the_controller():
+    value, interval = page.habit_points().split(" ", 1)
+    low, high = (float(end) for end in interval.strip("[]").split(","))
+    assert abs(float(value)) < 0.2  # points: 20 test images of 10,000, the margin of claim C12
+    assert low < float(value) < high
+    told = (REPOSITORY / "chapters" / "your_network.md").read_text(encoding="utf-8")
+    assert "`weight_decay=1e-4` is as accurate: it differs from the controller by {glue:text}`habit_points`" in told
