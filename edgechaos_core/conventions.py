@@ -17,6 +17,7 @@ INITIAL_J = 0.5  # the published start of tanh: W_ij ~ N(0, J^2 / fan_in) with J
 def weight_decay_from_l2(l2: float) -> float:
     """Convert lambda of the penalty ``lambda ||w||^2`` to PyTorch's ``weight_decay``, ``2 lambda``.
 
-    For SGD and Adam that is the penalty's gradient; AdamW, without a penalty, scales w by ``1 - 2 lambda eta`` a step.
+    For SGD and Adam that is the penalty's gradient. For AdamW, which has no penalty, it is a convention alone: a step
+    scales w by ``1 - 2 lambda eta``, and no balance of growth and penalty holds.
     """
     return 2 * l2

@@ -1,5 +1,6 @@
 """What the reference pages show and nobody should write twice: made from the commands, CITATION.cff and the pages."""
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,28 @@ def command_line() -> str:
     if done.returncode or not done.stdout.startswith("# `edgechaos`\n"):
         raise EdgechaosError(f"typer wrote no reference of the commands: {(done.stderr or done.stdout).strip()[-200:]}")
     body = done.stdout.partition("\n")[2].strip()  # the page has a title of its own
-    return body.replace("```console\n$ ", "```text\n") + "\n"
+    return _whole_summaries(_literal_options(body.replace("```console\n$ ", "```text\n"))) + "\n"
+
+
+def _literal_options(text: str) -> str:
+    """Put options that are named in sentences into backticks, as two hyphens would be printed as a dash."""
+    parts = text.split("`")  # every second one stands in backticks already
+    parts[::2] = [re.sub(r"(?<![\w-])--[a-z][\w-]*", r"`\g<0>`", part) for part in parts[::2]]
+    return "`".join(parts)
+
+
+def _whole_summaries(text: str) -> str:
+    """Tell in the lists of commands the whole line that stands in a command's own section, where typer cuts it off."""
+    before, *sections = re.split(r"(?=^#+ `edgechaos )", text, flags=re.MULTILINE)
+    said = {own.split("`")[1].removeprefix("edgechaos "): own.strip().split("\n")[2] for own in sections}
+
+    def whole(part: str, group: str = "") -> str:
+        rest, head, listed = part.partition("**Commands**:")
+        item = r"^\* `([\w-]+)`: .*$"
+        listed = re.sub(item, lambda own: f"* `{own[1]}`: {said[group + own[1]]}", listed, flags=re.MULTILINE)
+        return rest + head + listed
+
+    return whole(before) + "".join(whole(own, own.split("`")[1].removeprefix("edgechaos ") + " ") for own in sections)
 
 
 def citation() -> str:

@@ -26,8 +26,8 @@ def guide(
     dataset: Annotated[str, typer.Option(help="that the pilot run trains on, as in edgechaos train")] = "fashion-mnist",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Say which weight decay holds a network at the edge of chaos, and when it gets there; trains only a --pilot."""
-    from edgechaos_core.guideline.decay_formula import KNOWN, NEAR, Network, after_pilot, committed_formula
+    """Say which weight decay brings a network to the edge of chaos, and when it is there; trains with --pilot alone."""
+    from edgechaos_core.guideline.decay_formula import HORIZON, KNOWN, NEAR, Network, after_pilot, committed_formula
     from edgechaos_core.guideline.decay_formula import guide as advise
     from edgechaos_core.settings import parse_settings
 
@@ -51,11 +51,16 @@ def guide(
         known = "   (95% interval for a new network: {:.2g} to {:.2g})".format(*advice.l2_interval)
     if advice.untested:
         print(f"a rough guess for {', '.join(advice.untested)} like these: --pilot trains and corrects it")
+    for name, value in advice.nearest.items():
+        beyond = ", and lambda ~ 1 / width from there" if name == "width" else ""
+        print(f"taken at {name} = {value:,.0f}, the nearest of the runs that the formula is fitted to{beyond}")
     if advice.caution is not None:
         print(advice.caution)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"weight_decay of decoupled SGD   {advice.weight_decay_sgd_decoupled:.3g}")
+    length = f"{advice.training_epochs:,.0f} epochs ({HORIZON:,} rescaled steps)"
+    print(f"this is for training of {length}; after them J^2 still changes")
     if advice.epochs_to_edge is not None:
         print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:

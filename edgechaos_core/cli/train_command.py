@@ -33,7 +33,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="eta [default: 0.01 for sgd, 0.001 for adam(w)]")] = None,
     batch_size: BatchSize = 32,
     momentum: Annotated[float | None, typer.Option(help="alpha, or beta_1 of adam(w) [default: 0, 0.9]")] = None,
-    l2: Annotated[float, typer.Option(help="lambda of lambda ||w||^2; PyTorch's weight_decay is 2 l2")] = 0.0,
+    l2: Annotated[
+        float, typer.Option(help="lambda of lambda ||w||^2; PyTorch's weight_decay is 2 l2, of adamw too")
+    ] = 0.0,
     epochs: Annotated[int, typer.Option(help="passes over the training set")] = 10,
     seed: Annotated[int, typer.Option(help="decides initial weights and shuffles")] = 0,
     samples: Annotated[int | None, typer.Option(help="train on the first S images [default: all]")] = None,

@@ -105,8 +105,8 @@ RIVALS: dict[str, dict[str, Any]] = {
     "formula": {"l2": GUIDED_L2},
     "controller": {"hold": 1.0},
     "no decay": {"l2": 0.0},
-    "habit, weight_decay 1e-4": {"l2": 5e-5},
-    "habit, weight_decay 5e-4": {"l2": 2.5e-4},
+    "usual weight_decay 1e-4": {"l2": 5e-5},
+    "usual weight_decay 5e-4": {"l2": 2.5e-4},
 }
 
 

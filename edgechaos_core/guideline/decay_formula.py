@@ -19,13 +19,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from edgechaos_core.conventions import Activation, OptimizerName, weight_decay_from_l2
+from edgechaos_core.guideline.faster_settings import sooner
 from edgechaos_core.settings import Settings
 from edgechaos_core.system.places import GUIDELINE
 
-RATE_LIMIT = 0.08  # eta / (1 - alpha) up to which more speed costs no loss at B = 32; twice that at B = 128
-SMALL_RATE = 0.02  # eta up to which momentum was raised in that chapter
-LARGEST_MOMENTUM = 0.95  # of the published runs
-LARGEST_BATCH = 128  # that chapter rescaling has seen keep the loss
 KNOWN = {"activation": "tanh", "optimizer": "sgd", "depth": 1}  # what the formula speaks of
 KNOWN_TO_PILOT = {"activation": ", or --pilot", "optimizer": "", "depth": ", or --pilot"}
 ORDINARY = {"samples": 60_000, "width": 784}  # the setting of Fig. 6, where logarithms are 0
@@ -33,8 +30,8 @@ HORIZON = 20_000  # rescaled steps after which J^2 is looked at
 SURE_SAMPLES = (54_000, 60_000)  # between smaller sizes of the fit J^2 ended at 1.10 (30,000) and 0.77 (10,000)
 BY_HEART = 30_000  # samples; with 5,000 to 20,000 J^2 rose and sank again, with 30,000 it did not
 CAUTION = (
-    f"fewer than {BY_HEART:,} samples may be learnt by heart: J^2 then sinks again whatever the constant decay, and "
-    "EdgeDecay holds it"
+    "with 5,000 to 20,000 samples, which such a network memorises, J^2 was seen to rise and to sink again under "
+    "constant decay; EdgeDecay holds it"
 )
 NEAR = 0.1  # of J^2 from where it ends
 
@@ -107,10 +104,15 @@ class Formula:
         return math.exp(mean), math.exp(mean - self.half), math.exp(mean + self.half)
 
     def epochs(self, samples: float, width: float, speed: float) -> float:
-        """Return after about how many epochs J^2 is within `NEAR` of where it ends."""
+        """Return after about how many epochs J^2 is within `NEAR` of where it ends; seen at `SURE_SAMPLES` alone."""
         sizes = terms(samples, width, 1.0)
         log_way = self.way[0] + self.way[1] * sizes["ln S"] + self.way[2] * sizes["ln w"]
         return math.exp(log_way) / (samples * speed)
+
+    def nearest(self, samples: float, width: float) -> dict[str, float]:
+        """Return the sizes beyond those that the formula is fitted to, each as the nearest one that is taken for it."""
+        asked = {"samples": samples, "width": width}
+        return {name: known for name, value in asked.items() if (known := self._known(name, value)) != value}
 
     def _known(self, name: str, value: float) -> float:
         low, high = self.within[name]
@@ -133,16 +135,22 @@ def committed_formula() -> Formula:
 class Guidance:
     """What to do: the decay in three conventions, when J^2 gets to the edge, and settings that get there sooner.
 
+    All is about J^2 after `HORIZON` rescaled steps, which are ``training_epochs`` epochs.
+
     ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval for a network that the fit has not seen,
     None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit,
-    or samples other than `SURE_SAMPLES`. ``weight_decay_sgd`` is that of PyTorch's SGD,
-    ``weight_decay_sgd_decoupled`` that of an SGD whose decay is decoupled from momentum, ``w <- (1 - eta wd) w``, and
-    shrinks the weights as much a step (AdamW's gradients make other steps: for it there is `EdgeDecay`).
-    ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None for a target that is not as near to 1, of
-    which it is known. ``sooner`` are changed settings, each with its ``speedup`` in epochs and its ``steps_factor``,
-    that in mini-batch steps, none where samples or width are untested. ``pilot`` tells of the pilot runs of which the
-    last confirmed lambda (then there is no interval, and nothing is untested).
-    ``caution`` tells where no constant decay may do.
+    or samples other than `SURE_SAMPLES`. ``nearest`` are the samples and the width that the formula is taken at where
+    those asked for are beyond its runs; from the nearest width on, lambda goes as 1 / width.
+
+    ``weight_decay_sgd`` is that of PyTorch's SGD, ``weight_decay_sgd_decoupled`` that of an SGD whose decay is
+    decoupled from momentum, ``w <- (1 - eta wd) w``, and shrinks the weights as much a step (AdamW's gradients make
+    other steps: for it there is `EdgeDecay`).
+
+    ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None where samples or width are untested, and
+    for a target that is not within `NEAR` of 1. ``sooner`` are changed settings, each with its ``speedup`` in epochs
+    and its ``steps_factor``, that in mini-batch steps, none where samples or width are untested. ``pilot`` tells of the
+    pilot runs of which the last confirmed lambda (then there is no interval, and nothing is untested). ``caution``
+    tells where no constant decay may do.
     """
 
     target: float
@@ -153,6 +161,8 @@ class Guidance:
     epochs_to_edge: float | None
     sooner: tuple[dict[str, float], ...]
     untested: tuple[str, ...]
+    training_epochs: float
+    nearest: dict[str, float]
     pilot: str | None = None
     caution: str | None = None
 
@@ -182,15 +192,18 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     l2, *interval = formula.l2(network.samples, network.width, target)
     decay = weight_decay_from_l2(l2)
     epochs = formula.epochs(network.samples, network.width, network.speed)
+    sizes_known = not {"samples", "width"} & {*untested}
     return Guidance(
         target=target,
         l2=l2,
         l2_interval=None if untested else (interval[0], interval[1]),
         weight_decay_sgd=decay,
         weight_decay_sgd_decoupled=decay / (1 - network.momentum),
-        epochs_to_edge=epochs if abs(target - 1) <= NEAR else None,
-        sooner=() if {"samples", "width"} & {*untested} else tuple(_sooner(network)),
+        epochs_to_edge=epochs if sizes_known and abs(target - 1) <= NEAR else None,
+        sooner=tuple(sooner(network.learning_rate, network.momentum, network.batch_size)) if sizes_known else (),
         untested=untested,
+        training_epochs=HORIZON / (network.samples * network.speed),
+        nearest=formula.nearest(network.samples, network.width),
         caution=CAUTION if network.samples < BY_HEART else None,
     )
 
@@ -218,6 +231,7 @@ def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: f
         epochs_to_edge=epochs_to_edge,
         sooner=advice.sooner if all(getattr(network, name) == value for name, value in KNOWN.items()) else (),
         untested=(),
+        nearest={},
         pilot=story,
         caution=None,
     )
@@ -226,19 +240,3 @@ def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: f
 def _between(value: float, ends: tuple[float, float]) -> bool:
     # the very settings of the fit are within it, however they are rounded
     return ends[0] * (1 - 1e-9) <= value <= ends[1] * (1 + 1e-9)
-
-
-def _sooner(network: Network) -> list[dict[str, float]]:
-    """Settings of the same loss at more speed, as chapter `rescaling` has seen it, without decay, for B >= 32."""
-    eta, alpha, size = network.learning_rate, network.momentum, network.batch_size
-    rate = eta / (1 - alpha)
-    found = []
-    faster = min(1 - eta / RATE_LIMIT, LARGEST_MOMENTUM)
-    if size >= 32 and eta <= SMALL_RATE and faster > alpha:
-        gain = eta / (1 - faster) / rate
-        found.append({"learning_rate": eta, "momentum": faster, "batch_size": size})
-        found[-1] |= {"speedup": gain, "steps_factor": 1 / gain}
-    if size >= 32 and eta <= SMALL_RATE and 4 * rate <= 2 * RATE_LIMIT and 4 * size <= LARGEST_BATCH:
-        found.append({"learning_rate": 4 * eta, "momentum": alpha, "batch_size": 4 * size})
-        found[-1] |= {"speedup": 1.0, "steps_factor": 0.25}
-    return found

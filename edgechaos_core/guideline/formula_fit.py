@@ -16,7 +16,7 @@ from edgechaos_core.analysis.by_setting import strength_text
 from edgechaos_core.analysis.intervals import DASH, Estimate, shown
 from edgechaos_core.analysis.scaling import predicted_constant, scale_factor, settled
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.guideline.decay_formula import NEAR, Formula, terms
+from edgechaos_core.guideline.decay_formula import HORIZON, NEAR, Formula, terms
 from edgechaos_core.store.runs import Run
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.sweeps.sweep import committed
@@ -24,6 +24,7 @@ from edgechaos_core.system.places import GUIDELINE
 
 NEAR_EDGE = (0.4, 2.5)  # J^2 at the end of runs that the formula is fitted to
 SPARE = 3  # runs more than terms that a fit needs
+FEWEST = 5_000  # samples of a run that the formula is fitted to
 FEWEST_LEFT_OUT = 3  # networks that the others predict, for an interval
 
 
@@ -69,6 +70,7 @@ def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Ru
     c = published.constant()
     middle, low, high = formula.l2(60_000, 784, 1.0)
     errors = np.expm1(list(formula.left_out.values()))
+    beyond = terms(4_000, 784, 1.0)  # fewer samples than any run of the fit has
     return {
         "c": f"{c:.3g}",
         "formula_l2": strength_text(c / (4 * published.SAMPLES)),
@@ -76,12 +78,14 @@ def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Ru
         "l2_edge": strength_text(middle),
         "l2_interval": f"{strength_text(low)} to {strength_text(high)}",
         "l2_small": strength_text(formula.l2(10_000, 784, 1.0)[0]),
+        "l2_nearest": strength_text(formula.l2(4_000, 784, 1.0)[0]),
+        "l2_beyond": strength_text(math.exp(sum(formula.coefficients[name] * x for name, x in beyond.items()))),
+        "few_fitted": ", ".join(f"{settled(run):.2f}" for run in calibrating if run.config.samples == FEWEST) or DASH,
         "runs": str(formula.runs),
         "scatter": f"{100 * formula.scatter:.1f}",
         "missed": f"{100 * errors.min():+.0f} to {100 * errors.max():+.0f}%",
         "off_factor": f"{math.exp(formula.half):.2f}",
         **_networks(formula, calibrating),
-        **_balance(formula),
         "p_speed": shown(power_of_speed(calibrating)),
         "p_width": f"{formula.coefficients['ln w']:.2f}",
     }
@@ -97,12 +101,6 @@ def _networks(formula: Formula, calibrating: Sequence[Run]) -> dict[str, str]:
 
 def _network(samples: Any, width: Any) -> str:  # noqa: ANN401 - a number, of which pandas only knows that it can be a key
     return f"S {samples:,}, width {width:,}"
-
-
-def _balance(formula: Formula) -> dict[str, str]:
-    """What the formula tells of growth ``a ~ (J^2)^b wd^g`` at J^2 = 1: there ``wd ~ (J^2)^((b - 1) / (1 - g))``."""
-    slope = formula.coefficients["ln J²"]
-    return {"slope_J": f"{slope:.2f}", "b_alone": f"{1 + slope:.2f}", "g_alone": f"{1 + 1 / slope:.2f}"}
 
 
 def shown_coefficients(formula: Formula) -> pd.DataFrame:
@@ -202,16 +200,22 @@ def power_of_speed(runs: Sequence[Run]) -> Estimate:
 def _way(runs: Sequence[Run]) -> tuple[float, float, float]:
     """Fit the rescaled steps after which J^2 is near where it ends to powers of S and width, those that vary.
 
-    On the runs that end at the edge, if there are any: others take another time.
+    On the runs that end at the edge and are as long as the formula's horizon, if there are any: others take another
+    time, and in a shorter run J^2 is sooner near where it happens to end.
     """
     rows, ways = [], []
-    for run in [run for run in runs if abs(settled(run) - 1) <= NEAR] or runs:
+    for run in [run for run in runs if abs(settled(run) - 1) <= NEAR and _lasts(run)] or runs:
         epoch = max(int(np.argmax(run.history["J_squared"].to_numpy() >= (1 - NEAR) * settled(run))), 1)
         own = terms(run.config.samples, run.config.width, 1.0)
         rows.append([1.0, own["ln S"], own["ln w"]])
         ways.append(math.log(epoch * run.config.samples * scale_factor(run.config)))
     intercept, *powers = np.linalg.lstsq(np.array(rows), np.array(ways), rcond=None)[0]  # 0 for what does not vary
     return float(intercept), float(powers[0]), float(powers[1])
+
+
+def _lasts(run: Run) -> bool:
+    steps = run.config.epochs * run.config.samples * scale_factor(run.config)
+    return steps >= 0.99 * HORIZON  # epochs are whole
 
 
 def main() -> None:

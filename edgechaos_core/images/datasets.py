@@ -90,8 +90,9 @@ def load_dataset(
     taken from the rest, all of it if None. ``label_noise`` is the share of them, drawn always alike, whose labels are
     shuffled among themselves (some fall on their own label again). ``root``, in which ``~`` is the home folder,
     overrides where the files lie: the folder of the four .gz files of Fashion-MNIST and MNIST (default: the
-    repository's ``data``), for others torchvision's root (default: ``EDGECHAOS_DATA`` or the user's cache). Raises
-    ValueError for an unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
+    repository's ``data``), for others torchvision's root (default: ``EDGECHAOS_DATA`` or the user's cache).
+
+    Raises ValueError for an unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
 
     >>> data = load_dataset("fashion-mnist", samples=1_000, validation=10_000)
     >>> len(data.train), len(data.validation), len(data.test), data.classes

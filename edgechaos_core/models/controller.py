@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from edgechaos_core.models.attached import attach, detach, groups_by_weight, steerable_optimizer
+from edgechaos_core.models.controller_state import refuse_state
 from edgechaos_core.models.controller_status import Status, status, trouble
 from edgechaos_core.models.effective_rate import effective_rate, is_lost, relative_decay
 from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold
@@ -27,28 +28,36 @@ RAISED = 2  # times the learning rate that a decay was set for, in the mean of t
 class EdgeDecay:
     """Set the weight decay of a parameter's group so that J^2 of that parameter settles at ``target``.
 
-    Call `step` once an epoch, after the learning-rate scheduler's; more often where an epoch takes J^2 a good part of
-    its way to the target, or where the scheduler steps more often, but never below ten optimizer steps, nor a few times
-    the ``1 / (1 - momentum)`` that momentum delays decay by. ``layer`` is a module or its weight, and ``J^2 = fan_in
-    var(weight)`` with the fan-in as fan_in.py knows it, or as given by ``fan_in``; a bare weight that no known layer
-    holds is taken as ``[out, in, ...]``. ``rate`` in (0, 1) is the part of the way to the target that a
-    period covers; ``smoothing`` in (0, 1] the weight of the last period in the running estimate of growth. Other
-    parameters of the group get the same decay: give the weight a group of its own to leave them alone. Decay is never
-    negative; it takes no more than a tenth off the weight in a step, and no more than half off ln J^2 in a period, as
-    far as growth stays what it was. A layer in order, that growth like the last period's will not bring within a tenth
-    of the target, gets none; a frozen one is left alone until it is trained.
+    **When to call.** Call `step` once an epoch, after the learning-rate scheduler's. Call it more often where an epoch
+    takes J^2 a good part of its way to the target, or where the scheduler steps more often, but leave at least ten
+    optimizer steps between two calls, and a few times the ``1 / (1 - momentum)`` that momentum delays decay by.
 
-    If growth (J^2 that gradients add in a period) does not depend on J^2 and decay, every rate and smoothing is stable.
-    If it goes as ``(J^2)^b wd^g`` near the target, the default ones are for ``e b < 0.65`` (g = 0) and
-    ``-1.76 < g < 1`` (b = 0), e being the part of ln J^2 that decay takes off in a period; for others see
-    `theory.decay_law.stable_region`. Where ln growth drifts by v a period, ln J^2 stays ``e v / (rate smoothing)`` off.
+    **Arguments.** ``layer`` is a module or its weight, and ``J^2 = fan_in var(weight)``. The fan-in of linear,
+    convolutional and other known layers is found, or given by ``fan_in``; a bare weight that no known layer holds is
+    taken as ``[out, in, ...]``. ``rate`` in (0, 1) is the part of the way to the target that a period covers;
+    ``smoothing`` in (0, 1] is the weight of the last period in the running estimate of growth.
 
-    For `torch.optim` SGD, Adam and AdamW with their own conventions of decay; the effective rate of SGD is
-    ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of
+    **What it sets.** From the first `step` on the controller's decay takes the place of the ``weight_decay`` of the
+    weight's parameter group. Other parameters of the group get the same decay: give the weight a group of its own to
+    leave them alone, as `EdgeDecay.for_model` does. Other groups keep theirs.
+
+    Decay is never negative. It takes at most a tenth off the weight in a step, and at most 0.5 off ln J^2 in a period,
+    as far as growth stays what it was. While J^2 is more than a tenth below the target there is no decay, unless growth
+    as in the last period would bring it closer than that. A frozen layer is left alone until it is trained.
+
+    **Stability.** If growth (J^2 that gradients add in a period) does not depend on J^2 and decay, every rate and
+    smoothing is stable. If it goes as ``(J^2)^b wd^g`` near the target, the default ones are for
+    ``-1.275 < E b < 0.65`` (g = 0) and ``-1.76 < g < 1`` (b = 0), with ``E = 1 - exp(-e)``, e being the part of ln J^2
+    that decay takes off in a period; for others see `theory.decay_law.stable_region`. Where ln growth drifts by v a
+    period, ln J^2 stays ``E v / (rate smoothing)`` off.
+
+    **Optimizers.** SGD, Adam and AdamW of `torch.optim`, with their own conventions of decay. The effective rate of SGD
+    is ``lr / (1 - momentum)``, of Adam's penalty ``lr <w^2 / (sqrt(v) + eps)> / <w^2>`` with v its second moment, of
     decoupled decay ``lr``. A weight spread over processes (DTensor) is gathered: call `step` in all of them. Copied or
-    pickled together with model and optimizer, the copy steers the copies. Raises ValueError for another optimizer, a
-    weight that it does not have or that is constant, a layer whose fan-in is not known, a group that has a controller
-    already, or numbers out of range.
+    pickled together with model and optimizer, the copy steers the copies.
+
+    Raises ValueError for another optimizer, a weight that it does not have or that is constant, a layer whose fan-in is
+    not known, a group that has a controller already, or numbers out of range.
 
     Warns (UserWarning, once each) when the weight is frozen; when a period had no step of the optimizer, none with a
     gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay;
@@ -137,7 +146,7 @@ class EdgeDecay:
 
     @property
     def status(self) -> Status:
-        """How the layer stands since the last period: in a word (controller_status.py), and in a sentence."""
+        """How the layer stands since the last period: in a word, such as ``holding`` or ``free``, and in a sentence."""
         decay, own = self.weight_decay, self._set
         if own is not None and decay != own:
             return trouble("overwritten", decay, own)
@@ -185,16 +194,7 @@ class EdgeDecay:
 
         Raises ValueError for another set of names, or numbers that no controller has.
         """
-        own = self.state_dict()
-        if set(state) != set(own):
-            raise ValueError(f"the state of EdgeDecay has {', '.join(own)}, got {', '.join(map(str, state))}")
-        for name, value in state.items():
-            number = isinstance(value, (int, float)) and math.isfinite(value)
-            if not number and not (name == "growth" and value is None):
-                raise ValueError(f"{name} in the state of EdgeDecay must be a finite number, got {value!r}")
-        for name in _STATE:
-            if state[name] < 0:
-                raise ValueError(f"{name} in the state of EdgeDecay must not be negative, got {state[name]!r}")
+        refuse_state(state, self.state_dict(), _STATE)
         self.law = DecayLaw(**{name: state[name] for name in vars(self.law)})
         for name in _STATE:
             setattr(self, f"_{name}", state[name])
@@ -226,7 +226,7 @@ class EdgeDecay:
         return news
 
     def after_step(self, group: dict[str, Any] | None, *, skipped: bool) -> None:
-        """Count a step of the optimizer: it calls this itself, with the weight's group (attached.py)."""
+        """Count a step of the optimizer: it calls this itself, with the weight's group."""
         if skipped:
             self._idle = "skipped"
         elif self.weight.grad is None or group is None:  # the optimizer leaves it alone

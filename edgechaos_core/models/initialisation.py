@@ -67,17 +67,17 @@ def initialise_at_edge(
     """Set the J of each weight to the edge of what follows it, then to a measured growth of 1, and report.
 
     Weights are rescaled with their mean removed, so that what is orthogonal stays nearly so; constant ones are drawn
-    anew, Gaussian, from ``seed``. Biases of the layers set are drawn with ``bias_variance``, 0 if not given; None
-    leaves them as they are. ``sample`` is as for `inspect`, best 64 samples or more. ``measured=False`` leaves weights
-    at the edge of infinite width and depth.
+    anew, Gaussian, from ``seed``. ``measured=False`` leaves weights at the edge of infinite width and depth.
+    ``sample`` is as for `inspect`, best 64 samples or more; growth is a root mean square over them.
 
-    Growth is a root mean square over the samples. Without biases GELU and SiLU have no stable length of signals: beyond
-    about 20 layers the lengths of single samples run apart, some to nothing, whatever the mean. With ``bias_variance``
-    0.173 for GELU and 0.555 for SiLU there is one: the length q, 3.56 and 14.3, at which lengths and differences both
-    grow by 1, which solves ``J^2 E phi'^2 = 1 = J^2 d/dq E phi^2`` and ``q = J^2 E phi^2 + bias_variance``. Signals of
-    standardised data are far shorter than SiLU's.
+    Biases of the layers set are drawn with ``bias_variance``, 0 if not given; None leaves them as they are. Without
+    biases GELU and SiLU have no stable length of signals: beyond about 20 layers the lengths of single samples run
+    apart, some to nothing, whatever the mean. With ``bias_variance`` 0.173 for GELU and 0.555 for SiLU there is one. At
+    the length q = 3.56 (GELU) and 14.3 (SiLU) small changes of length and small differences are then both multiplied by
+    1: ``J^2 E phi'^2 = 1 = J^2 d/dq E phi^2`` and ``q = J^2 E phi^2 + bias_variance``. Signals of standardised data are
+    far shorter than SiLU's.
 
-    Left alone, with the reason in the report: layers named in ``keep`` (modules or parameters; say there what is
+    Left alone, with the reason in the report, are layers named in ``keep`` (modules or parameters; say there what is
     pretrained, which cannot be seen), frozen and tied weights, those computed from others, those whose scale a
     normalisation undoes, those whose activation has no edge (attention, gates, residual sums, unknown functions), and
     those that the sample's pass does not use. Random numbers of the process stay as they are; gradients too.

@@ -40,7 +40,9 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     """Return a table of all weights of a model: J^2, the edge of what follows, measured growth, and what steers it.
 
     ``sample`` is what the model is called with: a tensor, a tuple or list of arguments, or a dict of keyword arguments,
-    with values like the data's and best 16 samples or more. Two passes are made on copies: the sample's, and that
+    with values like the data's and best 16 samples or more.
+
+    Two passes are made on copies: the sample's, and that
     of the sample plus a Gaussian difference (of ``seed``) of a millionth of its size, in float64; a thousandth in the
     model's own precision if it has over 20 million parameters or does not work in float64. Dropout is off, batch
     normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, and the states of random

@@ -24,7 +24,7 @@ NOT_STEERED, SCALE_FREE = "not steered", "scale-free"
 
 @dataclass(frozen=True)
 class LayerReport:
-    """How a weight stands: J^2 and its target, the decay in force, and its status (controller_status.py), and why.
+    """How a weight stands: J^2 and its target, the decay in force, and its status in a word, and why.
 
     Weights that are not steered have the status ``scale-free`` where a normalisation follows, which undoes what decay
     does to their scale, else ``not steered``; their target is nan.

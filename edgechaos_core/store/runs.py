@@ -33,15 +33,19 @@ class RunConfig(Settings):
     """Settings of one run, validated; ValueError in one line through `parse_config`.
 
     ``learning_rate`` and ``momentum`` default by optimizer (SGD 0.01 and 0, Adam and AdamW 0.001 and 0.9), ``samples``
-    to all that ``validation`` leaves. ``l2`` is lambda of the penalty ``lambda ||w||^2``: half PyTorch's weight_decay.
-    ``hold`` (0: off) is a J^2 of the first hidden layer that decay is steered to after every epoch, from ``l2`` on
-    (decay_law.DecayLaw, as `EdgeDecay` does it); the history then has a column ``lambda``, that of each epoch.
-    ``milestone`` (0: none) is the epoch after which the learning rate is a tenth, as torch's MultiStepLR lowers it.
-    ``label_noise`` is the share of training labels that are shuffled (data.load_dataset). ``gradients`` also measures
-    what makes J^2 grow (measure.growth_columns) after every epoch, in about half its time.
+    to all that ``validation`` leaves.
+
+    ``l2`` is lambda of the penalty ``lambda ||w||^2``: half PyTorch's weight_decay. For AdamW it is half the
+    weight_decay too, ``w <- (1 - 2 lambda learning_rate) w`` a step, though there is no penalty. ``hold`` (0: off) is a
+    J^2 of the first hidden layer that decay is steered to after every epoch, from ``l2`` on, as `EdgeDecay` does it;
+    the history then has a column ``lambda``, that of each epoch. ``milestone`` (0: none) is the epoch after which the
+    learning rate is a tenth, as torch's MultiStepLR lowers it.
+
+    ``label_noise`` is the share of training labels that are shuffled (`load_dataset`). ``gradients`` also measures
+    what makes J^2 grow, drift and noise, after every epoch, in about half its time.
     ``initial_J`` (None: the published start) is J of every hidden layer before training: tanh draws its weights from
     ``N(0, J^2 / fan_in)``, published J = 1/2, ReLU uniformly with the same variance, published the Glorot start.
-    ``trained_map`` also measures the map ``x <- tanh(W x)`` of a square first layer after every epoch (trained_map.py).
+    ``trained_map`` also measures the map ``x <- tanh(W x)`` of a square first layer after every epoch.
     """
 
     dataset: str = "fashion-mnist"

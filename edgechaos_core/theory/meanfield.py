@@ -27,10 +27,13 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
 
     ``activation`` is "tanh", "relu" or a `Smooth`. With an odd one, as tanh, a strongly negative J0 makes u alternate
     in sign: then the cycle is returned (`FixedPoint.period` 2), u > 0 being the mean after every second iteration.
+
     Everything is ``nan`` where u and q grow without bound, as J sqrt(q) > 8,192 counts, or never come to rest: u of an
     activation that is not odd may alternate between two sizes, as ReLU's direction does below J0/J = -4.3. u and q
     solve their equations to 1e-12: they are good to 1e-10 but within about 1e-6 of ``J = 1`` or ``|J0| = 1``, where
-    two fixed points meet. Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown
+    two fixed points meet.
+
+    Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown
     activation, or one whose averages do not converge because it is not smooth.
 
     >>> point = fixed_point(J=2.0, J0=0.0)

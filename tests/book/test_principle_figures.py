@@ -108,7 +108,7 @@ def test_what_is_held_is_joined_and_what_is_not_stands_alone():
 
 def test_the_trained_map_has_a_panel_a_speed():
     J = np.linspace(0.5, 1.5, 11)
-    columns = {f"lyapunov{kind}": J - 1 for kind in reason.MAPS}
+    columns = {f"lyapunov{kind}": J - 1 for kind in reason.MAPS} | {"outliers": np.where(J < 1.25, 100, 500)}
     runs = [
         made_up(J**2, columns=columns, seed=seed, **(FIG2 | {"momentum": momentum}))
         for momentum, seed in product((0.8, 0.5), range(2))
@@ -116,7 +116,10 @@ def test_the_trained_map_has_a_panel_a_speed():
     figure = reason.draw_trained_map(runs)
     assert [ax.get_title() for ax in figure.axes] == ["α = 0.5", "α = 0.8"]
     assert figure.axes[0].get_legend_handles_labels()[1] == ["trained", "entries shuffled", "without outliers"]
-    assert len(figure.axes[0].get_lines()) == 3 * (2 + 1) + 2
+    lines = figure.axes[0].get_lines()
+    assert len(lines) == 3 * (2 + 1) + 2
+    bulk = next(line for line in lines if line.get_label() == "without outliers")
+    assert np.isfinite(bulk.get_ydata()).tolist() == (J < 1.25).tolist()  # 500 of 784 are no outliers
 
 
 def test_depths_are_a_map_with_theory_on_top():

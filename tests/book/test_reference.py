@@ -1,5 +1,6 @@
 """The reference pages tell what the code and the committed files are: every name, command, author, run and number."""
 
+import inspect
 import re
 import zipfile
 from types import SimpleNamespace
@@ -36,6 +37,23 @@ def test_the_reference_of_the_commands_has_a_section_for_each():
     assert len(commands) >= 6
     assert re.findall(r"^## `edgechaos (.*)`$", text, re.MULTILINE) == [*commands, *groups]
     assert "--learning-rate" in text
+    assert "..." not in "".join(part.partition("\n\n##")[0] for part in text.split("**Commands**:")[1:])  # cut off
+
+
+def test_options_in_sentences_stand_as_they_are_typed():
+    text = reference.command_line()
+    assert "`--pilot`" in reference._literal_options("trains with --pilot alone")
+    assert [part for part in text.split("`")[::2] if "--" in part] == []  # would be printed as a dash
+    assert reference._literal_options("* `--pilot`: a grid-like --x-y") == "* `--pilot`: a grid-like `--x-y`"
+
+
+def test_public_docstrings_name_no_source_files():
+    """They are read without the source beside them."""
+    described = [getattr(edgechaos_core, name) for name in edgechaos_core.__all__]
+    members = [value for own in described if isinstance(own, type) for value in vars(own).values()]
+    texts = [inspect.getdoc(own) or "" for own in [*described, *members] if hasattr(own, "__doc__")]
+    assert len(texts) > 60
+    assert [found for text in texts for found in re.findall(r"\w+\.py\b", text)] == []
 
 
 def test_the_citation_names_all_that_the_file_names():

@@ -44,7 +44,20 @@ def test_a_wider_network_needs_less_decay(edgechaos):  # noqa: F811
     base, wide = (json.loads(edgechaos("guide", "--json", *options)[1]) for options in ((), ("--width", "1568")))
     assert wide["l2"] < 0.7 * base["l2"]
     assert (base["untested"], wide["untested"]) == ([], ["width"])
-    assert "a rough guess for width like these: --pilot" in edgechaos("guide", "--width", "1568")[1]
+    words = edgechaos("guide", "--width", "1568")[1]
+    assert "a rough guess for width like these: --pilot" in words
+    assert "taken at width = 1,024, the nearest of the runs that the formula is fitted to, and lambda ~ 1 / w" in words
+
+
+def test_what_the_answer_is_about_is_said(edgechaos):  # noqa: F811
+    code, words, _ = edgechaos("guide", "--samples", "4000", "--momentum", "0.75")
+    assert code == 0
+    assert "taken at samples = 5,000, the nearest of the runs that the formula is fitted to\n" in words
+    assert "this is for training of 2,000 epochs (20,000 rescaled steps)" in words
+    assert "is within 10% of" not in words  # of the edge: with few samples nobody has seen when
+    words = edgechaos("guide")[1]
+    assert "this is for training of 267 epochs (20,000 rescaled steps)" in words
+    assert "taken at" not in words
 
 
 def test_another_target_has_no_epochs(edgechaos):  # noqa: F811

@@ -2,11 +2,13 @@
 
 import re
 import warnings
+from dataclasses import fields
 from importlib.util import find_spec
 
 import matplotlib.pyplot as plt
 import pytest
 
+from edgechaos_core.models.inspection_table import WeightRow
 from edgechaos_core.system.places import REPOSITORY
 
 PAGE = (REPOSITORY / "appendix" / "recipes.md").read_text(encoding="utf-8")
@@ -18,8 +20,13 @@ OPTIONAL = {"lightning", "transformers", "tensorboard"}
 
 
 def test_the_page_has_its_recipes():
-    assert len(RECIPES) == 8
+    assert len(RECIPES) == 10
     assert all(len(blocks) <= 1 for _, blocks in PARTS)
+
+
+def test_the_table_on_the_page_has_the_columns_that_are_printed():
+    (head,) = re.findall(r"^```text\n(.*)$", PAGE, re.M)
+    assert head.split() == [each.name for each in fields(WeightRow)]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe[0])

@@ -38,10 +38,8 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
     panels = make_subplots(1, 2, subplot_titles=("phase diagram", "test loss"), horizontal_spacing=0.14)
     path = {"mode": "lines", "hoverinfo": "skip", "line": {"color": COLORS["J0"], "width": 3}}
     curve = path | {"line": {"color": COLORS["test_loss"], "width": 2}}
-    dot = {
-        "mode": "markers",
-        "marker": {"size": 13, "color": COLORS["optimum"], "line": {"color": "white", "width": 1}},
-    }
+    rim = {"color": "white", "width": 1}
+    dot = {"mode": "markers", "marker": {"size": 13, "color": COLORS["optimum"], "line": rim}}
     panels.add_trace(go.Heatmap(**_map(diagram)), 1, 1)
     panels.add_trace(go.Scatter(x=x[:until], y=y[:until], **path), 1, 1)
     panels.add_trace(go.Scatter(x=np.arange(until), y=loss[:until], **curve), 1, 2)

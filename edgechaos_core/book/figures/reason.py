@@ -20,6 +20,7 @@ from edgechaos_core.store.runs import Run, parse_config
 
 _TURN = "J at the least validation loss"
 HIGHEST = 1.3  # loss in sight, over the least
+LEAST_EXPONENT = -1.0  # in sight
 MAPS = {"": "trained", "_shuffled": "entries shuffled", "_bulk": "without outliers"}  # suffixes of trained_map.py
 
 
@@ -170,8 +171,19 @@ def draw_trained_map(runs: Sequence[Run]) -> Figure:
     return fig
 
 
+def _with_bulk(run: Run) -> Run:
+    """A run whose exponent of the bulk is nan where there is none."""
+    history = run.history
+    known = history["outliers"] <= run.config.width / 2
+    return Run(run.config, history.assign(lyapunov_bulk=history["lyapunov_bulk"].where(known)), run.outcome)
+
+
 def plot_exponents(runs: Sequence[Run], ax: Axes, kinds: Iterable[str]) -> Axes:
-    """Draw the exponent of each kind of map against J, seeds faint and their mean."""
+    """Draw the exponent of each kind of map against J, seeds faint and their mean.
+
+    Where more than half of the singular values are outliers there is no bulk to speak of, and none is drawn.
+    """
+    runs = [_with_bulk(run) for run in runs]
     colors = dict(zip(MAPS, (COLORS["test_loss"], COLORS["J_squared"], COLORS["test_accuracy"]), strict=True))
     for kind in kinds:
         column = f"lyapunov{kind}"
@@ -181,5 +193,5 @@ def plot_exponents(runs: Sequence[Run], ax: Axes, kinds: Iterable[str]) -> Axes:
         ax.plot(*_mean_path(runs, column), color=colors[kind], lw=1.5, label=MAPS[kind])
     ax.axhline(0, color=COLORS["edge"], lw=0.8)
     ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
-    ax.set(xlabel="J")
+    ax.set(xlabel="J", ylim=(LEAST_EXPONENT, None))
     return ax

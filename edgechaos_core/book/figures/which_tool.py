@@ -32,7 +32,7 @@ STEPS = (
         "the others",
     ),
     Step(
-        "2. Are there more than about ten layers, without normalisation and skip connections?",
+        "2. Are there more than eight layers, without normalisation and skip connections?",
         "Start with initialise_at_edge. For ReLU, the gains of nn.init do as well.",
         "train",
     ),

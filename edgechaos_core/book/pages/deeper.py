@@ -51,7 +51,8 @@ def deepest_trained(accuracies: pd.DataFrame) -> "pd.Series[float]":
 def depth_table(accuracies: pd.DataFrame) -> pd.DataFrame:
     """Return each start with chi, 6 xi, the largest depth trained and accuracies of some depths, in text."""
     reached = deepest_trained(accuracies)
-    shown = [depth for depth in accuracies.columns if depth in SHOWN or depth == accuracies.columns.min()]
+    depths = [int(depth) for depth in accuracies.columns]
+    shown = [depth for depth in depths if depth in SHOWN or depth == min(depths)]
     rows = []
     for J in accuracies.index:
         reach = trainable_depth(J)

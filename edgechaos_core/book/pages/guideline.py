@@ -54,7 +54,7 @@ def summary(ends: pd.DataFrame) -> pd.DataFrame:
             "λ": groups["lambda"].mean().map(strength_text),
             "test accuracy": groups["test accuracy"].mean().round(4),
         }
-    )
+    ).rename_axis(["setting", "method"])
 
 
 REACHED = 0.97  # the largest J^2 of a run that has come to the edge, where the controller's band begins
@@ -86,8 +86,9 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     ``few_peak`` is the largest J^2 of the formula's run of 10,000 samples; ``reached`` and ``steered`` count the
     controller's runs, those that come to the edge and all; ``held`` is the range of J^2 at the end of the former,
     ``exposure`` their largest `decay_exposure`. ``few_l2`` and ``few_steered_l2`` are lambda of formula and controller
-    with 10,000 samples and ``few_over`` their ratio, ``half_off`` percent of J^2 = 1 that the formula's runs of 30,000
-    end beside it, ``seeds_told`` how many seeds a setting of formula and controller has.
+    with 10,000 samples and ``few_over`` their ratio, ``wide_l2`` and so on those of width 1,568; ``half_off`` is
+    percent of J^2 = 1 that the formula's runs of 30,000 end beside it, ``seeds_told`` how many seeds a setting of
+    formula and controller has.
     """
     found = {}
     for name, way, words in NAMED:
@@ -99,7 +100,8 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     held = [settled(run) for run in reached]
     return (
         found
-        | _few(runs)
+        | _beside_controller(runs, "few", "S 10,000")
+        | _beside_controller(runs, "wide", "width 1,568")
         | {
             "seeds_told": _seeds([*runs.get("formula", []), *steered]),
             "half_off": DASH if found["half"] == DASH else f"{100 * abs(float(found['half']) - 1):.0f}",
@@ -112,14 +114,31 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     )
 
 
-def _few(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
-    """Lambda of the formula and of the controller at the end with 10,000 samples, and how many times it is less."""
-    constant = [run.config.l2 for run in runs.get("formula", []) if run.config.samples == 10_000]
-    steered = [settled(run, "lambda") for run in runs.get("controller", []) if run.config.samples == 10_000]
+def _beside_controller(runs: Mapping[str, Sequence[Run]], name: str, words: str) -> dict[str, str]:
+    """Lambda of the formula and of the controller at the end, and their ratio, in settings whose words hold these."""
+    own = {way: [run for run in found if words in setting_in_words(run.config)] for way, found in runs.items()}
+    constant = [run.config.l2 for run in own.get("formula", [])]
+    steered = [settled(run, "lambda") for run in own.get("controller", [])]
+    names = (f"{name}_l2", f"{name}_steered_l2", f"{name}_over")
     if not constant or not steered or not min(steered) > 0:
-        return dict.fromkeys(("few_l2", "few_steered_l2", "few_over"), DASH)
+        return dict.fromkeys(names, DASH)
     l2, held = fmean(constant), fmean(steered)
-    return {"few_l2": strength_text(l2), "few_steered_l2": strength_text(held), "few_over": f"{l2 / held:.1f}"}
+    return dict(zip(names, (strength_text(l2), strength_text(held), f"{l2 / held:.1f}"), strict=True))
+
+
+def counts(
+    runs: Mapping[str, Sequence[Run]], planned: Sequence[RunConfig], piloted: Sequence[RunConfig]
+) -> dict[str, str]:
+    """Return how many runs each way has and should have, ``shown_WAY`` and ``planned_WAY``.
+
+    ``shared`` are those of the pilot that are runs of the formula as well.
+    """
+    asked = {way: sum(way_of(config) == way for config in planned) for way in ("formula", "controller")}
+    asked["pilot"] = len(piloted)
+    found = {f"planned_{way}": str(count) for way, count in asked.items()}
+    found |= {f"shown_{way}": str(len(runs.get(way, []))) for way in asked}
+    formula = {run.config for run in runs.get("formula", [])}
+    return found | {"shared": str(sum(run.config in formula for run in runs.get("pilot", [])))}
 
 
 def _seeds(runs: Sequence[Run]) -> str:

@@ -12,7 +12,13 @@ import pandas as pd
 from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims.estimates.optima import epoch_of_least, least_on_path
-from edgechaos_core.claims.estimates.reason import VALIDATION, line_over_seeds, slope_of_place_on_start, started_at
+from edgechaos_core.claims.estimates.reason import (
+    VALIDATION,
+    line_over_seeds,
+    passage,
+    slope_of_place_on_start,
+    started_at,
+)
 from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
 from edgechaos_core.conventions import INITIAL_J
 from edgechaos_core.store.runs import Run
@@ -24,6 +30,7 @@ CANDIDATES = {
     "gained": "J² gained since the start",
     "train_loss": "training loss",
 }
+RESOLVED = 0.005  # a Lyapunov exponent that simulations tell from 0
 _COLUMNS = ["start", "speed", "through", "seed", *CANDIDATES, "least_loss"]
 
 
@@ -152,6 +159,45 @@ def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
             values = [said(value, form) for value in sorted(means.loc[[speed], name])] if len(means) else [DASH]
             told[f"{end}_{name}"] = " to ".join(dict.fromkeys(values))
     return told
+
+
+def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in text where maps of trained first layers turn chaotic, and what is left of their random part.
+
+    A map is chaotic from the J at which its largest Lyapunov exponent exceeds 0.005, less than which the simulations do
+    not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
+    from ``map_shuffled``, the least J to the largest; the runs end at ``map_end``. Of the slowest speed, over seeds:
+    ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1; ``map_bulk_start`` and
+    ``map_bulk`` are the spectral radius of W without them, at the start and there. Dashes without runs.
+    """
+    slowest = min((scale_factor(run.config) for run in runs), default=0.0)
+    slow = [run for run in runs if scale_factor(run.config) == slowest]
+    trained, shuffled = (
+        [J for run in runs if not math.isnan(J := passage(run, f"lyapunov{kind}", RESOLVED))]
+        for kind in ("", "_shuffled")
+    )
+    estimates = {
+        "map_outliers": [_at_edge(run, "outliers") for run in slow],
+        "map_bulk_start": [float(run.history["spectral_radius_bulk"].iloc[0]) for run in slow],
+        "map_bulk": [_at_edge(run, "spectral_radius_bulk") for run in slow],
+    }
+    return {
+        "map_all": str(len(runs)),
+        "map_chaotic": str(len(trained)),
+        "map_trained": _span(trained),
+        "map_shuffled": _span(shuffled),
+        "map_end": _span([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs]),
+        "map_width": str(slow[0].config.width) if slow else DASH,
+    } | {name: shown(over_seeds(values) if values else None) for name, values in estimates.items()}
+
+
+def _at_edge(run: Run, column: str) -> float:
+    return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
+
+
+def _span(values: Sequence[float]) -> str:
+    """The least and the largest, in text."""
+    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(values), max(values)))) if values else DASH
 
 
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:

@@ -15,13 +15,14 @@ from edgechaos_core.guideline.decay_formula import Formula
 from edgechaos_core.store.runs import Run
 
 COLUMNS = ("λ", "test accuracy, %", "points behind the search", "test loss", "J²", "epochs trained")
+FEWER, WIDTH = 20_000, 784  # the network of fewer images, of the width of the contest, that the formula is fitted to
 # The ways that the chapter names, by the short name that its numbers have.
 TOLD = {
     "formula": "formula",
     "controller": "controller",
     "free": "no decay",
-    "habit": "habit, weight_decay 1e-4",
-    "strong": "habit, weight_decay 5e-4",
+    "habit": "usual weight_decay 1e-4",
+    "strong": "usual weight_decay 5e-4",
     "both": "search over λ and η",
     "again": AGAIN,
     "on": ON,
@@ -36,12 +37,12 @@ def parts(contest: Contest | None) -> tuple[Standing | None, Standing | None]:
 def table(standing: Standing | None) -> pd.DataFrame:
     """Set the ways side by side; points behind are those of accuracy on test images, seed by seed. None: no rows."""
     rows = {} if standing is None else {name: _row(entry, standing) for name, entry in standing.entries.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).rename_axis("way")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).rename_axis("method")
 
 
 def _row(entry: Entry, standing: Standing) -> tuple[object, ...]:
     accuracy = shown(over_seeds([100 * value for value in entry.accuracies.values()]))
-    off = DASH if entry is standing.best_found else shown(behind(entry, standing.best_found))
+    off = DASH if entry is standing.best_found else points(behind(entry, standing.best_found))
     return (entry.decay, accuracy, off, _mean(entry.losses, 3), _mean(entry.J_squared, 2), round(entry.epochs))
 
 
@@ -56,6 +57,18 @@ def behind(entry: Entry, reference: Entry) -> Estimate:
     """
     seeds = _common(entry, reference)
     return over_seeds([100 * (reference.accuracies[seed] - entry.accuracies[seed]) for seed in seeds])
+
+
+def points(estimate: Estimate) -> str:
+    """Write points of accuracy, to a hundredth at most: a test image is one.
+
+    >>> points(Estimate(0.0061, 0.0002, 0.0121, 3)), points(Estimate(0.31, 0.02, 0.58, 3))
+    ('0.01 [0.00, 0.01]', '0.31 [0.02, 0.58]')
+    """
+    if estimate.low is None or estimate.high is None or not 0 < estimate.high - estimate.low < 0.06:  # `shown` has two
+        return shown(estimate)
+    value, low, high = (f"{round(end, 2) + 0.0:.2f}" for end in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
 
 
 def spared(entry: Entry, reference: Entry) -> Estimate:
@@ -93,7 +106,7 @@ def _measures(standing: Standing | None, way: str) -> dict[str, str]:
         return dict.fromkeys(("accuracy", "behind", "loss", "spared", "J", "decay", "price"), DASH)
     return {
         "accuracy": shown(over_seeds([100 * value for value in entry.accuracies.values()])).partition(" ")[0],
-        "behind": shown(behind(entry, standing.best_found)),
+        "behind": points(behind(entry, standing.best_found)),
         "loss": _mean(entry.losses, 3),
         "spared": shown(spared(entry, standing.entries["no decay"])),
         "J": _mean(entry.J_squared, 2),
@@ -107,7 +120,7 @@ def _habit(contest: Contest | None) -> dict[str, str]:
     if contest is None:
         return dict.fromkeys(("habit_points", "habit_more_loss"), DASH)
     habit, controller = (contest.slowed.entries[TOLD[name]] for name in ("habit", "controller"))
-    return {"habit_points": shown(behind(habit, controller)), "habit_more_loss": shown(spared(controller, habit))}
+    return {"habit_points": points(behind(habit, controller)), "habit_more_loss": shown(spared(controller, habit))}
 
 
 def _choices(contest: Contest | None) -> dict[str, str]:
@@ -137,4 +150,20 @@ def cost_of_formula(formula: Formula, fitted_to: Sequence[Run]) -> dict[str, str
         "fitting_runs": str(len(fitted_to)),
         "fitting_epochs": f"{sum(run.config.epochs for run in fitted_to):,}",
         "l2_interval": f"{strength_text(low)} to {strength_text(high)}",
+    }
+
+
+def same_decay_on_fewer(formula: Formula, fitted_to: Sequence[Run]) -> dict[str, str]:
+    """Return where a run of the fit on `FEWER` images ended, and where the formula has its lambda end with all."""
+    run = next((run for run in fitted_to if run.config.samples == FEWER and run.config.width == WIDTH), None)
+    if run is None:
+        return dict.fromkeys(("same_l2", "same_samples", "same_few", "same_all"), DASH)
+    ends = np.linspace(*formula.within["J_squared"], 1_000)
+    decays = [formula.l2(60_000, WIDTH, end)[0] for end in ends]
+    place = ends[np.argmin(np.abs(np.log(np.array(decays) / run.config.l2)))]
+    return {
+        "same_l2": strength_text(run.config.l2),
+        "same_samples": f"{FEWER:,}",
+        "same_few": f"{settled(run):.2f}",
+        "same_all": f"{place:.1f}",
     }

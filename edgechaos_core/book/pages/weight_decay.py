@@ -34,7 +34,7 @@ from edgechaos_core.store.runs import Run, cut_run
 EDGE_STRENGTH, FORMULA_STRENGTH = 9e-5, 5e-5  # the paper's run at the edge; the strength that stands for its formula
 ORDER_STRENGTH = 1.5e-4  # ends in order, as accurate as those beyond the edge
 LEVEL = 0.2  # points of accuracy that are no difference: the margin of claim C12
-HABIT = "habit, weight_decay 1e-4"
+HABIT = "usual weight_decay 1e-4"
 EQUAL_J_SQUARED = 0.5  # at which drift and noise are compared; 3e-4 does not come so far
 LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is compared
 

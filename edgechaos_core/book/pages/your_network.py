@@ -16,6 +16,7 @@ from edgechaos_core.models.inspection_table import Inspection
 from edgechaos_core.sweeps.sweep import available
 
 PERCENT = 100
+ROUNDING = 1e-9  # smaller factors are those of rounding: layers of order multiply by less than 1 each
 DEPTH, SAMPLES = 20, 256  # of the network whose starts are drawn, and of the sample it is inspected with
 
 
@@ -55,13 +56,15 @@ def comparison(
 def starts_table() -> pd.DataFrame:
     """Return how starts of deep networks compare: a row a start, a column an activation and depth.
 
-    Each cell is by how much a difference is multiplied, and the test accuracy in percent.
+    Each cell is by how much a difference is multiplied, as far as rounding lets it be seen, and the test accuracy in
+    percent.
     """
     cells: dict[str, dict[str, str]] = {}
     for row in starts().to_dict("records"):
-        text = f"{row['difference']:.1g}, {PERCENT * row['accuracy']:.0f}%"
+        difference = f"{row['difference']:.1g}" if row["difference"] >= ROUNDING else f"below {ROUNDING:g}"
+        text = f"{difference}, {PERCENT * row['accuracy']:.0f}%"
         cells.setdefault(f"{row['activation']}, {row['depth']} layers", {})[str(row["start"])] = text
-    return pd.DataFrame(cells).fillna(DASH)
+    return pd.DataFrame(cells).fillna(DASH).rename_axis("start")
 
 
 def best_of_grid(found: pd.DataFrame) -> pd.DataFrame:
@@ -101,12 +104,12 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
     for name, (points, lower) in gained.items():
         ends = {way: rows["over_edge"].loc[name].mean() for way, rows in (("grid", grid), ("held", steered))}
         rows[name] = {
-            "best of four decays, %": shown(_percent(grid, name)),
-            "held at the edge, %": shown(_percent(steered, name)),
+            "chosen decay, %": shown(_percent(grid, name)),
+            "controller, %": shown(_percent(steered, name)),
             "points gained": shown(points),
-            "loss lowered by": shown(lower),
-            "J² over the edge's, grid": said(float(ends["grid"]), ".2f"),
-            "J² over the edge's, held": said(float(ends["held"]), ".2f"),
+            "loss lowered by (less than 0: raised)": shown(lower),
+            "J² / that of the edge, chosen decay": said(float(ends["grid"]), ".2f"),
+            "J² / that of the edge, controller": said(float(ends["held"]), ".2f"),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
@@ -119,7 +122,9 @@ def numbers(found: pd.DataFrame) -> Mapping[str, str]:
     """Return what the page says of them in words: on how many networks holding is surely better, worse, or neither."""
     gained = gains(found)
     most = max((points for points, _ in gained.values()), key=lambda points: points.value)
-    told = {"networks": str(len(gained)), "seeds": str(found["seed"].nunique()), "most_gained": shown(most)}
+    over_edge = held(found)["over_edge"].groupby("network").mean()
+    told = {"held_over_edge": " to ".join(dict.fromkeys(f"{end:.2f}" for end in (over_edge.min(), over_edge.max())))}
+    told |= {"networks": str(len(gained)), "seeds": str(found["seed"].nunique()), "most_gained": shown(most)}
     for number, what in enumerate(("accuracy", "loss")):
         own = {name: estimates[number] for name, estimates in gained.items()}
         better = [name for name, each in own.items() if each.low is not None and each.low > 0]

@@ -134,10 +134,10 @@ def trained_over_shuffled_edge(runs: Sequence[Run]) -> Estimate:
     return over_seeds([passage(run, "lyapunov") / passage(run, "lyapunov_shuffled") for run in runs])
 
 
-def passage(run: Run, column: str) -> float:
-    """Return J at which a column first exceeds 0, linear between epochs; nan where it never does, or from the start."""
+def passage(run: Run, column: str, level: float = 0.0) -> float:
+    """Return J at which a column first exceeds a level, linear between epochs; nan where never, or from the start."""
     J = np.sqrt(run.history["J_squared"].to_numpy(dtype=float))
-    return crossing(J, run.history[column].to_numpy(dtype=float), 0.0)
+    return crossing(J, run.history[column].to_numpy(dtype=float), level)
 
 
 def depth_trained(runs: Sequence[Run]) -> tuple[list[float], list[int], NDArray[np.float64]]:

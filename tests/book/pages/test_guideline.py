@@ -38,6 +38,18 @@ def test_the_formula_is_told_beside_what_the_controller_takes():
     found = guideline.numbers(runs)
     assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("2.5e-5", "1e-5", "2.5")
     assert (found["half_off"], found["seeds_told"]) == ("10", "1 seed")
+    wide = {"formula": [ending(0.85, width=1_568, l2=1.3e-5)], "controller": [ending(1.0, width=1_568, hold=1.0)]}
+    assert guideline.numbers(wide)["wide_over"] == "1.3"
+
+
+def test_runs_that_are_there_are_counted_by_method():
+    same, other, steered = ending(1.0, l2=9e-5), ending(1.0, 1, l2=9e-5), ending(1.0, hold=1.0)
+    runs = {"formula": [same, other], "controller": [steered], "pilot": [other]}
+    planned = [run.config for run in (same, other, steered, ending(1.0, 1, hold=1.0))]
+    found = guideline.counts(runs, planned, [other.config, ending(1.0, 1, l2=8e-5).config])
+    assert (found["shown_formula"], found["planned_formula"]) == ("2", "2")
+    assert (found["shown_controller"], found["planned_controller"]) == ("1", "2")
+    assert (found["shown_pilot"], found["planned_pilot"], found["shared"]) == ("1", "2", "1")
 
 
 def test_a_controller_that_took_no_decay_has_no_ratio_to_the_formula():

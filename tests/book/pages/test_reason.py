@@ -3,12 +3,14 @@
 import math
 from itertools import product
 
+import numpy as np
 import pytest
 
 from edgechaos_core.book.pages import reason as page
 from edgechaos_core.claims.estimates import reason
 from edgechaos_core.claims.judging import Evidence, judged
 from edgechaos_core.store.runs import Run
+from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import by_time, turning_at
 
 
@@ -60,6 +62,31 @@ def test_turns_at_the_slowest_and_the_fastest_speed():
     assert (told["times"], told["slow_J"], told["fast_J"]) == ("16", "0.81", "1.01 to 1.11")
     assert told["slow_gained"] == "0.41"
     assert set(page.speed_numbers([]).values()) == {"–"}
+
+
+def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
+    J = np.linspace(0.5, 1.5, 101)
+    columns = {
+        "lyapunov": J - 1.245,
+        "lyapunov_shuffled": J - 1.145,
+        "outliers": 100 * J**2,
+        "spectral_radius_bulk": 0.6,
+    }
+    runs = [made_up(J**2, columns=columns, seed=seed, **FIG2) for seed in range(3)]
+    fast = FIG2 | {"momentum": 0.9}
+    never = columns | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 500.0}
+    told = page.map_numbers([*runs, made_up(J**2, columns=never, **fast)])
+    assert (told["map_chaotic"], told["map_all"], told["map_end"]) == ("3", "4", "1.50")
+    assert (told["map_trained"], told["map_shuffled"]) == ("1.25", "1.05 to 1.15")
+    assert (told["map_outliers"], told["map_width"]) == ("100 (all alike)", "784")  # of the slowest speed
+    assert (told["map_bulk"], told["map_bulk_start"]) == ("0.6 (all alike)", "0.6 (all alike)")
+    nothing = page.map_numbers([])
+    assert (nothing["map_chaotic"], nothing["map_all"], nothing["map_trained"], nothing["map_bulk"]) == (
+        "0",
+        "0",
+        "–",
+        "–",
+    )
 
 
 def test_the_answer_in_numbers():

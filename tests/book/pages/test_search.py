@@ -4,9 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.book.pages.search import TOLD, behind, cost_of_formula, numbers, parts, spared, table
+from edgechaos_core.analysis.intervals import Estimate
+from edgechaos_core.book.pages.search import (
+    TOLD,
+    behind,
+    cost_of_formula,
+    numbers,
+    parts,
+    points,
+    same_decay_on_fewer,
+    spared,
+    table,
+)
 from edgechaos_core.experiments.comparison import Contest, Entry, Standing
 from edgechaos_core.guideline.decay_formula import committed_formula
+from edgechaos_core.guideline.formula_fit import calibration_runs
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
 
@@ -84,3 +96,14 @@ def test_without_a_contest_there_are_dashes(contest):
 def test_the_runs_behind_the_formula_are_counted():
     told = cost_of_formula(committed_formula(), [trial(1e-5, 0.9), trial(1e-4, 0.9)])
     assert (told["fitting_runs"], told["fitting_epochs"], told["l2_interval"]) == ("2", "20", "5.8e-5 to 1.1e-4")
+
+
+def test_the_same_decay_ends_lower_on_fewer_images():
+    told = same_decay_on_fewer(committed_formula(), calibration_runs())
+    assert told == {"same_l2": "6e-5", "same_samples": "20,000", "same_few": "0.92", "same_all": "1.2"}
+    assert set(same_decay_on_fewer(committed_formula(), []).values()) == {"–"}
+
+
+def test_points_of_accuracy_are_told_to_an_image():
+    assert points(Estimate(0.0061, 0.0002, 0.0121, 3)) == "0.01 [0.00, 0.01]"
+    assert points(Estimate(0.5, None, None, 1)) == "0.5"

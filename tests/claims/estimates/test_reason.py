@@ -131,6 +131,7 @@ def test_b5_compares_passages_of_the_same_run():
     columns = {"lyapunov": J - 1.2, "lyapunov_shuffled": J - 0.96}
     runs = [made_up(J**2, columns=columns, seed=seed, **FIG2) for seed in SEEDS]
     assert reason.trained_over_shuffled_edge(runs).value == pytest.approx(1.25, abs=1e-6)
+    assert reason.passage(runs[0], "lyapunov", 0.05) == pytest.approx(1.25, abs=1e-6)
 
 
 @pytest.mark.parametrize("shift", [-2.0, 2.0], ids=["never", "from the start"])
