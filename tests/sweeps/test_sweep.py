@@ -14,7 +14,7 @@ import pytest
 
 from edgechaos_core.store import reservations
 from edgechaos_core.store.catalogue import entries
-from edgechaos_core.store.runs import Wanted, load_run, parse_config, save_run
+from edgechaos_core.store.runs import Outcome, Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import jobs, ray_backend, sweep
@@ -580,6 +580,28 @@ def test_stored_runs_are_read_from_a_store_that_cannot_be_written(trained, folde
     files(folders[1])[0].rename(folders[0] / files(folders[1])[0].name)
     monkeypatch.setenv("EDGECHAOS_STORE", "/proc/nowhere")
     assert obtain([config_of()], how=SERIAL)[0].history.equals(run.history)
+
+
+def test_a_run_whose_process_dies_is_given_up_after_three_attempts(folders, monkeypatch):
+    attempts = []
+
+    def dying(pending, on_advance, on_end):
+        while pending and len(attempts) < 9:
+            job = pending.popleft()
+            attempts.append(job.attempt)
+            on_end(job, Ended("died", "its worker died"))
+
+    monkeypatch.setattr(sweep, "serial", dying)
+    with pytest.raises(SweepError, match="its worker died"):
+        obtain([config_of()], how=SERIAL)
+    assert len(attempts) == 3
+
+
+def test_a_stack_is_interrupted_though_one_of_it_has_diverged(folders, monkeypatch):
+    ends = [SimpleNamespace(outcome=Outcome(state, 0)) for state in ("diverged", "interrupted")]
+    monkeypatch.setattr(jobs, "train", lambda *_, **__: ends)
+    members = tuple(sweep.wanted([config_of(seed=seed) for seed in (0, 1)]))
+    assert jobs.work(Job(members, Store(folders[1]))) == Ended("interrupted")
 
 
 def test_an_error_about_memory_is_not_always_want_of_it():
