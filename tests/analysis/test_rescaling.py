@@ -1,5 +1,7 @@
 """Collapse and parting, on trajectories made up to have them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,21 @@ def run_of(settings, epochs, *, seed=0, bend=0.0, offset=0.0, best_at=50, loss=0
 
 def reference(epochs=100, scatter=0.01) -> list[Run]:
     return [run_of(BASE, epochs, seed=seed, offset=scatter * (seed - 1)) for seed in range(3)]
+
+
+def test_the_paper_has_slopes_of_its_own_settings_alone():
+    run = run_of({"learning_rate": 0.02, "momentum": 0.0, "batch_size": 32}, 2)
+    like = replace(run, config=parse_config({"learning_rate": 0.02, "momentum": 0.0, "batch_size": 32}))
+    row = published.slopes().query("learning_rate == 0.02 and momentum == 0 and batch_size == 32")
+    assert published.slope(like) == published.slope(like, missing=-1.0) == row["A"].item()
+    assert published.slope(run, missing=-1.0) == -1  # of 50,000 samples
+    with pytest.raises(ValueError, match=r"^the paper has no slope for .*'learning_rate': 0.02.* samples = 50000, "):
+        published.slope(run)
+
+
+def test_a_run_with_a_milestone_has_no_one_speed():
+    with pytest.raises(ValueError, match=r"^a run with a milestone has no one speed: milestone must be 0$"):
+        scale_factor(parse_config(BASE | {"milestone": 5}))
 
 
 def test_one_law_collapses_at_any_speed():

@@ -136,6 +136,11 @@ REFUSED = {
         "width=0": "width must be a whole number from 1 to 65,536, got 0",
         "samples=20": "batch_size must be at most samples = 20, got 32",
     },
+    "your_network": {
+        "epochs=3": "the committed comparison has samples=5000 and epochs=12: give retrain=true to train others",
+        "seeds=[3]": "the committed comparison has seeds 0, 1 and 2: give retrain=true to train others",
+        "epochs=0": "epochs must be a whole number from 1 to 1,000, got 0",
+    },
     "intro": {"epochs=1": "intro has no parameter 'epochs': it has none"},
     "scorecard": {"epochs=1": "scorecard has no parameter 'epochs': it has none"},
     "methods": {"epochs=1": "methods has no parameter 'epochs': it has none"},

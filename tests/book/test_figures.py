@@ -48,7 +48,7 @@ from edgechaos_core.book.figures.laws import (
     plot_slopes,
 )
 from edgechaos_core.book.figures.line_labels import label_ends
-from edgechaos_core.book.figures.noise import plot_noise
+from edgechaos_core.book.figures.noise import SMOOTHED, plot_noise
 from edgechaos_core.book.figures.path import plot_by_epoch, plot_optimum, plot_phase_path
 from edgechaos_core.book.pages import ordered_scaling
 from edgechaos_core.experiments.comparison import ON, Entry, Standing
@@ -575,6 +575,16 @@ def test_trials_that_are_all_as_good_keep_an_axis():
     assert ax.get_ylim() == pytest.approx((0.29, 0.302))
     ax = plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
     assert ax.get_ylim() == pytest.approx((0.3 - 0.4, 0.3 + 0.04))
+
+
+def test_noise_is_smoothed_about_each_epoch(runs):
+    (run, _) = runs
+    step = Run(run.config, run.history.assign(shuffled_accuracy=run.history["epoch"] / 100), run.outcome)
+    seed, mean = plot_noise({"none": [step]}, "shuffled_accuracy", Figure().subplots()).get_lines()
+    window = len(seed.get_xdata()) // SMOOTHED
+    inner = slice(window, -window)  # a line is left where it is, to half an epoch where the window is even
+    np.testing.assert_allclose(mean.get_ydata()[inner], seed.get_ydata()[inner], atol=0.0051)
+    assert window > 2
 
 
 def test_noise_of_runs_shorter_than_its_smoothing_is_drawn_as_it_is(runs):

@@ -23,6 +23,20 @@ def test_every_network_takes_images_and_gives_ten_logits():
         assert build()(torch.rand(3, 1, 28, 28)).shape == (3, 10)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_image_is_told_apart_from_the_others_of_its_batch(name):
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    model = NETWORKS[name]().eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(model(images)[1:], model(images[1:]))
+
+
+def test_the_networks_are_those_of_the_committed_comparison():
+    sizes = {name: sum(each.numel() for each in build().parameters()) for name, build in NETWORKS.items()}
+    assert sizes == {"tanh MLP": 335_114, "ReLU MLP": 335_114, "CNN": 52_138, "transformer": 71_818, "LSTM": 82_186}
+
+
 def test_a_row_a_network_way_seed_and_epoch(small):
     assert len(small) == 2 * len(ways()) * 2
     assert list(small["way"].unique()) == [*map(decay_name, five_networks.DECAYS), HELD]

@@ -56,6 +56,11 @@ def test_only_what_is_searched_changes():
         assert 1e-6 <= run.config.l2 <= 1e-2
 
 
+def test_a_search_looks_in_every_decade():
+    decades = {math.floor(math.log10(run.config.l2)) for run in search(BASE, SPACE, trials=15, get=Hill())}
+    assert decades == {-6, -5, -4, -3}
+
+
 @pytest.mark.parametrize(("value", "trained"), [(1.23456e-4, 1.23e-4), (0.0999951, 0.1), (5e-6, 5e-6)])
 def test_a_suggestion_has_three_digits(value, trained):
     assert rounded(value) == trained

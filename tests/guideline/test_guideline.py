@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -342,6 +343,13 @@ def test_pilot_runs_go_on_until_one_confirms_its_decay(train):
     assert found.story.startswith(
         "267 epochs with lambda 7e-05 ended at J^2 = 4.29; lambda 0.000198 ended at J^2 = 1.52"
     )
+
+
+def test_a_pilot_run_that_diverges_says_what_to_change(monkeypatch):
+    diverged = replace(run_of(7e-5, epochs=3), outcome=Outcome("diverged", 2, "NaN"))
+    monkeypatch.setattr(pilots, "obtain", lambda configs, retrain: [diverged])
+    with pytest.raises(ValueError, match=r"^the pilot run has diverged: a smaller learning_rate, or less momentum$"):
+        pilot(network := parse_settings(Network, FIG6), guide(network, formula()), formula())
 
 
 def test_pilot_runs_take_bounded_steps_and_give_up(train):

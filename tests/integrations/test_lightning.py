@@ -3,6 +3,7 @@
 import logging
 import math
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -109,6 +110,12 @@ def test_refusals(tmp_path):
     module.example_input_array = None
     with pytest.raises(ValueError, match=r"^EdgeDecayCallback needs sample=, or a module with example_input_array$"):
         fit(tmp_path, EdgeDecayCallback(), epochs=1, module=module)
+
+
+def test_several_optimizers_are_refused():
+    trainer = SimpleNamespace(optimizers=[object(), object()])
+    with pytest.raises(ValueError, match=r"^EdgeDecayCallback steers one optimizer, the module has 2$"):
+        EdgeDecayCallback().on_fit_start(trainer, Classifier())
 
 
 def test_lightnings_own_wrapper_says_what_to_pass(tmp_path):

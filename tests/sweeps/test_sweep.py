@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 
 from edgechaos_core.store import reservations
 from edgechaos_core.store.catalogue import entries
-from edgechaos_core.store.runs import Wanted, load_run, parse_config, save_run
+from edgechaos_core.store.runs import Outcome, Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
 from edgechaos_core.sweeps import jobs, ray_backend, sweep
@@ -511,6 +512,14 @@ def test_the_ray_backend_gives_the_same_runs(folders, monkeypatch):
         obtain([config_of(seed=5)], how=How(backend="ray", address="127.0.0.1:1"))
 
 
+def test_without_ray_its_backend_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        ValueError, match=r"^backend 'ray' needs Ray: pip install 'edgechaos\[ray\]', or choose another"
+    ):
+        ray_backend.ray_tasks(deque(), lambda *_: None, lambda *_: None, address=None)
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_ray_sends_nobody_statistics_and_a_connection_of_the_users_own_stays(monkeypatch, there):
     monkeypatch.setattr(os, "environ", {"EDGECHAOS_STORE": "somewhere"})  # Ray reads its settings there
@@ -573,11 +582,47 @@ def test_stored_runs_are_read_from_a_store_that_cannot_be_written(trained, folde
     assert obtain([config_of()], how=SERIAL)[0].history.equals(run.history)
 
 
+def test_a_run_whose_process_dies_is_given_up_after_three_attempts(folders, monkeypatch):
+    attempts = []
+
+    def dying(pending, on_advance, on_end):
+        while pending and len(attempts) < 9:
+            job = pending.popleft()
+            attempts.append(job.attempt)
+            on_end(job, Ended("died", "its worker died"))
+
+    monkeypatch.setattr(sweep, "serial", dying)
+    with pytest.raises(SweepError, match="its worker died"):
+        obtain([config_of()], how=SERIAL)
+    assert len(attempts) == 3
+
+
+def test_a_stack_is_interrupted_though_one_of_it_has_diverged(folders, monkeypatch):
+    ends = [SimpleNamespace(outcome=Outcome(state, 0)) for state in ("diverged", "interrupted")]
+    monkeypatch.setattr(jobs, "train", lambda *_, **__: ends)
+    members = tuple(sweep.wanted([config_of(seed=seed) for seed in (0, 1)]))
+    assert jobs.work(Job(members, Store(folders[1]))) == Ended("interrupted")
+
+
 def test_an_error_about_memory_is_not_always_want_of_it():
     assert jobs.out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert jobs.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
     assert jobs.out_of_memory(MemoryError())
     assert not jobs.out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+def test_of_finished_checkpoints_the_oldest_go_first_and_no_more_than_must(folders, monkeypatch):
+    for seed in range(3):
+        obtain([config_of(seed=seed)], how=SERIAL)
+    store = Store(folders[1])
+    _, *others = store.checkpoints.glob("*.safetensors")
+    for path in others:
+        os.utime(path, (2e9, 2e9))
+    reservations.tidy(store)
+    assert len(list(store.checkpoints.iterdir())) == 3  # far below what is kept
+    monkeypatch.setattr(reservations, "KEPT_BYTES", sum(path.stat().st_size for path in others))
+    reservations.tidy(store)
+    assert set(store.checkpoints.iterdir()) == set(others)
 
 
 @pytest.mark.parametrize(("before", "epochs"), [(2, 4), (0, 1)])
