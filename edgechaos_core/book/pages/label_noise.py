@@ -74,17 +74,22 @@ def _percent(own: Sequence[Run], column: str) -> str:
     return shown(over_seeds([100 * settled(run, column) for run in own]))
 
 
+def _spanned(seeds: Sequence[int]) -> str:
+    """The numbers of seeds from the fewest to the most, in words; no seed where a way has none."""
+    return _seeds(seeds[0]) if seeds[0] in (0, seeds[-1]) else f"{seeds[0]} to {_seeds(seeds[-1])}"
+
+
 def numbers(runs: Noisy) -> dict[str, str]:
     """Return what is told of each way at the largest share, by name, as text; a dash for what is missing.
 
     Names are ``no_decay_end`` and the like: accuracy on clean test images at the ``end``, wrong labels ``fitted`` and
-    correct ones ``kept``, and J² (``J``); ``n_told`` is how many seeds every way has, in words;
+    correct ones ``kept``, and J² (``J``); ``n_told`` is how many seeds the ways have, in words;
     ``no_decay_less`` and the like are points of accuracy at the end less those of no decay, seed by seed. ``mistaken``
     is the percentage of wrong labels given by mistake, by a network as often wrong as the controller's on test images.
     """
     largest = max(share for share, _ in runs)
     own = {way: runs.get((largest, way), ()) for way in NOISY_WAYS}
-    found = {"mistaken": _mistaken(own["controller"]), "n_told": _seeds(min(map(len, own.values())))}
+    found = {"mistaken": _mistaken(own["controller"]), "n_told": _spanned(sorted(map(len, own.values())))}
     for way, seeded in own.items():
         texts = _told(seeded) | {"less": _less(seeded, own["no decay"])}
         found |= {f"{way.replace(' ', '_')}_{name}": text for name, text in texts.items()}

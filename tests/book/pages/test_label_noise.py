@@ -42,7 +42,9 @@ def test_the_table_is_in_percent_with_dashes_for_what_is_not_measured():
 
 
 def test_numbers_are_of_the_largest_share():
-    told = numbers(find_runs(get, [0.0, 0.4], epochs=48, **ASKED))
+    runs = find_runs(get, [0.0, 0.4], epochs=48, **ASKED)
+    assert numbers({**runs, (0.4, "formula"): runs[0.4, "formula"][:1]})["n_told"] == "1 to 3 seeds"
+    told = numbers(runs)
     assert told["n_told"] == "3 seeds"
     assert told["formula_less"].startswith("1 (all alike)")
     assert (told["controller_less"].partition(" ")[0], told["mistaken"]) == ("0", "2.1")  # 19% over nine classes
