@@ -38,7 +38,9 @@ def plot_inspection(table: Inspection | pd.DataFrame, axes: Sequence[Axes] | Non
     >>> from torch import nn
     >>> from edgechaos_core import inspect
     >>> layers = nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2)
-    >>> plot_inspection(inspect(nn.Sequential(*layers), torch.randn(16, 8))).axes[0].get_yticks().tolist()
+    >>> table = inspect(nn.Sequential(*layers), torch.randn(16, 8))
+    >>> figure = plot_inspection(table)
+    >>> figure.axes[0].get_yticks().tolist()
     [0, 1]
     """
     rows = _rows(table)
