@@ -19,6 +19,7 @@ NEEDED = ("name", "J_squared", "ratio", "activation", "edge", "phase", "growth_f
 MUTED = "0.45"
 PHASES = {"order": COLORS["J_squared"], "edge": COLORS["optimum"], "chaos": COLORS["test_loss"], "not defined": MUTED}
 ROW, TALLEST, SHORTEST = 0.15, 18.0, 1.8  # inches: a row with its name, the rows of a figure in all, and a figure
+FARTHEST = 2.5  # J0/J up to which the edge is drawn: beyond, 1/J is under 0.03 there, on the axis, and slow to find
 LETTERS, LONGEST = 8, 30  # points; characters of a name
 
 
@@ -87,7 +88,7 @@ def plot_layers_on_map(table: Inspection | pd.DataFrame, ax: Axes | None = None)
                 ax.plot(own["ratio"], own["J_squared"] ** -0.5, **_look(color, filled=filled), alpha=0.7)
     x = [*ax.get_xlim(), -1.0, 2.0]
     y = [ax.get_ylim()[1], 2.0]
-    plot_edge(ax, ratios=(min(x), max(x)))
+    plot_edge(ax, ratios=(max(min(x), -FARTHEST), min(max(x), FARTHEST)))
     for across, up, name in ((1.3, 1.5, "order"), (0.55, 0.35, "chaos")):
         ax.text(across, up, name, fontsize=LETTERS, style="italic", ha="center")
     ax.set(xlim=(min(x), max(x)), ylim=(0, max(y)))

@@ -160,7 +160,11 @@ def _end(run: Run, column: str) -> tuple[float, float, float]:
 
 
 def draw_trained_map(runs: Sequence[Run]) -> Figure:
-    """Draw the largest Lyapunov exponent of the first layer against J along training, a panel a speed."""
+    """Draw the largest Lyapunov exponent of the first layer against J along training, a panel a speed.
+
+    Where more than half of the singular values are outliers there is no bulk to speak of, and none is drawn.
+    """
+    runs = [_with_bulk(run) for run in runs]
     groups = sorted(by_setting(runs).values(), key=lambda own: scale_factor(own[0].config))
     fig = panels(len(groups))
     for ax, own in zip(fig.axes, groups, strict=True):
@@ -179,11 +183,7 @@ def _with_bulk(run: Run) -> Run:
 
 
 def plot_exponents(runs: Sequence[Run], ax: Axes, kinds: Iterable[str]) -> Axes:
-    """Draw the exponent of each kind of map against J, seeds faint and their mean.
-
-    Where more than half of the singular values are outliers there is no bulk to speak of, and none is drawn.
-    """
-    runs = [_with_bulk(run) for run in runs]
+    """Draw the exponent of each kind of map against J, seeds faint and their mean."""
     colors = dict(zip(MAPS, (COLORS["test_loss"], COLORS["J_squared"], COLORS["test_accuracy"]), strict=True))
     for kind in kinds:
         column = f"lyapunov{kind}"
