@@ -106,3 +106,12 @@ def said(value: float, form: str) -> str:
     ('2.3', '–', '3')
     """
     return format(value, form) if math.isfinite(value) else DASH
+
+
+def spanned(values: Sequence[float], form: str) -> str:
+    """Write the least and the largest of some numbers by a format: once where both are written alike, a dash for none.
+
+    >>> spanned([1.23, 1.1, 1.4], ".2f"), spanned([1.0, 1.001], ".2f"), spanned([], ".2f")
+    ('1.10 to 1.40', '1.00', '–')
+    """
+    return " to ".join(dict.fromkeys(said(end, form) for end in (min(values), max(values)))) if len(values) else DASH

@@ -26,6 +26,7 @@ WIDTH, TRAINED_WIDTH = 256, 128  # of networks whose differences are measured, a
 SAMPLES, TESTED, BATCH, STEPS, MOMENTUM = 6_000, 2_000, 64, 200, 0.9
 GELU_BIASES = 0.173  # variance of biases, as in `initialise_at_edge`
 DIFFERENCE = 1e-6  # of the inputs' size, in float64
+ROUNDING = 1e-10  # a difference that is multiplied by less is lost in rounding
 
 Start = Callable[[nn.Sequential, Tensor, str, int], object]
 
@@ -77,7 +78,7 @@ def growth(model: nn.Sequential, seed: int) -> dict[str, float]:
     """Return by how much a difference is multiplied (median and root mean square of 256 samples), and a gradient.
 
     ``gradient`` is the norm of a random gradient that arrives at the first layer's output, over that at the last's.
-    Differences below 1e-10 are rounding alone.
+    Differences below `ROUNDING` are rounding alone.
     """
     generator = torch.Generator().manual_seed(1_000 + seed)
     model = model.double()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
+from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown, spanned
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.claims.estimates.optima import epoch_of_least, least_on_path
 from edgechaos_core.claims.estimates.reason import (
@@ -156,8 +156,7 @@ def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
     told = {"times": said(ends["fast"] / ends["slow"], ".0f")}
     for end, speed in ends.items():
         for name, form in {"epoch": ".0f", "J": ".2f", "gained": ".2f", "train_loss": ".2f"}.items():
-            values = [said(value, form) for value in sorted(means.loc[[speed], name])] if len(means) else [DASH]
-            told[f"{end}_{name}"] = " to ".join(dict.fromkeys(values))
+            told[f"{end}_{name}"] = spanned(means.loc[means.index == speed, name].tolist(), form)
     return told
 
 
@@ -184,9 +183,9 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     return {
         "map_all": str(len(runs)),
         "map_chaotic": str(len(trained)),
-        "map_trained": _span(trained),
-        "map_shuffled": _span(shuffled),
-        "map_end": _span([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs]),
+        "map_trained": spanned(trained, ".2f"),
+        "map_shuffled": spanned(shuffled, ".2f"),
+        "map_end": spanned([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs], ".2f"),
         "map_width": str(slow[0].config.width) if slow else DASH,
     } | {name: shown(over_seeds(values) if values else None) for name, values in estimates.items()}
 
@@ -195,18 +194,13 @@ def _at_edge(run: Run, column: str) -> float:
     return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
 
 
-def _span(values: Sequence[float]) -> str:
-    """The least and the largest, in text."""
-    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(values), max(values)))) if values else DASH
-
-
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
     """Tell whether J = 1 is the reason: what came out of B1 to B3, on the committed runs if no others are given.
 
     As ``value [interval]``, a dash for what has not been run: ``slope`` of J^2 at the least validation loss on J^2 at
-    the start (the edge as the cause predicts 0, a fixed time 1) and the ``seeds`` behind it, ``epochs`` from J = 0.1
-    over those from 0.75, ``beyond``, the least validation loss from J = 1.5 less that from 0.5, and ``rate`` and
-    ``batch``, the exponents of J^2 there in speed.
+    the start (the edge as the cause predicts 0, a fixed gain of J^2 predicts 1) and the ``seeds`` behind it, ``epochs``
+    from J = 0.1 over those from 0.75, ``beyond``, the least validation loss from J = 1.5 minus that from 0.5, and
+    ``rate`` and ``batch``, the exponents of J^2 there in speed.
     """
     found = judged(evidence or committed_evidence(), ["B1", "B2", "B3"])
     (slope, epochs), (beyond,), (rate, batch) = found["B1"], found["B2"], found["B3"]

@@ -5,18 +5,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import torch
 
-from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown
+from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown, spanned
 from edgechaos_core.book.pages.weight_decay import habit_less_controller
 from edgechaos_core.experiments.five_networks import HELD, chosen, compare, load
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.experiments.starts import WIDTH, network, starts
+from edgechaos_core.experiments.starts import ROUNDING, WIDTH, network, starts
 from edgechaos_core.models.initialisation import initialise_at_edge
 from edgechaos_core.models.inspection import inspect
 from edgechaos_core.models.inspection_table import Inspection
 from edgechaos_core.sweeps.sweep import available
 
 PERCENT = 100
-ROUNDING = 1e-9  # smaller factors are those of rounding: layers of order multiply by less than 1 each
 DEPTH, SAMPLES = 20, 256  # of the network whose starts are drawn, and of the sample it is inspected with
 
 
@@ -123,7 +122,7 @@ def numbers(found: pd.DataFrame) -> Mapping[str, str]:
     gained = gains(found)
     most = max((points for points, _ in gained.values()), key=lambda points: points.value)
     over_edge = held(found)["over_edge"].groupby("network").mean()
-    told = {"held_over_edge": " to ".join(dict.fromkeys(f"{end:.2f}" for end in (over_edge.min(), over_edge.max())))}
+    told = {"held_over_edge": spanned(over_edge.tolist(), ".2f")}
     told |= {"networks": str(len(gained)), "seeds": str(found["seed"].nunique()), "most_gained": shown(most)}
     for number, what in enumerate(("accuracy", "loss")):
         own = {name: estimates[number] for name, estimates in gained.items()}
