@@ -170,7 +170,7 @@ def draw_trained_map(runs: Sequence[Run]) -> Figure:
     for ax, own in zip(fig.axes, groups, strict=True):
         plot_exponents(own, ax, MAPS)
         ax.set_title(f"α = {own[0].config.momentum:g}", size="small")
-    fig.axes[0].legend(fontsize="small")
+    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(MAPS), fontsize="small")
     fig.axes[0].set_ylabel("largest Lyapunov exponent")
     return fig
 

@@ -10,6 +10,7 @@ from statistics import fmean
 
 import pandas as pd
 
+from edgechaos_core.analysis.by_setting import strength_text
 from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.experiments.hyperparameter_search import Obtain
@@ -58,7 +59,7 @@ def _row(own: Sequence[Run]) -> list[str]:
     decay = fmean(settled(run, "lambda") if run.config.hold else run.config.l2 for run in own)
     accuracy, *others = SHARES.values()
     ends = [_percent(own, accuracy), *(_mean(own, column, 100, 1) for column in others)]
-    return [f"{decay:.2g}", _mean(own, "J_squared", 1, 2), *ends, str(len(own))]
+    return [strength_text(decay), _mean(own, "J_squared", 1, 2), *ends, str(len(own))]
 
 
 def _mean(own: Sequence[Run], column: str, unit: float, digits: int) -> str:

@@ -165,16 +165,16 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
 
     A map is chaotic from the J at which its largest Lyapunov exponent exceeds 0.005, less than which the simulations do
     not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
-    from ``map_shuffled``, the least J to the largest; the runs end at ``map_end``. Of the slowest speed, over seeds:
+    from ``map_shuffled``, the least J to the largest; ``map_later`` become so later than their own entries shuffled, or
+    not at all; the runs end at ``map_end``. Of the slowest speed, over seeds:
     ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1; ``map_bulk_start`` and
     ``map_bulk`` are the spectral radius of W without them, at the start and there. Dashes without runs.
     """
     slowest = min((scale_factor(run.config) for run in runs), default=0.0)
     slow = [run for run in runs if scale_factor(run.config) == slowest]
-    trained, shuffled = (
-        [J for run in runs if not math.isnan(J := passage(run, f"lyapunov{kind}", RESOLVED))]
-        for kind in ("", "_shuffled")
-    )
+    pairs = [(passage(run, "lyapunov", RESOLVED), passage(run, "lyapunov_shuffled", RESOLVED)) for run in runs]
+    trained, shuffled = ([pair[side] for pair in pairs if not math.isnan(pair[side])] for side in (0, 1))
+    later = [math.isnan(own) or own > other for own, other in pairs if not math.isnan(other)]
     estimates = {
         "map_outliers": [_at_edge(run, "outliers") for run in slow],
         "map_bulk_start": [float(run.history["spectral_radius_bulk"].iloc[0]) for run in slow],
@@ -183,6 +183,7 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     return {
         "map_all": str(len(runs)),
         "map_chaotic": str(len(trained)),
+        "map_later": str(sum(later)),
         "map_trained": spanned(trained, ".2f"),
         "map_shuffled": spanned(shuffled, ".2f"),
         "map_end": spanned([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs], ".2f"),

@@ -36,7 +36,7 @@ def test_the_runs_are_those_of_the_protocols():
 def test_the_table_is_in_percent_with_dashes_for_what_is_not_measured():
     found = table(find_runs(get, [0.0, 0.4], epochs=48, **ASKED))
     row = found.loc[("40%", "controller")]
-    assert row[["λ", "J²", "wrong labels fitted, %", "seeds"]].tolist() == ["7e-05", "2.00", "10.0", "3"]
+    assert row[["λ", "J²", "wrong labels fitted, %", "seeds"]].tolist() == ["7e-5", "2.00", "10.0", "3"]
     assert row["test accuracy, %"].startswith("81.0 [")
     assert found.loc[("0%", "formula"), "wrong labels fitted, %"] == "–"
 

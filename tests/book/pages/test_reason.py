@@ -77,6 +77,8 @@ def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
     never = columns | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 500.0}
     told = page.map_numbers([*runs, made_up(J**2, columns=never, **fast)])
     assert (told["map_chaotic"], told["map_all"], told["map_end"]) == ("3", "4", "1.50")
+    sooner = made_up(J**2, columns=columns | {"lyapunov": J - 0.9}, seed=5, **FIG2)
+    assert (told["map_later"], page.map_numbers([*runs, sooner])["map_later"]) == ("4", "3")
     assert (told["map_trained"], told["map_shuffled"]) == ("1.25", "1.05 to 1.15")
     assert (told["map_outliers"], told["map_width"]) == ("100 (all alike)", "784")  # of the slowest speed
     assert (told["map_bulk"], told["map_bulk_start"]) == ("0.6 (all alike)", "0.6 (all alike)")
