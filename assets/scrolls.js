@@ -5,7 +5,8 @@ const mark = () => {
     box.classList.toggle("scrolls", box.scrollWidth > box.clientWidth + 1);
   }
 };
-addEventListener("load", () => {
-  mark();
+addEventListener("DOMContentLoaded", () => {
   new ResizeObserver(mark).observe(document.body); // a fold that opens, a phone that is turned, formulas that are set
+  document.fonts.ready.then(mark); // other letters are wider in a box that stays as it is
 });
+addEventListener("load", mark, true); // a picture, and the page with all of them

@@ -66,7 +66,8 @@ def open_page(chrome: Browser, address: str, *, width: int, scheme: str = "light
             message.type == "error" and trouble.append(f"console: {message.text} {message.location['url']}")
         ),
     )
-    page.goto(address, wait_until="networkidle")
+    page.goto(address, wait_until="load")  # the network may be idle before
+    page.wait_for_load_state("networkidle")
     page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise.then(() => true))")
     return page, [entry for entry in trouble if not any(known in entry for known in KNOWN_ERRORS)]
 
