@@ -169,7 +169,8 @@ def draw_trained_map(runs: Sequence[Run]) -> Figure:
     fig = panels(len(groups))
     for ax, own in zip(fig.axes, groups, strict=True):
         plot_exponents(own, ax, MAPS)
-        ax.set_title(f"α = {own[0].config.momentum:g}", size="small")
+        times = scale_factor(own[0].config) / scale_factor(parse_config(JUDGED))
+        ax.set_title("the paper's speed" if times == 1 else f"{times:.2g} times the speed", size="small")
     fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(MAPS), fontsize="small")
     fig.axes[0].set_ylabel("largest Lyapunov exponent")
     return fig

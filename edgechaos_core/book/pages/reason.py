@@ -145,18 +145,27 @@ def numbers(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
-    """Return in text what the turns are at the slowest and the fastest of several speeds; dashes without runs.
+    """Return in text how the turns differ between the slowest and the fastest of several speeds; dashes without runs.
 
-    ``slow_`` and ``fast_`` with the name of a candidate: its mean over seeds, or the least and the largest where two
-    settings have that speed. ``times`` is the fastest speed over the slowest.
+    ``slow_J`` and ``fast_J`` are means over seeds, the least and the largest where two settings have that speed.
+    ``times`` is the fastest speed over the slowest, and ``_times`` after the name of a candidate the factor by which it
+    changes between the two, the larger over the smaller, through the learning rate alone and through B alone.
     """
     turned = turns(runs)
-    means = turned.groupby(["speed", "through"])[list(CANDIDATES)].mean().reset_index("through", drop=True)
-    ends = {"slow": means.index.min(), "fast": means.index.max()}
-    told = {"times": said(ends["fast"] / ends["slow"], ".0f")}
-    for end, speed in ends.items():
-        for name, form in {"epoch": ".0f", "J": ".2f", "gained": ".2f", "train_loss": ".2f"}.items():
-            told[f"{end}_{name}"] = spanned(means.loc[means.index == speed, name].tolist(), form)
+    means = turned.groupby(["speed", "through"])[list(CANDIDATES)].mean()
+    speeds = means.index.get_level_values("speed")
+    slow, fast = (means[speeds == end].droplevel("speed") for end in (speeds.min(), speeds.max()))
+    pairs = [
+        (slow.loc[[one]].iloc[0], fast.loc[[other]].iloc[0])
+        for one in slow.index
+        for other in fast.index
+        if one[0] == other[0] or one[1] == other[1]
+    ]
+    told = {"times": said(speeds.max() / speeds.min(), ".0f")}
+    told |= {f"{end}_J": spanned(own["J"].tolist(), ".2f") for end, own in (("slow", slow), ("fast", fast))}
+    for name, form in {"epoch": ".1f", "J": ".2f", "gained": ".1f", "train_loss": ".2f"}.items():
+        ratios = [one[name] / other[name] for one, other in pairs]
+        told[f"{name}_times"] = spanned([max(ratio, 1 / ratio) for ratio in ratios], form)
     return told
 
 
@@ -166,26 +175,37 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     A map is chaotic from the J at which its largest Lyapunov exponent exceeds 0.005, less than which the simulations do
     not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
     from ``map_shuffled``, the least J to the largest; ``map_later`` become so later than their own entries shuffled, or
-    not at all; the runs end at ``map_end``. Of the slowest speed, over seeds:
-    ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1; ``map_bulk_start`` and
-    ``map_bulk`` are the spectral radius of W without them, at the start and there. Dashes without runs.
+    not at all; the runs end at ``map_end``. The spectral radius of trained matrices passes 1 at J ``map_unstable``, that
+    of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed, over seeds:
+    ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1, and ``map_bulk`` is the
+    spectral radius of W without them there. ``map_bulk_random`` is that of a random matrix with J as at the start and
+    as many of its largest singular values removed, and ``map_bulk_times`` the first over the second. Dashes without
+    runs.
     """
     slowest = min((scale_factor(run.config) for run in runs), default=0.0)
     slow = [run for run in runs if scale_factor(run.config) == slowest]
     pairs = [(passage(run, "lyapunov", RESOLVED), passage(run, "lyapunov_shuffled", RESOLVED)) for run in runs]
     trained, shuffled = ([pair[side] for pair in pairs if not math.isnan(pair[side])] for side in (0, 1))
+    radii = [
+        [place for run in runs if not math.isnan(place := passage(run, f"spectral_radius{kind}", 1.0))]
+        for kind in ("", "_shuffled")
+    ]
     later = [math.isnan(own) or own > other for own, other in pairs if not math.isnan(other)]
     estimates = {
         "map_outliers": [_at_edge(run, "outliers") for run in slow],
-        "map_bulk_start": [float(run.history["spectral_radius_bulk"].iloc[0]) for run in slow],
         "map_bulk": [_at_edge(run, "spectral_radius_bulk") for run in slow],
+        "map_bulk_random": [_random_bulk(run) for run in slow],
     }
+    pairs_of_bulk = zip(estimates["map_bulk"], estimates["map_bulk_random"], strict=True)
+    estimates["map_bulk_times"] = [own / random for own, random in pairs_of_bulk]
     return {
         "map_all": str(len(runs)),
         "map_chaotic": str(len(trained)),
         "map_later": str(sum(later)),
         "map_trained": spanned(trained, ".2f"),
         "map_shuffled": spanned(shuffled, ".2f"),
+        "map_unstable": spanned(radii[0], ".2f"),
+        "map_unstable_shuffled": spanned(radii[1], ".2f"),
         "map_end": spanned([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs], ".2f"),
         "map_width": str(slow[0].config.width) if slow else DASH,
     } | {name: shown(over_seeds(values) if values else None) for name, values in estimates.items()}
@@ -195,16 +215,33 @@ def _at_edge(run: Run, column: str) -> float:
     return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
 
 
+def _random_bulk(run: Run) -> float:
+    """The spectral radius of a random matrix like a run's at its start, cut as the run's is where J^2 passes 1."""
+    start = float(run.history["J_squared"].iloc[0]) ** 0.5
+    return radius_of_cut(run.config.width, start, round(_at_edge(run, "outliers")), seed=run.config.seed)
+
+
+def radius_of_cut(width: int, J: float, removed: int, *, seed: int) -> float:
+    """Return the spectral radius of a Gaussian matrix ``[width, width]`` without its ``removed`` largest singular values.
+
+    ``J`` is that of the whole matrix, the standard deviation of an entry times the root of the width.
+    """
+    W = np.random.default_rng(seed).normal(0, J / math.sqrt(width), (width, width))
+    u, s, vh = np.linalg.svd(W)
+    return float(np.abs(np.linalg.eigvals((u[:, removed:] * s[removed:]) @ vh[removed:])).max())
+
+
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
-    """Tell whether J = 1 is the reason: what came out of B1 to B3, on the committed runs if no others are given.
+    """Tell whether J = 1 is the reason: what came out of B1 to B3 and B5, on the committed runs if no others are given.
 
     As ``value [interval]``, a dash for what has not been run: ``slope`` of J^2 at the least validation loss on J^2 at
     the start (the edge as the cause predicts 0, a fixed gain of J^2 predicts 1) and the ``seeds`` behind it, ``epochs``
-    from J = 0.1 over those from 0.75, ``beyond``, the least validation loss from J = 1.5 minus that from 0.5, and
-    ``rate`` and ``batch``, the exponents of J^2 there in speed.
+    from J = 0.1 over those from 0.75, ``beyond``, the least validation loss from J = 1.5 minus that from 0.5, ``rate``
+    and ``batch``, the exponents of J^2 there in speed, and ``map``, J where the trained map's exponent passes 0 over
+    that where its shuffled entries' does.
     """
-    found = judged(evidence or committed_evidence(), ["B1", "B2", "B3"])
-    (slope, epochs), (beyond,), (rate, batch) = found["B1"], found["B2"], found["B3"]
-    told = {"slope": slope, "epochs": epochs, "beyond": beyond, "rate": rate, "batch": batch}
+    found = judged(evidence or committed_evidence(), ["B1", "B2", "B3", "B5"])
+    (slope, epochs), (beyond,), (rate, batch), (own,) = found["B1"], found["B2"], found["B3"], found["B5"]
+    told = {"slope": slope, "epochs": epochs, "beyond": beyond, "rate": rate, "batch": batch, "map": own}
     seeds = DASH if slope.estimate is None else str(slope.estimate.n)
     return {"seeds": seeds} | {name: shown(part.estimate) for name, part in told.items()}

@@ -55,12 +55,13 @@ def test_what_is_not_known_is_a_dash():
 def test_turns_at_the_slowest_and_the_fastest_speed():
     runs = [
         turning_at(J + seed / 100, 0.5, seed, learning_rate=rate, batch_size=size)
-        for rate, size, J in ((0.005, 32, 0.8), (0.02, 32, 0.9), (0.08, 32, 1.1), (0.02, 8, 1.0))
+        for rate, size, J in ((0.005, 32, 0.8), (0.02, 128, 0.8), (0.02, 32, 0.9), (0.08, 32, 1.1), (0.02, 8, 1.0))
         for seed in range(3)
     ]
     told = page.speed_numbers(runs)
     assert (told["times"], told["slow_J"], told["fast_J"]) == ("16", "0.81", "1.01 to 1.11")
-    assert told["slow_gained"] == "0.41"
+    assert (told["J_times"], told["gained_times"]) == ("1.25 to 1.37", "1.9 to 2.4")  # through B, and through the rate
+    assert told["epoch_times"] == "1.0"
     assert set(page.speed_numbers([]).values()) == {"–"}
 
 
@@ -69,19 +70,26 @@ def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
     columns = {
         "lyapunov": J - 1.245,
         "lyapunov_shuffled": J - 1.145,
-        "outliers": 100 * J**2,
+        "outliers": 10 * J**2,
+        "spectral_radius": J + 0.105,
+        "spectral_radius_shuffled": J + 0.005,
         "spectral_radius_bulk": 0.6,
     }
-    runs = [made_up(J**2, columns=columns, seed=seed, **FIG2) for seed in range(3)]
-    fast = FIG2 | {"momentum": 0.9}
-    never = columns | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 500.0}
+    small = FIG2 | {"width": 100}
+    runs = [made_up(J**2, columns=columns, seed=seed, **small) for seed in range(3)]
+    fast = small | {"momentum": 0.9}
+    never = columns | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 60.0}
     told = page.map_numbers([*runs, made_up(J**2, columns=never, **fast)])
     assert (told["map_chaotic"], told["map_all"], told["map_end"]) == ("3", "4", "1.50")
-    sooner = made_up(J**2, columns=columns | {"lyapunov": J - 0.9}, seed=5, **FIG2)
+    sooner = made_up(J**2, columns=columns | {"lyapunov": J - 0.9}, seed=5, **small)
     assert (told["map_later"], page.map_numbers([*runs, sooner])["map_later"]) == ("4", "3")
+    assert (told["map_unstable"], told["map_unstable_shuffled"]) == ("0.90", "1.00")
     assert (told["map_trained"], told["map_shuffled"]) == ("1.25", "1.05 to 1.15")
-    assert (told["map_outliers"], told["map_width"]) == ("100 (all alike)", "784")  # of the slowest speed
-    assert (told["map_bulk"], told["map_bulk_start"]) == ("0.6 (all alike)", "0.6 (all alike)")
+    assert (told["map_outliers"], told["map_width"]) == ("10 (all alike)", "100")  # of the slowest speed
+    assert told["map_bulk"] == "0.6 (all alike)"
+    cut = [page.radius_of_cut(100, 0.5, 10, seed=seed) for seed in range(3)]
+    assert float(told["map_bulk_random"].split(" ")[0]) == pytest.approx(np.mean(cut), rel=1e-2)
+    assert float(told["map_bulk_times"].split(" ")[0]) == pytest.approx(np.mean(0.6 / np.array(cut)), rel=1e-2)
     nothing = page.map_numbers([])
     assert (nothing["map_chaotic"], nothing["map_all"], nothing["map_trained"], nothing["map_bulk"]) == (
         "0",
@@ -89,6 +97,13 @@ def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
         "–",
         "–",
     )
+
+
+def test_a_random_matrix_without_its_largest_singular_values_has_a_smaller_spectral_radius():
+    whole, cut, none = (page.radius_of_cut(200, 0.5, removed, seed=1) for removed in (0, 28, 200))
+    assert whole == pytest.approx(0.5, rel=0.1)  # Girko's circle law
+    assert 0.7 * whole < cut < 0.85 * whole
+    assert none == pytest.approx(0, abs=1e-12)
 
 
 def test_the_answer_in_numbers():
