@@ -156,7 +156,8 @@ def _to_train(rule: Rule, served: Sequence[Sequence[Run]]) -> str:
     if whole < len(served):
         return f"{whole} of {len(served)} settings run ({command})"
     seeds = sorted(map(len, served), reverse=True)[(rule.best or len(served)) - 1]
-    return "" if seeds >= rule.seeds else f"{seeds} of {rule.seeds} seeds run ({command})"
+    of_some = " in some settings" if max(map(len, served)) > seeds else ""
+    return "" if seeds >= rule.seeds else f"{seeds} of {rule.seeds} seeds run{of_some} ({command})"
 
 
 def serving_runs(evidence: Evidence, rule: Rule) -> list[Run] | None:

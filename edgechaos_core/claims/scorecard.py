@@ -45,13 +45,14 @@ def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
 def verdict_table(*names: str, evidence: Evidence | None = None) -> pd.DataFrame:
     """Return how the parts of some claims are judged, on the committed runs if no ``evidence`` is given.
 
-    One row a part: the claim's name and the quantity in the index, ``paper``, what counts as the ``same``, what was
-    found ``here`` with its 95% interval and n, and the ``verdict`` with what would bring one where there is none.
+    One row a part: the claim's name and the quantity in the index, ``paper``, the ``bounds`` within which a value
+    counts as the claim says, what was found ``here`` with its 95% interval and n, and the ``verdict`` with what would
+    bring one where there is none.
     """
     rows = {
         (name, part.part.quantity): {
             "paper": DASH if part.part.published is None else f"{part.part.published:g}",
-            "same": _bounds(part.part),
+            "bounds": _bounds(part.part),
             "here": part.shown,
             "verdict": in_words(name, part.told),
         }
@@ -78,15 +79,20 @@ def bounds_table(*names: str) -> pd.DataFrame:
 def reasons_table() -> pd.DataFrame:
     """Return the bounds of all claims and the reasons for them: claim with quantity in the index, no results.
 
-    ``same`` are the bounds, and whether they were set before any run of that kind was known; ``why`` their reason.
+    ``bounds`` tells as well whether they were set before any run of that kind was known; ``why`` is their reason.
     """
     when = {"before": "set before its runs", "known": "set with some runs known"}
     rows = {
-        f"{name}: {part.quantity}": {"same": f"{_bounds(part)}; {when[text.set]}", "why": part.why}
+        f"{name}: {part.quantity}": {"bounds": f"{_bounds(part)}; {when[text.set]}", "why": part.why}
         for name, text in (read_claims() | read_claims("own")).items()
         for part in text.parts
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("claim")
+
+
+def set_before(kind: Kind = "claims") -> str:
+    """Return the names of the claims whose bounds were set before any run of their kind had been looked at."""
+    return ", ".join(name for name, text in read_claims(kind).items() if text.set == "before")
 
 
 def _bounds(part: Part) -> str:

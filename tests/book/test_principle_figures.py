@@ -123,7 +123,7 @@ def test_the_trained_map_has_a_panel_a_speed():
         for momentum, seed in product((0.8, 0.5), range(2))
     ]
     figure = reason.draw_trained_map(runs)
-    assert [ax.get_title() for ax in figure.axes] == ["α = 0.5", "α = 0.8"]
+    assert [ax.get_title() for ax in figure.axes] == ["the paper's speed", "2.5 times the speed"]
     assert figure.axes[0].get_legend_handles_labels()[1] == ["trained", "entries shuffled", "without outliers"]
     lines = figure.axes[0].get_lines()
     assert len(lines) == 3 * (2 + 1) + 2

@@ -122,7 +122,7 @@ def test_a_page_has_a_row_a_part_and_the_books_own_claims_are_not_reproduced():
     table = scorecard.verdict_table("C13", "B10", evidence=Evidence([*runs, *free], []))
     assert list(table.index.get_level_values("claim")) == ["C13", "C13", "B10"]
     assert list(table["verdict"]) == ["reproduced", "not reproduced", "holds"]
-    assert list(table["same"]) == ["at most 0.1", "at least 0.9", "at least 0"]
+    assert list(table["bounds"]) == ["at most 0.1", "at least 0.9", "at least 0"]
     assert table["here"].iloc[2].startswith("15.990 [")
 
 
@@ -190,5 +190,5 @@ def test_every_part_has_its_bounds_and_the_reason_for_them():
     assert len(table) == sum(len(text.parts) for text in claims.values())
     first = claims["B1"].parts[0]
     row = table.loc[f"B1: {first.quantity}"]
-    assert (row["same"], row["why"]) == ("-0.25 to 0.25; set before its runs", first.why)
-    assert table["same"].str.endswith("set with some runs known").any()
+    assert (row["bounds"], row["why"]) == ("-0.25 to 0.25; set before its runs", first.why)
+    assert table["bounds"].str.endswith("set with some runs known").any()

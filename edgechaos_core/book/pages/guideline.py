@@ -64,6 +64,7 @@ NAMED = (
     ("large", "formula", "B 128"),
     ("small", "formula", "B 8"),
     ("narrow", "formula", "width 392"),
+    ("narrow_pilot", "pilot", "width 392"),
     ("wide", "formula", "width 1,568"),
     ("few", "formula", "S 10,000"),
     ("half", "formula", "S 30,000"),

@@ -16,7 +16,7 @@ NOT_RUN = "(not run)"
 
 def headline(evidence: Evidence) -> Mapping[str, str]:
     """Return the numbers of the landing page by name; "(not run)" where there are no runs to make one from."""
-    parts = judged(evidence, ["C2", "C7", "C12", "B1"])
+    parts = judged(evidence, ["C2", "C7", "C12", "B1", "B9"])
     held, formula = parts["C12"][:2]
     epochs = protocol("fig6")[0].epochs
     return {
@@ -28,6 +28,8 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         "held_epochs": f"{held.share * epochs:.0f}" if held.estimate else NOT_RUN,
         "formula_J2": _value(formula),
         "reason_slope": _value(parts["B1"][0]),
+        "spared_loss": _value(parts["B9"][0]),
+        "gained_points": _value(parts["B9"][1]),
         **_of_depth(evidence),
         "habit_points": _of_habit(evidence),
     }

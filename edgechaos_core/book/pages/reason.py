@@ -175,8 +175,8 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     A map is chaotic from the J at which its largest Lyapunov exponent exceeds 0.005, less than which the simulations do
     not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
     from ``map_shuffled``, the least J to the largest; ``map_later`` become so later than their own entries shuffled, or
-    not at all; the runs end at ``map_end``. The spectral radius of trained matrices passes 1 at J ``map_unstable``, that
-    of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed, over seeds:
+    not at all; the runs end at ``map_end``. The spectral radius of trained matrices passes 1 at J ``map_unstable``,
+    that of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed, over seeds:
     ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1, and ``map_bulk`` is the
     spectral radius of W without them there. ``map_bulk_random`` is that of a random matrix with J as at the start and
     as many of its largest singular values removed, and ``map_bulk_times`` the first over the second. Dashes without
@@ -222,9 +222,10 @@ def _random_bulk(run: Run) -> float:
 
 
 def radius_of_cut(width: int, J: float, removed: int, *, seed: int) -> float:
-    """Return the spectral radius of a Gaussian matrix ``[width, width]`` without its ``removed`` largest singular values.
+    """Return the spectral radius of a random matrix without its ``removed`` largest singular values.
 
-    ``J`` is that of the whole matrix, the standard deviation of an entry times the root of the width.
+    The matrix is Gaussian, ``[width, width]``; ``J`` is that of the whole of it, the standard deviation of an entry
+    times the root of the width.
     """
     W = np.random.default_rng(seed).normal(0, J / math.sqrt(width), (width, width))
     u, s, vh = np.linalg.svd(W)

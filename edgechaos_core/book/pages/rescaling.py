@@ -86,7 +86,8 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
     mean; the base's ``base_epochs`` and ``base_steps``. ``price``: percent of the loss that the cheapest faster setting
     costs, and its speed, ``fast``. ``lost`` settings never improve on the untrained network: their best epoch is 0. Of
     the others ``power``, the exponent of the epochs to the best in speed, and these epochs of the slowest and of the
-    fastest, ``slow_epochs`` and ``fast_epochs``.
+    fastest, ``slow_epochs`` and ``fast_epochs``. ``lost_step`` is the least step eta / (1 - alpha) of the lost ones,
+    nan for none.
     """
     own = (base.learning_rate, base.momentum, base.batch_size)
     losses = {place: estimate.value for place, estimate in estimates_of(table, "test loss").items()}
@@ -115,11 +116,34 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
         "price": 100 * float(faster["price"].iloc[0]) if len(faster) else math.nan,
         "fast": float(faster["speed"].iloc[0]) if len(faster) else math.nan,
         "lost": len(table) - len(learned),
+        "lost_step": min((eta / (1 - alpha) for eta, alpha, _ in table.index[table["epochs"] == 0]), default=math.nan),
         "power": np.polyfit(np.log(by_speed["speed"]), np.log(by_speed["epochs"]), 1)[0]
         if len(learned) > 1
         else math.nan,
         "slow_epochs": by_speed["epochs"].iloc[0],
         "fast_epochs": by_speed["epochs"].iloc[-1],
+    }
+
+
+def apart_numbers(table: pd.DataFrame) -> dict[str, float]:
+    """Return the two settings of one speed whose test losses differ most, as a ratio, of those that learn at all.
+
+    Of `payoff`'s table; nothing where no two settings have one speed. Of the one with the larger loss ``apart_eta``,
+    ``apart_B``, ``apart_step`` (eta / (1 - alpha)), ``apart_loss`` and ``apart_J2``, of the other the same names with
+    ``beside``; their ``pair_speed``.
+    """
+    learned = table[table["epochs"] > 0].reset_index()
+    learned["loss"] = [estimate.value for estimate in learned["test loss"]]
+    learned["step"] = learned["η"] / (1 - learned["α"])
+    groups = learned.sort_values("loss").groupby(learned["speed"].round(9))
+    pairs = [(own.iloc[-1], own.iloc[0]) for _, own in groups if len(own) > 1]
+    if not pairs:
+        return {}
+    apart, beside = max(pairs, key=lambda pair: float(pair[0]["loss"] / pair[1]["loss"]))
+    names = {"eta": "η", "B": "B", "step": "step", "loss": "loss", "J2": "J²"}
+    rows = {"apart": apart, "beside": beside}
+    return {"pair_speed": float(apart["speed"])} | {
+        f"{word}_{name}": float(row[column]) for word, row in rows.items() for name, column in names.items()
     }
 
 

@@ -189,6 +189,16 @@ def least_loss_strength(runs: Sequence[Run]) -> float:
     return min(strengths, key=lambda l2: sum(settled(strengths[l2][seed], "test_loss") for seed in seeds))
 
 
+def _hull(estimates: Sequence[Estimate | None]) -> dict[str, str]:
+    """The least and the largest end of several intervals, ``loss_low`` and ``loss_high``; dashes without intervals."""
+    known = [each for each in estimates if each is not None]
+    lows, highs = ([end for each in known if (end := getattr(each, side)) is not None] for side in ("low", "high"))
+    return {
+        "loss_low": f"{min(lows):.2f}" if lows else DASH,
+        "loss_high": f"{max(highs):.2f}" if highs else DASH,
+    }
+
+
 def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
     """Return the numbers of the chapter's sentences, in words, from runs of Fig. 6 and those of the contest."""
     c, best = published.constant(), optima(runs)
@@ -196,6 +206,8 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
     several, several_more = count > 1, count > NEAR_THE_TOP
     least = least_loss_strength(runs) if several else runs[0].config.l2
     strongest = max((run.config.l2 for run in runs if math.isfinite(growth_at_loss(run, 0.25))), default=math.nan)
+    losses = [best["test_loss"]]
+    losses += [place_of_least_final_loss(runs, number) for number in (3, 5) if best["test_loss"] and count >= number]
     held, habits = at_strength(runs, EDGE_STRENGTH, growth_constant), habits_of(contest)
     return {
         "c_free": f"{c:.1f}",
@@ -210,9 +222,10 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
         "J_accuracy": shown(best["test_accuracy"]),
         "J_accuracy_three": shown(place_of_best_accuracy(runs, 3) if best["test_accuracy"] else None),
         "J_accuracy_five": shown(place_of_best_accuracy(runs, 5) if several_more else None),
-        "J_loss": shown(best["test_loss"]),
-        "J_loss_three": shown(place_of_least_final_loss(runs, 3) if best["test_loss"] else None),
-        "J_loss_five": shown(place_of_least_final_loss(runs, 5) if several_more else None),
+        "J_loss": shown(losses[0]),
+        "J_loss_three": shown(losses[1] if len(losses) > 1 else None),
+        "J_loss_five": shown(losses[2] if len(losses) > 2 else None),
+        **_hull(losses),
         "gain": shown(less(runs, EDGE_STRENGTH, 0.0, "test_accuracy"), 0.01),
         "loss_edge": shown(at_strength(runs, EDGE_STRENGTH, lambda run: settled(run, "test_loss"))),
         "loss_free": shown(at_strength(runs, 0.0, lambda run: settled(run, "test_loss"))),

@@ -9,7 +9,7 @@ import pytest
 from edgechaos_core.analysis.by_setting import setting_of
 from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.book.pages import rescaling
-from edgechaos_core.book.pages.rescaling import epoch_seconds, payoff, price_numbers
+from edgechaos_core.book.pages.rescaling import apart_numbers, epoch_seconds, payoff, price_numbers
 from edgechaos_core.claims.estimates import paths
 from edgechaos_core.claims.judging import committed_evidence, judged
 from edgechaos_core.experiments.protocols import protocol
@@ -59,6 +59,7 @@ def test_the_price_is_that_of_the_cheapest_setting_beyond_the_free_ones():
     assert (numbers["free_speed"], numbers["free_epochs"], numbers["free_alpha"]) == pytest.approx((2, 20, 0.5))
     assert (numbers["few_B"], numbers["few_eta"], numbers["few_steps"]) == pytest.approx((128, 0.08, 41 * 391))
     assert (numbers["price"], numbers["fast"], numbers["lost"]) == pytest.approx((10, 4, 1))
+    assert numbers["lost_step"] == pytest.approx(0.32)
     assert (numbers["base_epochs"], numbers["base_steps"]) == (40, 40 * 1563)
     assert (numbers["slow_epochs"], numbers["fast_epochs"]) == (40, 8)
     speeds, epochs = np.log([1, 1, 2, 4, 5]), np.log([40, 41, 20, 10, 8])
@@ -71,7 +72,23 @@ def test_the_price_is_that_of_the_cheapest_setting_beyond_the_free_ones():
     assert [numbers["free_low"], numbers["free_high"]] == pytest.approx(ends)
     alone = price_numbers(payoff(runs[:1], runs[0].config, {}), runs[0].config)
     assert math.isnan(alone["price"])
+    assert math.isnan(alone["lost_step"])
     assert price_numbers(payoff(runs[1:], runs[0].config, {}), runs[0].config) == {}
+
+
+def test_settings_of_one_speed_whose_losses_differ_most():
+    large, larger = (
+        {"learning_rate": rate, "momentum": 0.5, "batch_size": size} for rate, size in ((0.08, 32), (0.32, 128))
+    )
+    lost = {"learning_rate": 1.28, "momentum": 0.5, "batch_size": 512}
+    runs = [run_of(BASE, 40, 0.3), run_of(BASE | {"batch_size": 64, "learning_rate": 0.04}, 40, 0.31)]
+    runs += [run_of(large, 18, 0.36), run_of(larger, 21, 1.08), run_of(lost, 0, 2.3)]
+    found = apart_numbers(payoff(runs, runs[0].config, {}))
+    assert found == pytest.approx(
+        {"pair_speed": 4, "apart_eta": 0.32, "apart_B": 128, "apart_step": 0.64, "apart_loss": 1.08, "apart_J2": 0.21}
+        | {"beside_eta": 0.08, "beside_B": 32, "beside_step": 0.16, "beside_loss": 0.36, "beside_J2": 0.18}
+    )
+    assert apart_numbers(payoff(runs[:1], runs[0].config, {})) == {}
 
 
 def test_a_payoff_needs_runs():
