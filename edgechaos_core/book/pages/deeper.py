@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from edgechaos_core.analysis.intervals import DASH, said
-from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, started_at
+from edgechaos_core.analysis.by_setting import by_setting
+from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, VALIDATION, started_at
 from edgechaos_core.store.runs import Run
 from edgechaos_core.theory.meanfield import fixed_point
 
@@ -146,3 +148,30 @@ def _limits(accuracies: pd.DataFrame, default: str) -> dict[str, str]:
     if over:
         told |= {"over_least": f"{min(over):.1f}", "over_most": f"{max(over):.1f}"}
     return told
+
+
+def ways_table(runs: Sequence[Run], *, loss: str = VALIDATION, accuracy: str = "validation_accuracy") -> pd.DataFrame:
+    """Return where networks of several decays have their least loss, and where and how they end; weakest decay first.
+
+    One row a setting, with means and 95% intervals over seeds in text. The index is ``weight_decay`` as PyTorch's, 2
+    lambda, or *held* where J^2 is steered. The least loss is that of a single epoch, and J is taken there. *At the end*
+    is the mean of the last tenth of the epochs.
+    """
+    groups = sorted(by_setting(runs).values(), key=lambda own: (own[0].config.hold, own[0].config.l2))
+    rows = {}
+    for own in groups:
+        config = own[0].config
+        best = [run.history.loc[run.history[loss].idxmin()] for run in own]
+        rows["held" if config.hold else f"{2 * config.l2:g}"] = {
+            "J at the least loss": shown(over_seeds([float(row["J_squared"]) ** 0.5 for row in best])),
+            "least loss": shown(over_seeds([float(row[loss]) for row in best])),
+            "J at the end": shown(over_seeds([settled(run) ** 0.5 for run in own])),
+            "loss at the end": shown(over_seeds([settled(run, loss) for run in own])),
+            "accuracy, %": shown(over_seeds([100 * settled(run, accuracy) for run in own])),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("weight_decay")
+
+
+def ways_numbers(table: pd.DataFrame, name: str) -> dict[str, str]:
+    """Return the cells of `ways_table` by ``name``, row and column, as in ``adamw 0.1 least loss``."""
+    return {f"{name} {row} {column}": text for row, cells in table.iterrows() for column, text in cells.items()}

@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from edgechaos_core.book.pages import deeper
+from edgechaos_core.store.runs import Run
+from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import REACHED, deep
 
 
@@ -46,3 +49,25 @@ def test_the_limits_of_training_are_told_as_the_grid_has_them():
     assert told["after_default"] == "8"
     over = [depth / deeper.trainable_depth(J) for J, depth in deepest.items() if J < 1 and depth < 16]
     assert (told["over_least"], told["over_most"]) == (f"{min(over):.1f}", f"{max(over):.1f}")
+
+
+def test_where_networks_of_several_decays_are_best_and_where_they_end():
+    def run(seed: int, **settings: float) -> Run:
+        loss = np.full(21, 0.5)
+        loss[5] = 0.3 + seed / 100
+        end = np.where(np.arange(21) < 19, 0.0, 0.8)
+        columns = {"validation_loss": loss, "validation_accuracy": end}
+        return made_up(np.linspace(1, 5, 21), columns=columns, seed=seed, **FIG2 | settings)
+
+    runs = [run(seed, l2=l2, hold=hold) for l2, hold in ((0.05, 0.0), (0.0, 0.0), (0.0, 2.0)) for seed in range(3)]
+    table = deeper.ways_table(runs)
+    assert table.index.tolist() == ["0", "0.1", "held"]
+    assert table.loc["0.1"].tolist() == [
+        "1.41 (all alike)",
+        "0.31 [0.29, 0.33]",
+        "2.21 (all alike)",
+        "0.5 (all alike)",
+        "80 (all alike)",
+    ]
+    assert deeper.ways_numbers(table, "a")["a 0.1 least loss"] == "0.31 [0.29, 0.33]"
+    assert deeper.ways_table([]).empty
