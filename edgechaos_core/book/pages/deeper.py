@@ -161,7 +161,7 @@ def ways_table(runs: Sequence[Run], *, loss: str = VALIDATION, accuracy: str = "
     rows = {}
     for own in groups:
         config = own[0].config
-        best = [run.history.loc[run.history[loss].idxmin()] for run in own]
+        best = [run.history.iloc[int(run.history[loss].argmin())] for run in own]
         rows["held" if config.hold else f"{2 * config.l2:g}"] = {
             "J at the least loss": shown(over_seeds([float(row["J_squared"]) ** 0.5 for row in best])),
             "least loss": shown(over_seeds([float(row[loss]) for row in best])),

@@ -64,10 +64,10 @@ def test_where_networks_of_several_decays_are_best_and_where_they_end():
     assert table.index.tolist() == ["0", "0.1", "held"]
     assert table.loc["0.1"].tolist() == [
         "1.41 (all alike)",
-        "0.31 [0.29, 0.33]",
+        "0.310 [0.285, 0.335]",
         "2.21 (all alike)",
         "0.5 (all alike)",
         "80 (all alike)",
     ]
-    assert deeper.ways_numbers(table, "a")["a 0.1 least loss"] == "0.31 [0.29, 0.33]"
+    assert deeper.ways_numbers(table, "a")["a 0.1 least loss"] == "0.310 [0.285, 0.335]"
     assert deeper.ways_table([]).empty
