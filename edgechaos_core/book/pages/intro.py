@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from edgechaos_core.analysis.intervals import shown
+from edgechaos_core.book.pages.deeper import ways_table
 from edgechaos_core.book.pages.training_path import path_estimates
 from edgechaos_core.book.pages.weight_decay import habit_less_controller
 from edgechaos_core.claims.estimates.reason import deepest, depth_trained
@@ -30,6 +31,7 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         "reason_slope": _value(parts["B1"][0]),
         "spared_loss": _value(parts["B9"][0]),
         "gained_points": _value(parts["B9"][1]),
+        "adamw_J": _of_adamw(evidence),
         **_of_depth(evidence),
         "habit_points": _of_habit(evidence),
     }
@@ -63,6 +65,13 @@ def _of_habit(evidence: Evidence) -> str:
     wanted = {*protocol("contest", seeds=range(3))}
     found = habit_less_controller([run for run in evidence.runs if run.config in wanted], "test_accuracy")
     return NOT_RUN if found is None else shown(found, 0.01)
+
+
+def _of_adamw(evidence: Evidence) -> str:
+    """J at the least validation loss with AdamW, without decay."""
+    wanted = {config for config in protocol("adamw", seeds=range(3)) if not config.l2}
+    runs = [run for run in evidence.runs if run.config in wanted]
+    return ways_table(runs)["J at the least loss"].iloc[0] if runs else NOT_RUN
 
 
 def _of_depth(evidence: Evidence) -> dict[str, str]:
