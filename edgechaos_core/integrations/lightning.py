@@ -21,7 +21,9 @@ class EdgeDecayCallback(Callback):
     sample.
 
     >>> from lightning.pytorch import Trainer
-    >>> trainer = Trainer(max_epochs=3, callbacks=[EdgeDecayCallback()], logger=False, enable_checkpointing=False)
+    >>> hold = EdgeDecayCallback(every=200)
+    >>> quiet = {"logger": False, "enable_checkpointing": False}
+    >>> trainer = Trainer(max_epochs=3, callbacks=[hold], **quiet)
     """
 
     def __init__(self, target: Any = "edge", *, every: int | None = None, **options: Any) -> None:  # noqa: ANN401

@@ -30,7 +30,7 @@ def interactive_diagram(diagram: Diagram) -> str:
     edge = [edge_of_chaos(ratio, diagram.config.activation) for ratio in ratios]
     for row, (name, height) in enumerate({"distance": 0.78, "lyapunov_exponent": 0.22}.items(), start=1):
         cells = grid(diagram, name)
-        values, ends = cells.to_numpy(), scale(cells, name)
+        values, ends = cells.to_numpy(), np.array(scale(cells, name))
         if name == "distance":
             values, ends = np.log10(values), np.log10(ends)
         shown = "10<sup>%{z:.1f}</sup>" if name == "distance" else "%{z:.3f}"
