@@ -11,15 +11,19 @@ from edgechaos_core.models.model_controller import ModelEdgeDecay
 
 
 class EdgeDecayCallback(Callback):
-    """Steer the weight decay of a module's layers, a period an epoch or every ``every`` optimizer steps.
+    """Steer the weight decay of a module's layers: step the controller every epoch, or every ``every`` optimizer steps.
 
-    ``options`` are those of `EdgeDecay.for_model`; ``sample`` is the module's ``example_input_array`` if not given. The
-    groups are split when fitting starts, before a checkpoint is loaded, and learning-rate schedulers go on with them.
-    ``edge`` is then the controller, whose metrics are logged at the start of each epoch and after each period within
-    one; checkpoints hold its state. Raises ValueError for a module with several optimizers, or without a sample.
+    The step that ends an epoch is made when the next one starts, after the schedulers' step, and at the end of
+    training. ``options`` are those of `EdgeDecay.for_model`; ``sample`` is the module's ``example_input_array`` if not
+    given. The groups are split when fitting starts, before a checkpoint is loaded, and learning-rate schedulers go on
+    with them. ``edge`` is then the controller, whose metrics are logged at the start of each epoch and after each
+    period within one; checkpoints hold its state. Raises ValueError for a module with several optimizers, or without a
+    sample.
 
     >>> from lightning.pytorch import Trainer
-    >>> trainer = Trainer(max_epochs=3, callbacks=[EdgeDecayCallback()], logger=False, enable_checkpointing=False)
+    >>> hold = EdgeDecayCallback(every=200)
+    >>> quiet = {"logger": False, "enable_checkpointing": False}
+    >>> trainer = Trainer(max_epochs=3, callbacks=[hold], **quiet)
     """
 
     def __init__(self, target: Any = "edge", *, every: int | None = None, **options: Any) -> None:  # noqa: ANN401

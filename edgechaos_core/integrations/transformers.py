@@ -21,8 +21,9 @@ class EdgeDecayCallback(TrainerCallback, ExportableState):
     `hold_at_edge` makes it. Checkpoints hold the controller's state, and training that is resumed goes on from it.
     """
 
+    # In quotes: the reference is built without transformers, and what stands in for its names knows no |.
     def __init__(
-        self, trainer: Trainer | None = None, edge: ModelEdgeDecay | None = None, every: int | None = None
+        self, trainer: "Trainer | None" = None, edge: ModelEdgeDecay | None = None, every: int | None = None
     ) -> None:
         self.trainer, self.edge, self.every = trainer, edge, every
 

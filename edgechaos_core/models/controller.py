@@ -62,8 +62,8 @@ class EdgeDecay:
     Warns (UserWarning, once each) when the weight is frozen; when a period had no step of the optimizer, none with a
     gradient of the weight, or only steps that GradScaler skipped; when something else set the group's weight decay;
     when the learning rate was raised to over twice that which the decay was set for; and when the weight's own
-    precision (bfloat16, float16) is too coarse for the decay, which then counts as none. Whoever changes the learning
-    rate, each step of the optimizer counts with the rate of that step.
+    precision (bfloat16, float16) is too coarse for the decay, which then counts as none. The learning rate may change
+    within a period: each step of the optimizer counts with the rate that it was taken with.
 
     >>> import torch
     >>> from torch import optim

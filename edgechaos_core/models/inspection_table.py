@@ -59,13 +59,18 @@ class Inspection(list[WeightRow]):
     def _defaults(self) -> str:
         """Weights of PyTorch's own start, uniform with variance 1 / (3 fan_in), where that is far below an edge."""
         low = [row for row in self if row.phase == "order" and abs(3 * row.J_squared - 1) < DEFAULT]
-        edges = {row.activation: row.edge for row in low}
-        if not edges:
+        if not low:
             return ""
-        told = ", ".join(f"{edge:.3g} where {name} follows" for name, edge in edges.items())
+        told = []
+        for name in dict.fromkeys(row.activation for row in low):
+            edges = [row.edge for row in low if row.activation == name]
+            ends = dict.fromkeys(_cell(end) for end in (min(edges), max(edges)))  # written as in the table
+            told.append(f"{' to '.join(ends)} where {name} follows")
         return (
-            f"PyTorch's default is J^2 = 1/3, at which {len(low)} of these weights stand; their edge is {told}: "
-            "initialise_at_edge starts them there."
+            f"{len(low)} of {len(self)} weights have PyTorch's default start, J^2 = 1/3. With the model's biases their "
+            f"edge is at J^2 = {', '.join(told)}. initialise_at_edge sets these biases to 0 unless told otherwise, "
+            "scales the weights to the edge that they have then, and on until a small difference of the sample keeps "
+            "its size."
         )
 
     def to_dict(self, orient: str = "records") -> list[dict[str, Any]]:

@@ -69,8 +69,9 @@ class ModelEdgeDecay:
 
     >>> import torch
     >>> _ = torch.manual_seed(0)
-    >>> layers = nn.Linear(20, 20), nn.LayerNorm(20), nn.ReLU(), nn.Linear(20, 20, bias=False), nn.Tanh()
-    >>> model = nn.Sequential(*layers)
+    >>> normalised = nn.Linear(20, 20), nn.LayerNorm(20), nn.ReLU()
+    >>> last = nn.Linear(20, 20, bias=False), nn.Tanh()
+    >>> model = nn.Sequential(*normalised, *last)
     >>> optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     >>> edge = EdgeDecay.for_model(model, optimizer, sample=torch.randn(16, 20))
     >>> for row in edge.report():

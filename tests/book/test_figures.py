@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -339,14 +340,14 @@ def test_edge_is_drawn_where_theory_has_it():
 
 
 def test_cut_shows_mean_interval_and_theory():
-    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5, draws=3)
+    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5, draws=5)
     cells = config.cells
     cut = Diagram(config, cells.assign(distance=10 + 10 * cells["draw"], lyapunov_exponent=0.0))
     ax = maps.plot_cut(cut, "distance", Figure().subplots())
-    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 2)
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 3)
     low, high = ax.collections[0].get_paths()[0].get_extents().intervaly
-    assert (low + high) / 2 == pytest.approx(2)
-    assert high - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # Student's t of 2 degrees of freedom, sd 1
+    assert (low + high) / 2 == pytest.approx(3)
+    assert high - 3 == pytest.approx(2.776445 * 2.5**0.5 / 5**0.5, rel=1e-6)  # Student's t of 4 degrees of freedom
     exponents = maps.plot_cut(replace(cut, cells=cut.cells.assign(lyapunov_exponent=0.3)), "lyapunov_exponent", ax)
     np.testing.assert_allclose(exponents.get_lines()[-1].get_ydata(), 0.3)  # not by the root of N
     maps.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax := Figure().subplots())
@@ -354,12 +355,15 @@ def test_cut_shows_mean_interval_and_theory():
     assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
 
 
-def test_a_cut_of_one_draw_has_no_interval():
-    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5)
-    cut = Diagram(config, config.cells.assign(distance=10.0, lyapunov_exponent=0.0))
+@pytest.mark.parametrize("draws", [1, 3])
+def test_a_cut_of_few_draws_has_lines_of_its_draws_and_no_band(draws):
+    config = DiagramConfig(neurons=100, rows=5, columns=1, ratio_from=1.5, ratio_to=1.5, draws=draws)
+    cells = config.cells
+    cut = Diagram(config, cells.assign(distance=10 + 10 * cells["draw"], lyapunov_exponent=0.0))
     ax = maps.plot_cut(cut, "distance", Figure().subplots())
-    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 1)
-    assert [path for path in ax.collections[0].get_paths() if len(path.vertices)] == []
+    assert list(ax.collections) == []
+    heights = [line.get_ydata()[0] for line in ax.get_lines()]
+    assert heights == pytest.approx([1] if draws == 1 else [2, 1, 2, 3])  # the mean, and each draw
 
 
 def test_distances_of_a_map_in_order_keep_their_scale(diagram):
@@ -392,7 +396,8 @@ def test_outer_axes_of_all_cuts_are_named():
     ]
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "$1 / J$", "$1 / J$"]
     assert [ax.get_title() for ax in figure.axes] == ["$J_0/J$ = 0", "$J_0/J$ = 1.5", "", ""]
-    assert [line.get_label() for line in figure.axes[0].get_lines()][:3] == ["$N$ = 100", "$N$ = 400", "theory"]
+    named = [line.get_label() for line in figure.axes[0].get_lines() if not line.get_label().startswith("_")]
+    assert named == ["$N$ = 100", "$N$ = 400", "theory"]  # and no entry for the lines of single draws
     both = maps.plot_sizes([cut(1.5, N) for N in sizes])
     assert [ax.get_ylabel() for ax in both.axes] == ["$1/J$ at the edge", ""]
     assert [ax.get_xlabel() for ax in both.axes] == ["neurons, $N$"] * 2
@@ -422,8 +427,8 @@ def test_interactive_map_is_self_contained(diagram):
 def test_interactive_map_draws_both_measures_over_the_plane_and_theory(diagram):
     html = interactive_diagram(diagram)
     traces = json.loads(re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"template\"", html, re.DOTALL)[1])
-    assert [trace["type"] for trace in traces] == ["heatmap", "scatter"] * 2
-    distance, theory, exponent, below = traces
+    assert [trace["type"] for trace in traces] == ["heatmap", "scatter", "scatter"] * 2
+    distance, _, theory, exponent, _, below = traces
     expected = maps.grid(diagram, "distance")
     np.testing.assert_allclose(decoded(distance["x"]), expected.columns, atol=1e-4)
     np.testing.assert_allclose(decoded(distance["y"]), expected.index, atol=1e-4)
@@ -433,6 +438,13 @@ def test_interactive_map_draws_both_measures_over_the_plane_and_theory(diagram):
     assert (x[0], x[-1]) == (diagram.config.ratio_from, diagram.config.ratio_to)
     assert y[np.abs(x) <= 1] == pytest.approx(1)
     assert (below["x"], below["y"]) == (theory["x"], theory["y"])
+    assert theory["line"]["color"] == style.COLORS["edge on map"]
+    for drawn, column in ((distance, "distance"), (exponent, "lyapunov_exponent")):
+        mesh = maps.plot_diagram(diagram, column, Figure().subplots()).collections[0]  # the printed map
+        ends = np.log10(mesh.get_clim()) if column == "distance" else mesh.get_clim()
+        assert (drawn["zmin"], drawn["zmax"]) == pytest.approx(tuple(ends))
+        last = colors.to_hex(mesh.cmap(mesh.cmap.N - 1))
+        assert np.array(colors.to_rgb(drawn["colorscale"][-1][1])) == pytest.approx(colors.to_rgb(last), abs=0.05)
     assert (theory["xaxis"], below["xaxis"], distance["yaxis"], exponent["yaxis"]) == ("x", "x2", "y", "y2")
 
 

@@ -18,9 +18,9 @@ def test_a_network_has_its_axes_with_dots_mean_and_interval_over_the_ways():
     axes = Figure().subplots(1, 2)
     plot_five(FOUND, axes)
     assert [ax.get_title() for ax in axes] == ["CNN", "LSTM"]
-    assert [tick.get_text() for tick in axes[0].get_xticklabels()] == ["0.1", "1", "held"]
+    assert [tick.get_text() for tick in axes[0].get_xticklabels()] == ["0.1", "0.01", "1", "held"]
     dots, interval, mean = axes[0].get_lines()[-3:]
-    assert list(dots.get_xdata()) == [2, 2, 2]
+    assert list(dots.get_xdata()) == [3, 3, 3]
     assert dots.get_ydata() == pytest.approx([81, 82, 83])
     assert mean.get_ydata() == pytest.approx([82])
     assert np.mean(interval.get_ydata()) == pytest.approx(82)
@@ -35,6 +35,10 @@ def test_growth_has_a_pair_of_lines_a_network_and_its_name_at_the_end():
     assert list(free.get_ydata()) == pytest.approx([0.5])  # that of the first way, no decay
     assert list(held.get_ydata()) == pytest.approx([0.7])
     assert [text.get_text() for text in ax.texts] == ["CNN", "LSTM"]
+    ax.figure.draw_without_rendering()
+    ticks = [tick.get_text() for tick in [*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)]]
+    assert "0.6" in ticks
+    assert not any("times" in tick or "^" in tick for tick in ticks)
     assert HELD in set(FOUND["way"])
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import edgechaos_core
+from edgechaos_core import EdgeDecay
 from edgechaos_core.book import chapters, reference, repository_links
 from edgechaos_core.cli.app import app
 from edgechaos_core.system.places import COMMITTED_RUNS, PUBLISHED, REPOSITORY
@@ -22,6 +23,17 @@ def page(name: str) -> str:
 def test_every_public_name_is_described_once():
     described = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page("api"), re.MULTILINE)
     assert sorted(described) == sorted(edgechaos_core.__all__)
+
+
+def test_what_for_model_returns_and_the_doors_of_other_libraries_are_described():
+    described = re.findall(r"^\.\. auto(?:function|class):: edgechaos_core\.([\w.]+)$", page("api"), re.MULTILINE)
+    returned = EdgeDecay.for_model.__annotations__["return"]
+    assert f"models.model_controller.{returned}" in described
+    extras = {
+        f"integrations.{name}"
+        for name in read_yaml(REPOSITORY / "_config.yml")["sphinx"]["config"]["autodoc_mock_imports"]
+    }
+    assert extras == {each.rpartition(".")[0] for each in described if each.startswith("integrations.")}
 
 
 def test_every_name_in_a_table_of_the_api_is_described():

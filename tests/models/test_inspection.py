@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import subprocess
 import sys
 
@@ -416,9 +417,33 @@ def test_every_weight_of_an_lstm_network_is_named():
 def test_pytorchs_default_is_told_where_it_is_below_the_edge():
     model = nn.Sequential(nn.Linear(300, 300), nn.GELU(), nn.Linear(300, 300), nn.LayerNorm(300))
     (note,) = inspect(model, torch.randn(8, 300)).notes
-    assert note.startswith("PyTorch's default is J^2 = 1/3, at which 1 of these weights stand; their edge is 2")
+    assert note.startswith("1 of 2 weights have PyTorch's default start, J^2 = 1/3.")
+    assert re.search(r"their edge is at J\^2 = 2\.1\d* where GELU follows\.", note)
     initialise_at_edge(model, torch.randn(8, 300))
     assert inspect(model, torch.randn(8, 300)).notes == []
+
+
+def test_the_edges_told_of_pytorchs_default_are_those_of_the_table():
+    layers = [nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64, bias=False), nn.ReLU()]
+    for bias, value in ((layers[0].bias, 0.05), (layers[2].bias, 0.1)):
+        nn.init.constant_(bias, value)
+    model, sample = nn.Sequential(*layers), torch.randn(64, 64)
+    table = inspect(model, sample)
+    near, far, relu = (cells.split()[7] for cells in str(table).splitlines()[1:4])
+    assert float(near) < float(far)
+    assert "3 of 3 weights have PyTorch's default start" in table.notes[0]
+    assert f"their edge is at J^2 = {near} to {far} where tanh follows, {relu} where ReLU follows." in table.notes[0]
+
+
+def test_what_is_told_of_initialise_at_edge_is_what_it_does():
+    model, sample = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()), torch.randn(64, 64)
+    (note,) = inspect(model, sample).notes
+    assert "sets these biases to 0 unless told otherwise" in note
+    report = initialise_at_edge(model, sample)
+    assert not any(layer.bias.any() for layer in (model[0], model[2]))
+    assert [row.edge for row in report.table] == pytest.approx([1, 1])  # no longer what the note had with biases
+    assert all(row.J_squared > row.edge for row in report.table)  # lengths have not shrunk to nothing on the sample
+    assert report.growth_from_input == pytest.approx(1, abs=0.2)
 
 
 def test_the_table_prints_and_converts():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from edgechaos_core.analysis.intervals import over_seeds
 from edgechaos_core.book.figures.line_labels import label_ends
@@ -48,6 +49,9 @@ def plot_growth(found: pd.DataFrame, ax: Axes) -> Axes:
                 ends[name] = (float(mean.iloc[-1]), color)
     ax.axhline(1, color=COLORS["edge"], lw=1)
     ax.set(yscale="log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 6)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("epoch", fontsize=9)
     ax.set_ylabel("$J^2$ over that of the edge", fontsize=9)
     ax.tick_params(labelsize=8, which="both")

@@ -5,11 +5,14 @@ import plotly.graph_objects
 import seaborn as sns
 from plotly.subplots import make_subplots
 
-from edgechaos_core.book.figures.maps import grid
+from edgechaos_core.book.figures.maps import MAP_COLORS, grid, scale
+from edgechaos_core.book.style import COLORS
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.theory.edges import edge_of_chaos
 
-INK = "#e7298a"  # of the edge: it shows on all colours of both maps
+# The edge, and black around it, as in the printed maps.
+EDGE = {"line": {"color": COLORS["edge on map"], "width": 2, "dash": "9px,6px"}}
+BEHIND = {"line": {"color": "black", "width": 4, "dash": "9px,6px"}, "hoverinfo": "skip"}
 # The page's theme can be switched while it is read; plotly's letters have a colour of their own and follow it here.
 FOLLOW_THEME = """
 const page = document.documentElement, map = document.getElementById("{plot_id}");
@@ -25,26 +28,26 @@ def interactive_diagram(diagram: Diagram) -> str:
     panels = make_subplots(2, 1, vertical_spacing=0.12, subplot_titles=titles)
     ratios = np.linspace(diagram.config.ratio_from, diagram.config.ratio_to, 121)
     edge = [edge_of_chaos(ratio, diagram.config.activation) for ratio in ratios]
-    looks = {
-        "distance": {"colorscale": _colorscale("mako"), "colorbar_y": 0.78},
-        "lyapunov_exponent": {"colorscale": _colorscale("vlag"), "zmid": 0, "colorbar_y": 0.22},
-    }
-    for row, (name, look) in enumerate(looks.items(), start=1):
+    for row, (name, height) in enumerate({"distance": 0.78, "lyapunov_exponent": 0.22}.items(), start=1):
         cells = grid(diagram, name)
-        values = np.log10(cells.to_numpy()) if name == "distance" else cells.to_numpy()
+        values, ends = cells.to_numpy(), np.array(scale(cells, name))
+        if name == "distance":
+            values, ends = np.log10(values), np.log10(ends)
         shown = "10<sup>%{z:.1f}</sup>" if name == "distance" else "%{z:.3f}"
         heat = plotly.graph_objects.Heatmap(
             x=cells.columns.to_numpy().round(4),
             y=cells.index.to_numpy().round(4),
             z=values.round(3),
             hovertemplate="J<sub>0</sub>/J = %{x:.2f}<br>1/J = %{y:.3f}<br>" + shown + "<extra></extra>",
-            colorbar_len=0.48,
-            **look,
+            colorscale=_colorscale(MAP_COLORS[name]),
+            zmin=float(ends[0]),
+            zmax=float(ends[1]),
+            colorbar={"len": 0.48, "y": height},
         )
-        line = plotly.graph_objects.Scatter(
-            x=ratios, y=edge, mode="lines", line={"color": INK, "dash": "dash"}, name="theory", showlegend=False
-        )
-        panels.add_trace(heat, row, 1).add_trace(line, row, 1)
+        panels.add_trace(heat, row, 1)
+        theory = {"x": ratios, "y": edge, "mode": "lines", "name": "theory", "showlegend": False}
+        for look in (BEHIND, EDGE):
+            panels.add_trace(plotly.graph_objects.Scatter(**theory, **look), row, 1)
     panels.update_xaxes(title="J<sub>0</sub>/J").update_yaxes(title="1/J", range=[0, diagram.config.inverse_j_to])
     clear = "rgba(0,0,0,0)"
     panels.update_layout(

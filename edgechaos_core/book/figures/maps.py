@@ -23,6 +23,9 @@ from edgechaos_core.probes.diagram import Diagram, simulated_edge
 from edgechaos_core.theory.edges import LARGEST_RATIO, edge_of_chaos, relu_limit
 from edgechaos_core.theory.meanfield import asymptotic_distance, fixed_point
 
+MAP_COLORS = {"distance": "mako", "lyapunov_exponent": "vlag"}
+FEWEST = 5  # draws whose interval is drawn as a band; of fewer each is drawn by itself
+
 
 def plot_edge(
     ax: Axes, activation: str = "tanh", ratios: tuple[float, float] = (-1, 2), color: str = COLORS["edge"]
@@ -47,11 +50,10 @@ def plot_diagram(diagram: Diagram, column: str, ax: Axes) -> Axes:
     """
     cells = grid(diagram, column)
     values = cells.to_numpy()
-    look: dict[str, Any] = {"cmap": "mako", "norm": LogNorm(SETTLED, max(float(np.nanmax(values)), 1.0))}
-    if column == "lyapunov_exponent":
-        finite = np.abs(values[np.isfinite(values)])
-        bound = float(np.quantile(finite, 0.9)) if finite.size else 1.0
-        look = {"cmap": "vlag", "vmin": -bound, "vmax": bound}
+    low, high = scale(cells, column)
+    look: dict[str, Any] = {"cmap": MAP_COLORS[column], "vmin": low, "vmax": high}
+    if column == "distance":
+        look = {"cmap": MAP_COLORS[column], "norm": LogNorm(low, high)}
     ax.set_facecolor("0.6")
     sides = [_sides(axis.to_numpy()) for axis in (cells.columns, cells.index)]
     mesh = ax.pcolormesh(*sides, values, rasterized=True, **look)
@@ -64,6 +66,16 @@ def grid(diagram: Diagram, column: str) -> pd.DataFrame:
     """Return the mean of the draws, a row a 1/J and a column a J0/J; distances per square root of N, 1e-6 at least."""
     cells = diagram.cells.groupby(["inverse_J", "ratio"])[column].mean().unstack()
     return (cells / diagram.config.neurons**0.5).clip(lower=SETTLED) if column == "distance" else cells
+
+
+def scale(cells: pd.DataFrame, column: str) -> tuple[float, float]:
+    """Return the values at which the colours of a map begin and end, of cells as `grid` returns them."""
+    values = cells.to_numpy()
+    if column == "distance":
+        return SETTLED, max(float(np.nanmax(values)), 1.0)
+    finite = np.abs(values[np.isfinite(values)])
+    bound = float(np.quantile(finite, 0.9)) if finite.size else 1.0
+    return -bound, bound
 
 
 def _sides(centres: np.ndarray) -> np.ndarray:
@@ -110,13 +122,19 @@ def plot_cuts(cuts: Cuts, ratios: Sequence[float], sizes: Sequence[int], spans: 
 
 
 def plot_cut(cut: Diagram, column: str, ax: Axes, **look: Any) -> Axes:  # noqa: ANN401 - matplotlib's own
-    """Draw one column of a diagram against 1/J, the mean over draws with its 95% Student-t interval."""
-    scale = cut.config.neurons**0.5 if column == "distance" else 1
-    values = cut.cells.pivot(index="inverse_J", columns="draw", values=column) / scale
+    """Draw one column of a diagram against 1/J: the mean over draws, in a band of its 95% Student-t interval.
+
+    Fewer than five draws have no band, which would say more of Student's t than of them: each is a faint line.
+    """
+    unit = cut.config.neurons**0.5 if column == "distance" else 1
+    values = cut.cells.pivot(index="inverse_J", columns="draw", values=column) / unit
     intervals = [over_seeds(row.tolist()) for row in values.to_numpy()]
-    ends = np.array([[end if end is not None else np.nan for end in (i.low, i.high)] for i in intervals])
     line = ax.plot(values.index, [i.value for i in intervals], ".-", label=f"$N$ = {cut.config.neurons:,}", **look)[0]
-    ax.fill_between(values.index, ends[:, 0], ends[:, 1], color=line.get_color(), alpha=0.25, lw=0)
+    if len(values.columns) >= FEWEST:
+        ends = np.array([[end if end is not None else np.nan for end in (i.low, i.high)] for i in intervals])
+        ax.fill_between(values.index, ends[:, 0], ends[:, 1], color=line.get_color(), alpha=0.25, lw=0)
+    elif len(values.columns) > 1:
+        ax.plot(values.index, values.to_numpy(), color=line.get_color(), alpha=0.5, lw=0.8)
     ax.set(xlabel=AXES["inverse_J"], ylabel=LABELS[column])
     return ax
 

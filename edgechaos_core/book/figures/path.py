@@ -40,7 +40,9 @@ def plot_phase_path(runs: Sequence[Run], ax: Axes, *, on_map: bool = False) -> A
     plot_edge(ax, ratios=(-1, 2) if on_map else (-1, 1), color=edge)
     ink = "white" if on_map else None
     effects = [withStroke(linewidth=2, foreground="black")] if on_map else None
-    names = [(-0.96, 1.03, "order", "bottom"), (-0.96, 0.97, "chaos", "top"), (0.35, 0.97, "edge, $J = 1$", "top")]
+    # On a map chaos is named where its cells are chaotic: just below the edge differences are neutral.
+    names = [(-0.96, 1.03, "order", "bottom"), (-0.96, 0.6 if on_map else 0.97, "chaos", "top")]
+    names += [(0.35, 0.97, "edge, $J = 1$", "top")]
     names += [(0.35, y[0], "start", "top" if on_map else "center")]
     names += [(0.35, best, "least test loss", "center")] if best is not None else []
     for across, up, name, align in names:

@@ -41,7 +41,7 @@ STEPS = (
         "Try three weight decays, or stop early. If that is too dear: EdgeDecay.for_model.",
     ),
 )
-OTHERWISE = "4. The edge has nothing to offer here."
+OTHERWISE = "4. Nothing more of the edge is of use here."
 
 
 def flow_chart() -> Figure:
