@@ -3,6 +3,7 @@
 import numpy as np
 import plotly.graph_objects
 import seaborn as sns
+from matplotlib.colors import to_hex
 from plotly.subplots import make_subplots
 
 from edgechaos_core.book.figures.maps import MAP_COLORS, grid, scale
@@ -59,6 +60,6 @@ def interactive_diagram(diagram: Diagram) -> str:
 
 
 def _colorscale(name: str) -> list[list[float | str]]:
-    """A colour map of the printed figures, for plotly."""
-    colors = sns.color_palette(name, 11).as_hex()
-    return [[place / 10, color] for place, color in enumerate(colors)]
+    """A colour map of the printed figures, from end to end, for plotly."""
+    colors = sns.color_palette(name, as_cmap=True)
+    return [[place / 20, to_hex(colors(place / 20))] for place in range(21)]
