@@ -89,9 +89,10 @@ def _of_file(path: Path) -> "Inspection":
 
 def _built(module: str, function: str) -> tuple[Any, Any]:
     """The model that a function returns, and the sample that may come with it."""
+    build: Any = None
     sys.path.insert(0, "")  # as python -m does: a module of the current folder
     try:
-        build: Any = import_module(module)
+        build = import_module(module)
         for name in function.split("."):
             build = getattr(build, name)
         if not callable(build):
@@ -102,9 +103,10 @@ def _built(module: str, function: str) -> tuple[Any, Any]:
     except AttributeError as error:
         raise ValueError(f"{module}:{function}: {error}") from None
     except Exception as error:
-        if not callable(build):
+        if build is not None and not callable(build):
             raise
-        raise EdgechaosError(f"{module}:{function} failed: {type(error).__name__}: {error}") from None
+        where = module if build is None else f"{module}:{function}"
+        raise EdgechaosError(f"{where} failed: {type(error).__name__}: {error}") from None
     finally:
         sys.path.remove("")
     return made if isinstance(made, tuple) and len(made) == 2 else (made, None)

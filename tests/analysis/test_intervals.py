@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edgechaos_core.analysis.intervals import Estimate, over_seeds, resampled, shown
+from edgechaos_core.analysis.intervals import Estimate, bootstrap, over_seeds, resampled, shown
 
 
 def test_the_interval_is_students():
@@ -67,3 +67,9 @@ def test_a_bootstrap_has_the_quantiles_of_its_draws():
     assert (estimate.low, estimate.high) == pytest.approx((25.0, 975.0))
     assert resampled(500.0, draws.tolist(), 2).low is None
     assert resampled(500.0, [*draws[:800], *[math.nan] * 201], 5).low is None
+
+
+def test_a_bootstrap_of_one_setting_is_its_value_alone():
+    asked = []
+    estimate = bootstrap(lambda places: asked.append(places.tolist()) or 3.0, 1)
+    assert (estimate, asked) == (Estimate(3.0, None, None, 1), [[0]])

@@ -8,7 +8,15 @@ import pytest
 
 from edgechaos_core.analysis import published
 from edgechaos_core.analysis.by_setting import of_seeds
-from edgechaos_core.analysis.rescaling import best_epoch, collapse, farthest, parting, parts_at
+from edgechaos_core.analysis.rescaling import (
+    best_epoch,
+    collapse,
+    farthest,
+    parting,
+    parts_at,
+    square_at_edge,
+    square_at_end,
+)
 from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 
@@ -91,6 +99,18 @@ def test_curves_that_come_back_have_not_parted():
     assert parting(collapsed[:3])["J_squared"] == 0.5
     assert parting(collapsed[1:3])["J_squared"] == 0.5  # beyond from the start
     assert parting(collapsed[:0]) is None
+
+
+def test_squares_are_compared_at_the_edge_and_at_the_end_of_the_shorter():
+    base, ahead = run_of(BASE, 100), run_of(SLOW, 800, offset=0.1)
+    assert square_at_edge(ahead, base) == pytest.approx(1.1, rel=1e-9)
+    assert square_at_end(ahead, base) == pytest.approx(1.725 / 1.625, rel=1e-9)
+    assert square_at_end(run_of(SLOW, 400, offset=0.1), base) == pytest.approx(1.0375 / 0.9375, rel=1e-9)
+
+
+def test_a_run_that_ends_before_the_base_passes_the_edge_has_no_square_there():
+    assert np.isnan(square_at_edge(run_of(SLOW, 400, offset=0.1), run_of(BASE, 100)))  # the base is at 0.9375 by then
+    assert np.isnan(square_at_edge(run_of(SLOW, 800), run_of(BASE, 50)))  # the base never is at 1
 
 
 def test_no_common_stretch():

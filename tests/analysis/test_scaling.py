@@ -1,6 +1,7 @@
 """Lines and constants of growth against computations by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from edgechaos_core.analysis.scaling import (
     predicted_constant,
     predicted_growth,
     scale_factor,
+    settled,
 )
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.training.trainer import train
@@ -65,6 +67,15 @@ def test_least_test_loss_and_the_epochs_near_it():
     history = history_of(lambda epoch: epoch).assign(test_loss=lambda frame: 1 + (frame["epoch"] - 30) ** 2 / 1000)
     assert least_test_loss(history)["epoch"] == 30
     assert near_least(history) == "26-34"  # (4 epochs)^2 / 1000 is within 2%, 5^2 / 1000 is not
+    assert near_least(history, tolerance=0) == "30-30"
+
+
+@pytest.mark.parametrize("state", ["finished", "interrupted"])
+def test_a_run_settles_at_the_mean_of_its_last_tenth(state):
+    history = history_of(lambda epoch: epoch, range(101))
+    run = Run(parse_config({"epochs": 100}), history, Outcome(state, 100))
+    assert settled(run) == 95.5  # epochs 91 to 100
+    assert math.isnan(settled(replace(run, outcome=Outcome("diverged", 100))))
 
 
 def test_ordered_growth_takes_the_stretch_from_the_data():

@@ -390,3 +390,19 @@ def test_a_build_that_fails_leaves_the_last_site_that_was_whole(small_book, tmp_
         small_book(intro="# Intro", other="# Other")
     assert (pages / "intro.html").read_text(encoding="utf-8") == "as it was"
     assert "nowhere" in (tmp_path / "build/site/small/build.log").read_text(encoding="utf-8")
+
+
+def test_all_that_a_chapter_rests_on_decides_whether_it_is_executed_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "REPOSITORY", tmp_path)
+    names = ["constraints.txt", "data/fashion-mnist/SHA256SUMS", "edgechaos_core/theory/edges.py"]
+    names += [f"data/{name}" for name in ("claims.yaml", "starts.csv", "search.json", "runs/one.parquet")]
+    digests = []
+    for content in ("first", "second"):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content, encoding="utf-8")
+            if all((tmp_path / name).exists() for name in names[:2]):
+                digests.append(book._inputs_digest())
+    assert len(set(digests)) == len(digests) == 2 * len(names) - 1
+    (tmp_path / "data/README.md").write_text("no input", encoding="utf-8")
+    assert book._inputs_digest() == digests[-1]

@@ -56,6 +56,7 @@ from edgechaos_core.experiments.comparison import ON, Entry, Standing
 from edgechaos_core.probes.diagram import Diagram, DiagramConfig
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.store.tables import TableError
+from edgechaos_core.theory.meanfield import asymptotic_distance, fixed_point
 from tests.claims.estimates.test_estimates import of_decay
 
 
@@ -220,6 +221,10 @@ def test_paths_with_decay_end_at_their_means(decayed):
     ax = plot_paths(decayed, Figure().subplots())
     ends = [line.get_ydata()[-1] for line in ax.get_lines()[:4:2]]
     assert ends == pytest.approx([1.25**-0.5, (1.25**-0.5 + 1.35**-0.5) / 2])
+    path = ax.get_lines()[0]
+    J = np.sqrt(decayed[1].history["J_squared"])
+    assert path.get_ydata() == pytest.approx((1 / J)[::10])  # every tenth epoch, the last among them
+    assert path.get_xdata() == pytest.approx((decayed[1].history["J0"] / J)[::10])
     assert [text.get_text() for text in ax.texts] == ["0", "1e-4"]
 
 
@@ -353,6 +358,11 @@ def test_cut_shows_mean_interval_and_theory():
     maps.plot_theory(1.5, "lyapunov_exponent", (0, 2), ax := Figure().subplots())
     curve = ax.get_lines()[0]
     assert curve.get_ydata()[0] > 0 > curve.get_ydata()[-1]
+    for inverse_J in (0.02, 2.0):
+        expected = fixed_point(1 / inverse_J, 1.5 / inverse_J).largest_exponent
+        assert np.interp(inverse_J, *curve.get_data()) == pytest.approx(expected, rel=1e-9)
+    distances = maps.plot_theory(1.5, "distance", (0.5, 2), Figure().subplots()).get_lines()[0]
+    assert distances.get_data()[1][0] == pytest.approx(asymptotic_distance(2.0, 3.0), rel=1e-9)
 
 
 @pytest.mark.parametrize("draws", [1, 3])
@@ -626,7 +636,7 @@ def test_names_at_the_ends_of_lines_do_not_overlap():
 
 
 def test_standings_keep_a_way_on_its_line():
-    ax = plot_standings({"before": {"a": [1, 2], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
+    ax = plot_standings({"before": {"a": [1, 1, 2.5], "b": [3]}, "after": {"b": [5]}}, Figure().subplots())
     bars = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
     assert bars["before"].get_xdata().tolist() == [1.5, 3]
     assert bars["before"].get_ydata() == pytest.approx([2.15, 1.15])

@@ -42,6 +42,7 @@ def test_a_table_is_shown_where_enough_runs_are_stored():
 
 def test_starts_are_drawn_between_both_hypotheses():
     ax = reason.plot_starts(turns(by_time()), Figure().subplots())
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("J at the start", "J at the least validation loss")
     edge, gain, seeds = ax.get_lines()[:3]
     assert [*edge.get_xdata(), *edge.get_ydata()] == [0, 1, 1, 1]  # from beyond it the edge predicts no place
     across = gain.get_xdata()
@@ -88,6 +89,15 @@ def test_candidates_are_drawn_against_the_start():
     assert figure.axes[2].get_lines()[0].get_ydata() == pytest.approx([0.2] * len(by_time()), abs=1e-6)
 
 
+def test_candidates_fit_their_axes():
+    runs = by_time()
+    for run in runs:
+        run.history["epoch"] *= 3 if run.config.initial_J == 0.1 else 1
+    figure = reason.draw_candidates(runs)
+    assert figure.axes[0].get_ylim() == pytest.approx((0, 1.25 * 3 * 40))
+    assert [ax.get_xlabel() for ax in figure.axes] == ["J at the start"] * 3
+
+
 def test_candidates_that_are_nothing_keep_an_axis():
     figure = reason.draw_candidates(
         [turning_at(0.4, start=0.5)]
@@ -102,17 +112,19 @@ def test_speeds_have_a_line_through_the_rate_and_one_through_the_batch():
     lines = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].get_lines()}
     assert lines["through η"] == pytest.approx([1, 4])
     assert lines["through B"] == pytest.approx([1 / 4, 1])
+    assert [ax.get_ylabel() for ax in figure.axes] == ["J at the least validation loss", "training loss there"]
 
 
 def test_what_is_held_is_joined_and_what_is_not_stands_alone():
-    free = made_up(np.full(101, 1.96), columns={"validation_loss": 0.5, "validation_accuracy": 0.8}, **FIG2)
+    columns = {"validation_loss": 0.5, "validation_accuracy": 0.8, "test_accuracy": 0.7}
+    free = made_up(np.full(101, 1.96), columns=columns, **FIG2)
     figure = reason.draw_held([*held(), free])
     seeds, means, alone, edge = figure.axes[0].get_lines()
     assert len(seeds.get_xdata()) == len(held())
     assert means.get_xdata() == pytest.approx(np.sqrt((0.3, 0.5, 0.7, 1.0, 1.4, 2.0)))
     assert alone.get_xdata() == pytest.approx([1.4])
     assert edge.get_xdata()[0] == 1
-    assert figure.axes[1].get_ylabel() == "validation accuracy at the end"
+    assert [ax.get_ylabel() for ax in figure.axes] == ["validation loss at the end", "validation accuracy at the end"]
 
 
 def test_the_trained_map_has_a_panel_a_speed():

@@ -26,6 +26,9 @@ def broken():
 def none():
     return 3
 
+def three():
+    return alone(), torch.ones(4, 20), 3
+
 nothing = 3
 """
 
@@ -88,6 +91,8 @@ def test_files(edgechaos, folder):  # noqa: F811
         (("nets_of_mine:nets",), 2, "nets_of_mine:nets: module 'nets_of_mine' has no attribute 'nets'"),
         (("nets_of_mine:nothing",), 2, "nets_of_mine:nothing is no function"),
         (("nets_of_mine:none", "--sample", "4"), 2, "the model must be a torch.nn.Module, got int"),
+        (("nets_of_mine:three", "--sample", "4x20"), 2, "the model must be a torch.nn.Module, got tuple"),
+        (("fails:build",), 1, "fails failed: ZeroDivisionError: division by zero"),
         (("nets_of_mine:broken",), 1, "nets_of_mine:broken failed: RuntimeError: no luck"),
         (("no_such_module:build",), 2, "module no_such_module cannot be imported: No module named 'no_such_module'"),
     ],
@@ -96,6 +101,7 @@ def test_files(edgechaos, folder):  # noqa: F811
 def test_refusals(edgechaos, folder, words, code, message):  # noqa: F811
     for name in ("bad.pt2", "bad.safetensors"):
         (folder / name).write_text("nothing", encoding="utf-8")
+    (folder / "fails.py").write_text("1 / 0", encoding="utf-8")
     found, stdout, stderr = edgechaos("inspect", *words)
     assert (found, stdout) == (code, "")
     assert stderr.startswith(f"edgechaos: {message}")

@@ -186,6 +186,14 @@ def test_show_has_about_ten_epochs_the_first_and_the_last_among_them(edgechaos, 
     assert [float(row[1]) for row in rows] == pytest.approx(run.history["J_squared"].iloc[list(shown)], abs=1e-5)
 
 
+def test_show_of_a_run_without_an_epoch(edgechaos, folders):  # noqa: F811
+    run = run_of(state="diverged", reached=-1)
+    save_run(run, folders[1] / f"{run.config.key(FINGERPRINT)}.parquet")
+    code, stdout, stderr = edgechaos("runs", "show", run.config.key(FINGERPRINT))
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith(f"{run.config.key(FINGERPRINT)}  diverged at epoch -1 ")
+
+
 def test_show_of_what_has_no_run_says_why(edgechaos, stored, folders):  # noqa: F811
     junk = folders[1] / "0123456789abcdef.parquet"
     junk.write_text("junk", encoding="utf-8")

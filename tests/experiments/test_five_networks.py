@@ -79,6 +79,12 @@ def test_bad_questions_are_refused():
         compare(["CNN"], epochs=0)
 
 
+def test_what_made_a_comparison_is_one_thread_in_single_precision():
+    made_by = five_networks.made_by()
+    assert (made_by["threads"], made_by["dtype"]) == (1, "float32")
+    assert made_by["device"].startswith("cpu ")
+
+
 def test_what_is_saved_is_read_back(small, tmp_path):
     save(small, five_networks.made_by(), tmp_path / "found.parquet")
     pd.testing.assert_frame_equal(load(tmp_path / "found.parquet"), small)

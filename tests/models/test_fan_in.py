@@ -226,3 +226,4 @@ def test_moments_in_chunks_are_those_of_the_whole(dtype, mean):
     assert variance == pytest.approx(float(J) ** 2, rel=1e-12)  # 15 digits, less those that the mean takes
     assert found == pytest.approx(J0.item(), rel=1e-12)
     assert moments(torch.full((10, 10), 0.1))[0] == pytest.approx(0, abs=1e-17)
+    assert moments(torch.full((37,), 0.3, dtype=torch.float64))[0] == 0  # rounding alone would have -3e-17

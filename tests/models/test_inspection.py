@@ -202,6 +202,19 @@ def test_sines_have_their_own_names():
     assert [inspect(Wave(wave), torch.randn(4, 8))[0].activation for wave in (torch.sin, torch.cos)] == ["sin", "cos"]
 
 
+def test_a_clamp_from_below_is_a_relu():
+    class Clamped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.fc(x).clamp_min(0)
+
+    (row,) = inspect(Clamped(), torch.randn(4, 8))
+    assert (row.activation, row.edge) == ("ReLU", pytest.approx(2, rel=1e-6))
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
     [(nn.SELU, "SELU"), (nn.ReLU6, "ReLU6"), (lambda: nn.Softmax(-1), "softmax"), (nn.GLU, "unknown")],

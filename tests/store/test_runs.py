@@ -380,7 +380,7 @@ def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(path, monkey
         assert target.is_dir() or target.read_bytes()  # not while the content is still in a buffer
         fsync(descriptor)
 
-    new_files(monkeypatch, lambda name: Written(name, "xb"))
+    new_files(monkeypatch, lambda name: io.BufferedWriter(Written(name, "xb"), 1 << 20))  # as files are
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", lambda *names: calls.append("rename") or replace(*names))
     save_run(run_of(), path)

@@ -140,6 +140,17 @@ def test_a_run_that_cannot_be_stored_fails_alone(tmp_path, data, monkeypatch):
     assert notes == [configs[1].key(data.fingerprint)]
 
 
+def test_a_run_that_cannot_be_stored_is_told_by_its_place_in_the_job(tmp_path, data, monkeypatch):
+    store, configs = Store(tmp_path), configs_of()
+    put_run(store, train(configs, data)[0], wanted(configs)[0].key)  # so the second is trained alone
+
+    def put(*_):
+        raise TableError("no room")
+
+    monkeypatch.setattr(jobs, "put_run", put)
+    assert work(Job(wanted(configs), store)) == Ended("failed", "no room", (1,))
+
+
 def test_a_checkpoint_that_the_job_names_is_that_of_its_own_data_and_members(tmp_path, data, small, trained):
     store, configs = Store(tmp_path), configs_of()
     assert work(Job(wanted(configs), store), stop=stop_after(8)) == Ended("interrupted")

@@ -1,6 +1,8 @@
 """What is stored is loaded, what is missing is trained once and kept, whatever happens in between."""
 
 import errno
+import io
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
+from subprocess import PIPE
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +20,7 @@ from edgechaos_core.store.catalogue import entries
 from edgechaos_core.store.runs import Outcome, Wanted, load_run, parse_config, save_run
 from edgechaos_core.store.store import Store, find_run
 from edgechaos_core.store.tables import TableError
-from edgechaos_core.sweeps import jobs, ray_backend, sweep
+from edgechaos_core.sweeps import backends, jobs, ray_backend, sweep
 from edgechaos_core.sweeps.jobs import Ended, Job
 from edgechaos_core.sweeps.options import How
 from edgechaos_core.sweeps.plan import make_plan
@@ -641,3 +644,53 @@ def test_a_finished_checkpoint_is_kept_until_its_runs_are_stored(trained, folder
     obtain([config_of(epochs=epochs)], how=SERIAL)
     reservations.tidy(store)
     assert list(store.checkpoints.iterdir()) == []
+
+
+def test_a_worker_that_does_not_end_is_killed(monkeypatch, caplog):
+    monkeypatch.setattr(backends, "_PATIENCE", 0.01)
+    did = []
+
+    def wait(timeout=None):
+        did.append("wait")
+        if timeout is not None:
+            raise subprocess.TimeoutExpired("worker", timeout)
+
+    process = SimpleNamespace(wait=wait, kill=lambda: did.append("kill"))
+    backends._stop([SimpleNamespace(input=io.BytesIO(), output=io.BytesIO(), process=process, close=did.clear)])
+    assert did == []  # closed at the end
+    assert caplog.messages == ["stopped without waiting for checkpoints: the last ones stand"]
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cuda", 1), ("cuda:1", 1), ("cpu", 0)])
+def test_a_stack_on_any_gpu_needs_one_of_ray(folders, monkeypatch, device, gpus):
+    asked = []
+
+    def check(_, needs):
+        asked.append(needs)
+        raise ValueError("seen")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(nodes=list, is_initialized=lambda: True))
+    monkeypatch.setattr(ray_backend, "_remotes", lambda _: (None, None))
+    monkeypatch.setattr(ray_backend, "_check_resources", check)
+    job = Job((Wanted(config_of(), "data"),), Store(folders[1]), device=device, threads=3)
+    with pytest.raises(ValueError, match="seen"):
+        ray_backend.ray_tasks(deque([job]), lambda *_: None, lambda *_: None, address=None)
+    assert asked == [{"num_cpus": 3, "num_gpus": gpus}]
+
+
+def test_what_a_library_prints_in_a_worker_is_no_answer():
+    program = """
+from types import SimpleNamespace
+from edgechaos_core.sweeps import worker_process
+from edgechaos_core.sweeps.jobs import Ended
+worker_process.Job = SimpleNamespace(from_json=str)
+worker_process.work = lambda *_, **__: print("chatter", flush=True) or Ended("done")
+worker_process.main()
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, stderr=PIPE, encoding="utf-8")
+    process.stdin.write("a job\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    rest, said = process.communicate(timeout=PATIENCE)
+    assert (json.loads(answer), rest) == ({"ended": "done", "detail": "", "members": []}, "")
+    assert said.splitlines() == ["chatter"]

@@ -145,3 +145,20 @@ def test_threads_are_as_many_as_the_cores_at_most(monkeypatch, cores, most):
         said = f"between 1 and the {most} cores of this machine, got {wrong}"
         with pytest.raises(ValueError, match=said), machine.cpu_threads(wrong):
             pass
+
+
+@pytest.mark.parametrize(("text", "name"), [("model name\t: \nmodel name\t: A chip: 2\n", "A chip: 2"), ("", "a66")])
+def test_a_processor_without_a_name_is_told_by_its_architecture(monkeypatch, text, name):
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "a66")
+    assert machine.processor.__wrapped__() == name
+
+
+def test_a_system_that_tells_nothing_of_its_processor(monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(machine.platform, "processor", lambda: "arm")
+    assert machine.processor.__wrapped__() == "arm"

@@ -143,6 +143,11 @@ def test_the_fixed_point_is_the_one_that_the_published_start_leads_to():
         assert iterated(J, J0, 1_500) == pytest.approx((point.u, point.q), abs=ACCURACY), (J, J0)
 
 
+def test_a_fixed_point_is_taken_where_rounding_moves_the_iteration_off_again():
+    point = fixed_point(1.25, 3.5)
+    assert (point.u, point.q) == pytest.approx((0.9733089095, 0.9578410424), abs=1e-10)
+
+
 def test_every_cell_has_a_stable_fixed_point():
     for J, J0 in [random_cell() for _ in range(60)]:
         assert fixed_point(J, J0).stable, (J, J0)

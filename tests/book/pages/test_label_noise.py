@@ -41,6 +41,13 @@ def test_the_table_is_in_percent_with_dashes_for_what_is_not_measured():
     assert found.loc[("0%", "formula"), "wrong labels fitted, %"] == "–"
 
 
+def test_a_share_that_a_seed_has_not_measured_is_a_dash():
+    unlike = {key: list(own) for key, own in find_runs(get, [0.4], epochs=48, **ASKED).items()}
+    first = unlike[0.4, "controller"][0]
+    unlike[0.4, "controller"][0] = Run(first.config, first.history.drop(columns="kept_accuracy"), first.outcome)
+    assert numbers(unlike)["controller_kept"] == "–"  # one of the seeds has no such column
+
+
 def test_numbers_are_of_the_largest_share():
     runs = find_runs(get, [0.0, 0.4], epochs=48, **ASKED)
     assert numbers({**runs, (0.4, "formula"): runs[0.4, "formula"][:1]})["n_told"] == "1 to 3 seeds"

@@ -52,6 +52,11 @@ def test_what_a_verdict_on_slopes_asks_for_is_priced():
     assert inventory([*second, passed]).loc["fig3", "hours of the rest"] == pytest.approx(less, abs=0.06)
 
 
+def test_a_protocol_that_is_whole_has_nothing_to_train():
+    row = inventory([made("fig2", seed) for seed in range(10)]).loc["fig2"]
+    assert (row["runs present"], row["hours of the rest"], row["command"]) == (10, 0, "–")
+
+
 def test_runs_outside_the_table_are_counted():
     runs = [made("fig2", 0), made("fig2", 1, epochs=7), made("calibration", protocol("calibration")[0].seed)]
     assert elsewhere(runs) == {"distinct": 2, "others": 1}

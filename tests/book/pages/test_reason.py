@@ -9,6 +9,7 @@ import pytest
 from edgechaos_core.book.pages import reason as page
 from edgechaos_core.claims.estimates import reason
 from edgechaos_core.claims.judging import Evidence, judged
+from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import by_time, turning_at
@@ -43,6 +44,21 @@ def test_numbers_of_the_page():
     for run in sloped:
         run.history["train_loss"] += 0.01 * reason.started_at(run.config) ** 2
     assert page.numbers(sloped)["train_loss_slope"].startswith("0.01 ")
+
+
+def test_spreads_over_starts_and_over_seeds_are_told_apart():
+    runs = by_time()
+    for run in runs:
+        run.history["train_loss"] += 0.01 * run.config.seed
+        run.history["epoch"] *= 2 if reason.started_at(run.config) == 0.1 else 1
+    told = page.numbers(runs)
+    spreads = {name: told[f"{name}_starts"] for name in ("train_loss", "epoch", "gained", "J")}
+    assert spreads == {"train_loss": "0.0%", "epoch": "35%", "gained": "0.0%", "J": "35%"}
+    by_seeds = {name: told[f"{name}_seeds"] for name in ("train_loss", "epoch", "gained")}
+    assert by_seeds == {"train_loss": "2.7%", "epoch": "0.0%", "gained": "0.6%"}
+    assert (told["least_epoch"], told["most_epoch"], told["train_loss"]) == ("40", "80", "0.210")
+    assert (told["least_J"], told["most_J"]) == ("0.75", "1.67")
+    assert (told["from_03"], told["from_12"]) == ("0.80", "1.41")  # the roots of 0.3^2 + 0.5454 and 1.2^2 + 0.5454
 
 
 def test_what_is_not_known_is_a_dash():
@@ -118,3 +134,14 @@ def test_the_answer_in_numbers():
     assert judged(Evidence(runs, []), ["B1"])["B1"][0].verdict == "not reproduced"
     nothing = page.edge_as_cause(Evidence([], []))
     assert (nothing["slope"], nothing["beyond"], nothing["seeds"]) == ("–", "–", "–")
+
+
+def test_the_exponents_of_the_rate_and_of_the_batch_are_told_apart():
+    runs = []
+    for own, seed in product(protocol("speed"), range(5)):
+        place = 0.9 * (own.learning_rate / 0.02) ** 0.1 * (32 / own.batch_size) ** 0.05  # J^2 has twice these exponents
+        through = {"learning_rate": own.learning_rate, "batch_size": own.batch_size}
+        runs.append(turning_at(place + seed / 1_000, 0.5, seed, epochs=own.epochs, **through))
+    told = page.edge_as_cause(Evidence(runs, []))
+    exponents = [float(told[name].partition(" ")[0]) for name in ("rate", "batch")]
+    assert exponents == pytest.approx([0.2, 0.1], abs=0.001)

@@ -82,6 +82,8 @@ def test_numbers_are_those_of_the_ways_and_of_the_searches(contest):
     assert told["error"] == "0.32"  # (0.885 x 0.115 / 10,000)^(1/2)
     assert told["near"] == "1.11 to 1.12"  # 0.884 is within it, 0.5 is not
     assert told["spread"] == "0.30"
+    strong = {"search over λ": [trial(1.7e-4, 0.88)], "search over λ and η": contest.searches["search over λ and η"]}
+    assert numbers(Contest(strong, contest.constant, contest.slowed))["spread"] == "–"  # more than twice the formula's
 
 
 def test_without_a_contest_there_are_dashes(contest):
@@ -107,3 +109,4 @@ def test_the_same_decay_ends_lower_on_fewer_images():
 def test_points_of_accuracy_are_told_to_an_image():
     assert points(Estimate(0.0061, 0.0002, 0.0121, 3)) == "0.01 [0.00, 0.01]"
     assert points(Estimate(0.5, None, None, 1)) == "0.5"
+    assert points(Estimate(-0.003, -0.02, 0.014, 3)) == "0.00 [-0.02, 0.01]"  # and not -0.00

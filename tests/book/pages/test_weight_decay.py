@@ -109,6 +109,22 @@ def test_how_flat_the_accuracy_is():
     }  # fmt: skip
 
 
+def test_accuracies_that_are_not_known_are_not_flat():
+    lost = [Run(run.config, run.history, Outcome("diverged", 100)) for run in RUNS]
+    assert set(weight_decay.flat_accuracy(lost).values()) == {"–"}
+
+
+def test_growth_is_told_of_the_strongest_decay_that_comes_to_the_loss():
+    runs = [rising(l2, seed) for l2 in (3e-5, 9e-5, 3e-4) for seed in range(3)]
+    for run in runs:
+        run.history["train_loss"] += run.config.l2 > 1e-4  # never at 0.25
+    assert weight_decay.numbers(runs, [])["strongest"] == "9e-5"
+    for run in runs:
+        run.history["train_loss"] = 1.0
+    told = weight_decay.numbers(runs, [])
+    assert (told["strongest"], told["c_at_decayed"]) == ("–", "–")
+
+
 def test_the_whole_figure_is_told_as_the_inventory_has_it():
     told = weight_decay.protocol_told([])
     assert (told["whole_planned"], told["whole_present"]) == ("80", "0")
@@ -129,3 +145,10 @@ def test_the_causes_of_growth_have_a_row_where_a_strength_comes():
     never = [run_of(2e-3, (6, 1), (5, 2), seed=seed) for seed in range(3)]  # J² is never 0.5
     assert [place for place, _ in weight_decay.growth_causes(never).index] == ["training loss 0.25", "the end"]
     assert weight_decay.growth_causes([]).empty
+
+
+def test_a_place_that_a_seed_does_not_come_to_has_no_causes_of_growth():
+    runs = [run_of(1e-4, (6, 1), (6, 3), seed=seed) for seed in range(3)]
+    runs[2].history["train_loss"] += 1  # never 0.25
+    places = [place for place, _ in weight_decay.growth_causes(runs).index]
+    assert places == ["J² = 0.5", "the end"]

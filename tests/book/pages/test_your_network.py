@@ -79,6 +79,13 @@ def test_the_tables_have_a_row_a_network_and_a_column_a_rival():
     assert ends.loc["CNN"].to_dict() == {"best of four decays": "0.50", "decay of 0.01": "0.55", "controller": "0.70"}
 
 
+def test_a_comparison_is_trained_where_that_is_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(page, "compare", lambda *places, **named: asked.append((places, named)) or FOUND)
+    assert page.comparison(["LSTM"], [0, 2], samples=500, epochs=3, retrain=True) is FOUND
+    assert asked == [((["LSTM"], [0, 2]), {"samples": 500, "epochs": 3})]
+
+
 def test_the_committed_comparison_is_filtered():
     found = page.comparison(["LSTM"], [0, 2], samples=5_000, epochs=12, retrain=False)
     assert set(found["network"]) == {"LSTM"}

@@ -16,11 +16,13 @@ SEEDS = range(3)
 STARTS = (0.1, 0.25, 0.5, 0.75, 1.25, 1.5)
 
 
-def turning_at(place: float, start: float = 0.5, seed: int = 0, least: float = 0.33, **settings: Any) -> Run:
-    """J grows linearly to twice what is between start and turn, over 80 epochs; the loss is a parabola about it."""
-    J = np.linspace(start, 2 * place - start, 81)
+def turning_at(
+    place: float, start: float = 0.5, seed: int = 0, least: float = 0.33, epochs: int = 80, **settings: Any
+) -> Run:
+    """J grows linearly to twice what is between start and turn, as far as the epochs go; the loss is a parabola."""
+    J = np.linspace(start, 2 * place - start, epochs + 1)
     columns = {"validation_loss": least + 0.05 * ((J - place) / (place - start)) ** 2}
-    columns["train_loss"] = 0.4 - np.arange(81) / 200  # 0.2 at the turn
+    columns["train_loss"] = np.linspace(0.4, 0.0, epochs + 1)  # 0.2 at the turn
     return made_up(J**2, columns=columns, **(VALIDATED | {"initial_J": start, "seed": seed} | settings))
 
 
@@ -65,6 +67,8 @@ def test_b1_compares_the_epochs_of_the_same_seed():
         runs.append(near)
     estimate = reason.epochs_from_far_over_near(runs)
     assert estimate.sample == pytest.approx((1, 1 / 2, 1 / 4), abs=1e-6)
+    between = [turning_at(1.0, 0.5, seed, epochs=20) for seed in SEEDS]  # turn at epoch 10
+    assert reason.epochs_from_far_over_near([*between, *runs]).sample == estimate.sample
 
 
 def test_b2_is_the_least_loss_from_beyond_less_the_usual():
@@ -73,6 +77,8 @@ def test_b2_is_the_least_loss_from_beyond_less_the_usual():
     estimate = reason.loss_from_beyond_less_usual(runs)
     assert estimate.sample == pytest.approx((0.01, 0.02, 0.03), abs=EXACT)
     assert estimate.value == pytest.approx(0.02, abs=EXACT)
+    between = [turning_at(1.3, 1.0, seed, least=0.5) for seed in SEEDS]
+    assert reason.loss_from_beyond_less_usual([*between, *runs]).sample == estimate.sample
 
 
 @pytest.mark.parametrize(
