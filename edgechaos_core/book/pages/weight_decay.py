@@ -124,7 +124,7 @@ def growth_causes(measured: Sequence[Run]) -> pd.DataFrame:
 
 
 def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | None:
-    """Return a column at the end with PyTorch's habit weight_decay = 1e-4 less that with the controller, seed by seed.
+    """Return a column at the end with the common weight_decay = 1e-4 less that with the controller, seed by seed.
 
     Of the contest of chapter `search`, slowed at the end, in which the habit is lambda = 5e-5. None without a pair.
     """
@@ -137,7 +137,7 @@ def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | Non
 
 
 def habits_of(contest: Sequence[Run]) -> dict[int, Run]:
-    """Return the runs of the contest with PyTorch's habit weight_decay = 1e-4, slowed at the end, by seed."""
+    """Return the runs of the contest with the common weight_decay = 1e-4, slowed at the end, by seed."""
     own = [run for run in _slowed(contest) if run.config.l2 == RIVALS[HABIT]["l2"] and not run.config.hold]
     return {run.config.seed: run for run in own}
 
