@@ -12,7 +12,15 @@ from edgechaos_core.models.forward import PRODUCTS, Call, Passed
 
 # ATen's names, without the underscore of those that work in place; sums over units (softmax, GLU) are not among them
 ACTIVATIONS = {
-    **{"relu": "ReLU", "clamp_min": "ReLU", "tanh": "tanh", "gelu": "GELU", "silu": "SiLU", "erf": "erf"},
+    **{
+        "relu": "ReLU",
+        "clamp_min": "clamp",
+        "clamp": "clamp",
+        "tanh": "tanh",
+        "gelu": "GELU",
+        "silu": "SiLU",
+        "erf": "erf",
+    },
     **{"leaky_relu": "LeakyReLU", "elu": "ELU", "sigmoid": "sigmoid", "hardtanh": "hardtanh", "mish": "Mish"},
     **{"hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "_prelu_kernel": "PReLU"},
     **{"sin": "sin", "cos": "cos", "log_sigmoid_forward": "logsigmoid"},
@@ -81,9 +89,12 @@ def _step(passed: Passed, call: Call, tensor: int) -> Following:
 
 
 def _named(name: str, call: Call) -> str:
-    """An activation's name: ATen computes SELU and ReLU6 by operations of other names."""
+    """An activation's name: ATen computes SELU and ReLU6 by operations of other names, and people ReLU by a clamp."""
     if name == "elu" and call.arguments[1:2] not in ((), (1,)):
         return "SELU"
+    if name in {"clamp", "clamp_min"}:
+        ends = (*call.arguments, None, None)[:2]
+        return {(0, None): "ReLU", (0, 6): "ReLU6"}.get(ends, "clamp")
     return "ReLU6" if name == "hardtanh" and call.arguments[:2] == (0, 6) else ACTIVATIONS[name]
 
 

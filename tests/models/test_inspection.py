@@ -202,17 +202,28 @@ def test_sines_have_their_own_names():
     assert [inspect(Wave(wave), torch.randn(4, 8))[0].activation for wave in (torch.sin, torch.cos)] == ["sin", "cos"]
 
 
-def test_a_clamp_from_below_is_a_relu():
+@pytest.mark.parametrize(
+    ("clamp", "name", "edge"),
+    [
+        (lambda x: x.clamp_min(0), "ReLU", 2),
+        (lambda x: x.clamp(min=0), "ReLU", 2),
+        (lambda x: torch.clamp(x, 0, 6), "ReLU6", None),
+        (lambda x: x.clamp(-1, 1), "clamp", None),
+        (lambda x: x.clamp_min(-0.5), "clamp", None),
+    ],
+)
+def test_a_clamp_at_zero_is_a_relu_and_others_are_not(clamp, name, edge):
     class Clamped(nn.Module):
         def __init__(self):
             super().__init__()
             self.fc = nn.Linear(8, 8)
 
         def forward(self, x):
-            return self.fc(x).clamp_min(0)
+            return clamp(self.fc(x))
 
     (row,) = inspect(Clamped(), torch.randn(4, 8))
-    assert (row.activation, row.edge) == ("ReLU", pytest.approx(2, rel=1e-6))
+    assert row.activation == name
+    assert edge is None or row.edge == pytest.approx(edge, rel=1e-6)
 
 
 @pytest.mark.parametrize(
