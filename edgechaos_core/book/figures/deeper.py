@@ -18,6 +18,7 @@ from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, VALIDATION
 from edgechaos_core.conventions import Activation
 from edgechaos_core.store.runs import Run, RunConfig
 
+HIGHEST = 1.8  # loss in sight, over the least
 _EDGE: dict[Activation, float] = {"tanh": 1.0, "relu": 2**0.5}  # J
 
 
@@ -103,8 +104,9 @@ def plot_path(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
         mean = [np.mean([values[:length] for values in rows], axis=0) for rows in
                 ([_over_edge(run) for run in own], [run.history[column].to_numpy() for run in own])]  # fmt: skip
         ax.plot(*mean, color=COLORS["test_loss"], lw=1.6)
+    least = min((float(run.history[column].min()) for run in runs), default=1.0)
     ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
-    ax.set(xlabel="J over J of the edge", ylabel=column.replace("_", " "))
+    ax.set(xlabel="J over J of the edge", ylabel=column.replace("_", " "), ylim=(0.95 * least, HIGHEST * least))
     return ax
 
 
