@@ -179,8 +179,9 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     that of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed, over seeds:
     ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1, and ``map_bulk`` is the
     spectral radius of W without them there. ``map_bulk_random`` is that of a random matrix with J as at the start and
-    as many of its largest singular values removed, and ``map_bulk_times`` the first over the second. Dashes without
-    runs.
+    as many of its largest singular values removed, and ``map_bulk_times`` the first over the second.
+    ``map_bulk_apart`` and ``map_bulk_least`` are the same where what is removed has nothing to do with the random
+    matrix: ``J (1 - removed / width)``, as of a projection on both sides. Dashes without runs.
     """
     slowest = min((scale_factor(run.config) for run in runs), default=0.0)
     slow = [run for run in runs if scale_factor(run.config) == slowest]
@@ -196,8 +197,12 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
         "map_bulk": [_at_edge(run, "spectral_radius_bulk") for run in slow],
         "map_bulk_random": [_random_bulk(run) for run in slow],
     }
-    pairs_of_bulk = zip(estimates["map_bulk"], estimates["map_bulk_random"], strict=True)
-    estimates["map_bulk_times"] = [own / random for own, random in pairs_of_bulk]
+    estimates["map_bulk_apart"] = [
+        float(run.history["J_squared"].iloc[0]) ** 0.5 * (1 - _at_edge(run, "outliers") / run.config.width)
+        for run in slow
+    ]
+    for control, ratio in (("map_bulk_random", "map_bulk_times"), ("map_bulk_apart", "map_bulk_least")):
+        estimates[ratio] = [own / other for own, other in zip(estimates["map_bulk"], estimates[control], strict=True)]
     return {
         "map_all": str(len(runs)),
         "map_chaotic": str(len(trained)),

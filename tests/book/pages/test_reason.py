@@ -103,6 +103,8 @@ def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
     assert (told["map_trained"], told["map_shuffled"]) == ("1.25", "1.05 to 1.15")
     assert (told["map_outliers"], told["map_width"]) == ("10 (all alike)", "100")  # of the slowest speed
     assert told["map_bulk"] == "0.6 (all alike)"
+    assert told["map_bulk_apart"] == "0.45 (all alike)"  # 0.5 (1 - 10 / 100)
+    assert told["map_bulk_least"].startswith("1.33")
     cut = [page.radius_of_cut(100, 0.5, 10, seed=seed) for seed in range(3)]
     assert float(told["map_bulk_random"].split(" ")[0]) == pytest.approx(np.mean(cut), rel=1e-2)
     assert float(told["map_bulk_times"].split(" ")[0]) == pytest.approx(np.mean(0.6 / np.array(cut)), rel=1e-2)
