@@ -118,6 +118,17 @@ def leading_eigenvalue(W: Tensor) -> float:
     return float(found[0].real)
 
 
+def radius_of_cut(width: int, J: float, removed: int, *, seed: int) -> float:
+    """Return the spectral radius of a random matrix without its ``removed`` largest singular values.
+
+    The matrix is Gaussian, ``[width, width]``; ``J`` is that of the whole of it, the standard deviation of an entry
+    times the root of the width.
+    """
+    W = np.random.default_rng(seed).normal(0, J / width**0.5, (width, width))
+    u, s, vh = np.linalg.svd(W)
+    return float(np.abs(np.linalg.eigvals((u[:, removed:] * s[removed:]) @ vh[removed:])).max())
+
+
 def _check_square(W: Tensor, x: Tensor) -> None:
     if W.ndim != 2 or W.shape[0] != W.shape[1] or x.ndim != 2 or x.shape[1] != len(W):
         raise ValueError(f"a matrix [N, N] and states [cells, N] are needed, got {list(W.shape)} and {list(x.shape)}")

@@ -21,6 +21,7 @@ from edgechaos_core.claims.estimates.reason import (
 )
 from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
 from edgechaos_core.conventions import INITIAL_J
+from edgechaos_core.probes.linear_maps import radius_of_cut
 from edgechaos_core.store.runs import Run
 
 # What could decide when the loss turns, by its column. At one speed the epoch stands for rescaled time too.
@@ -224,17 +225,6 @@ def _random_bulk(run: Run) -> float:
     """The spectral radius of a random matrix like a run's at its start, cut as the run's is where J^2 passes 1."""
     start = float(run.history["J_squared"].iloc[0]) ** 0.5
     return radius_of_cut(run.config.width, start, round(_at_edge(run, "outliers")), seed=run.config.seed)
-
-
-def radius_of_cut(width: int, J: float, removed: int, *, seed: int) -> float:
-    """Return the spectral radius of a random matrix without its ``removed`` largest singular values.
-
-    The matrix is Gaussian, ``[width, width]``; ``J`` is that of the whole of it, the standard deviation of an entry
-    times the root of the width.
-    """
-    W = np.random.default_rng(seed).normal(0, J / math.sqrt(width), (width, width))
-    u, s, vh = np.linalg.svd(W)
-    return float(np.abs(np.linalg.eigvals((u[:, removed:] * s[removed:]) @ vh[removed:])).max())
 
 
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
