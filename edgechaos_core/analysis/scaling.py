@@ -143,9 +143,14 @@ def near_value(run: Run, column: str, value: float, tolerance: float = 0.1) -> "
 
 
 def at_end(run: Run) -> "pd.Series[bool]":
-    """Mark the last tenth of a run's epochs, over which `settled` averages."""
+    """Mark the last tenth of a run's epochs, over which `settled` averages.
+
+    Of these, after a milestone, only those at the lower learning rate.
+    """
     rows = len(run.history)
-    return pd.Series(np.arange(rows) >= rows - max(round(SETTLED * rows), 1), index=run.history.index)
+    last = pd.Series(np.arange(rows) >= rows - max(round(SETTLED * rows), 1), index=run.history.index)
+    slowed = last & (run.history["epoch"] > run.config.milestone)
+    return slowed if slowed.any() else last
 
 
 def settled(run: Run, column: str = "J_squared") -> float:

@@ -78,6 +78,14 @@ def test_a_run_settles_at_the_mean_of_its_last_tenth(state):
     assert math.isnan(settled(replace(run, outcome=Outcome("diverged", 100))))
 
 
+@pytest.mark.parametrize(
+    ("milestone", "end"), [(95, 98), (80, 95.5), (100, 95.5)], ids=["in it", "before", "at the end"]
+)
+def test_what_was_trained_before_a_milestone_is_not_the_end(milestone, end):
+    history = history_of(lambda epoch: epoch, range(101))
+    assert settled(Run(parse_config({"epochs": 100, "milestone": milestone}), history, Outcome("finished", 100))) == end
+
+
 def test_ordered_growth_takes_the_stretch_from_the_data():
     def bent(epoch):  # a jump, the ordered phase with slope 0.05, then faster
         return 0.25 if epoch == 0 else 0.28 + 0.05 * epoch if epoch < 15 else 1.0 + 0.2 * (epoch - 14)

@@ -53,7 +53,8 @@ NUMBERED_OVER = """() => [...document.querySelectorAll('article div.math .eqno')
 # Matplotlib draws letters as outlines, each text scaled by a hundredth of its size in points.
 LETTERS = """async () => {
     const found = [];
-    for (const image of document.querySelectorAll('article figure img[src$=".svg"]')) {
+    const images = [...document.querySelectorAll('article :is(figure, .tag_narrow-screen) img[src$=".svg"]')];
+    for (const image of images.filter(image => image.clientWidth)) {  // of two for two screens one is not shown
         const text = await (await fetch(image.src)).text();
         const width = Number(text.match(/viewBox="0 0 ([0-9.]+)/)[1]);
         const sizes = [...text.matchAll(/scale\\(([0-9.]+) -[0-9.]+\\)/g)].map(match => 100 * Number(match[1]));

@@ -72,6 +72,18 @@ def test_the_scorecard_draws_estimates_in_units_of_their_bounds():
     assert [text.get_text() for text in ax.texts].count("not run") == 1
 
 
+def test_on_a_phone_the_name_of_a_part_stands_in_its_row_above_the_estimate():
+    parts = {"C1": [part(0.9, 1.1, 1.05, 1.0, 1.1)], "C2": [part(0, 1)]}
+    wide, narrow = (plot_scorecard(parts, Figure().subplots(), narrow=narrow) for narrow in (False, True))
+    names = [label.get_text() for label in wide.get_yticklabels()]
+    assert names == ["C1  q", "C2  q"]
+    assert [label.get_text() for label in narrow.get_yticklabels()] == []
+    written = {text.get_text(): text.get_position()[1] for text in narrow.texts}
+    assert set(written) == {"not run", *names}
+    assert written[names[0]] < narrow.get_lines()[0].get_ydata()[0] < written[names[1]]  # rows go down the page
+    assert wide.get_lines()[0].get_xdata() == pytest.approx(narrow.get_lines()[0].get_xdata())
+
+
 def test_what_lies_far_out_is_a_triangle_at_the_rim():
     ax = plot_scorecard({"C1": [part(0.9, 1.1, 7.0, 6.0, 8.0)]}, Figure().subplots())
     assert {(line.get_marker(), *line.get_xdata()) for line in ax.get_lines()[1:]} == {(">", 3.0)}

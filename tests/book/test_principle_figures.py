@@ -124,7 +124,10 @@ def test_what_is_held_is_joined_and_what_is_not_stands_alone():
     assert means.get_xdata() == pytest.approx(np.sqrt((0.3, 0.5, 0.7, 1.0, 1.4, 2.0)))
     assert alone.get_xdata() == pytest.approx([1.4])
     assert edge.get_xdata()[0] == 1
-    assert [ax.get_ylabel() for ax in figure.axes] == ["validation loss at the end", "validation accuracy at the end"]
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        "validation loss at the end",
+        "validation accuracy at the end, %",
+    ]
 
 
 def test_the_trained_map_has_a_panel_a_speed():

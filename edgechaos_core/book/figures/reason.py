@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from edgechaos_core.analysis.by_setting import by_setting
 from edgechaos_core.analysis.intervals import over_seeds
-from edgechaos_core.analysis.scaling import scale_factor, settled
+from edgechaos_core.analysis.scaling import scale_factor
 from edgechaos_core.book.figures.sections import panels
+from edgechaos_core.book.pages.further_tests import held_ends
 from edgechaos_core.book.pages.reason import gained_below_the_edge, turns
 from edgechaos_core.book.style import COLORS
 from edgechaos_core.claims.estimates.reason import VALIDATION, started_at
@@ -122,41 +123,30 @@ def draw_speeds(runs: Sequence[Run]) -> Figure:
 
 def draw_held(runs: Sequence[Run]) -> Figure:
     """Draw validation loss and accuracy at the end against J there, a line a speed; squares are not held."""
-    fig = panels(2)
-    for ax, column, label in zip(
-        fig.axes, (VALIDATION, "validation_accuracy"), ("validation loss at the end", "validation accuracy at the end"),
-        strict=True,
-    ):  # fmt: skip
-        plot_ends(runs, column, ax).set(ylabel=label)
+    fig, ends = panels(2), held_ends(runs)
+    for ax, column in zip(fig.axes, ("loss", "accuracy"), strict=True):
+        plot_ends(ends, column, ax)
+    fig.axes[0].set_ylabel("validation loss at the end")
+    fig.axes[1].set_ylabel("validation accuracy at the end, %")
     return fig
 
 
-def plot_ends(runs: Sequence[Run], column: str, ax: Axes) -> Axes:
-    """Draw a column at the end of training against J there: a line a speed through the means of what is held."""
-    speeds = sorted({_speed(run) for run in runs})
+def plot_ends(ends: pd.DataFrame, column: str, ax: Axes) -> Axes:
+    """Draw a column of `held_ends` against J: a line a speed through the means of what is held."""
+    speeds = sorted(set(ends["speed"]))
     for color, speed in zip(sns.color_palette("colorblind", len(speeds)).as_hex(), speeds, strict=True):
-        own = [run for run in runs if _speed(run) == speed]
-        held = pd.DataFrame([_end(run, column) for run in own if run.config.hold], columns=["hold", "J", "value"])
-        free = pd.DataFrame([_end(run, column) for run in own if not run.config.hold], columns=["hold", "J", "value"])
-        ax.plot(held["J"], held["value"], "o", color=color, ms=3, alpha=0.35)
-        means = held.groupby("hold").mean()
-        ax.plot(
-            means["J"], means["value"], color=color, marker="o", ms=5, lw=1.4, label=f"{speed / min(speeds):.2g} times"
-        )
-        ax.plot(free["J"], free["value"], color=color, ls="none", marker="s", mfc="none", ms=5)
+        own = ends[ends["speed"] == speed]
+        held, free = own[own["hold"] > 0], own[own["hold"] == 0]
+        ax.plot(held["J"], held[column], "o", color=color, ms=3, alpha=0.35)
+        means = held.groupby("hold")[["J", column]].mean()
+        name = f"{speed / speeds[0]:.2g} times"
+        ax.plot(means["J"], means[column], color=color, marker="o", ms=5, lw=1.4, label=name)
+        ax.plot(free["J"], free[column], color=color, ls="none", marker="s", mfc="none", ms=5)
     ax.axvline(1, color=COLORS["edge"], ls="--", lw=1.3)
     ax.set(xlabel="J at the end")
     if len(speeds) > 1:
         ax.legend(title="speed", fontsize="small", title_fontsize="small")
     return ax
-
-
-def _speed(run: Run) -> float:
-    return scale_factor(run.config.model_copy(update={"milestone": 0}))
-
-
-def _end(run: Run, column: str) -> tuple[float, float, float]:
-    return run.config.hold, settled(run) ** 0.5, settled(run, column)
 
 
 def draw_trained_map(runs: Sequence[Run]) -> Figure:

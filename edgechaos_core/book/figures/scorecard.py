@@ -20,33 +20,42 @@ VERDICT_COLORS = {
 BEYOND = 3.0  # where estimates farther from the bounds are drawn, as arrows
 
 
-def plot_scorecard(parts: Mapping[str, Sequence[Judged]], ax: Axes) -> Axes:
+def plot_scorecard(parts: Mapping[str, Sequence[Judged]], ax: Axes, *, narrow: bool = False) -> Axes:
     """Draw one row a part: its estimate and 95% interval in units of its bounds, which are at -1 and 1.
 
     What counts as the claim says lies in the grey band, which has no end where a part has no bound on that side: then a
-    unit is half of the bound, or for a bound of 0 the estimate. Parts that are not run have no dot.
+    unit is half of the bound, or for a bound of 0 the estimate. Parts that are not run have no dot. The name of a part
+    stands beside its row, or, ``narrow``, in the row above the estimate, as a phone needs it.
     """
     rows = [(name, own) for name, judged in parts.items() for own in judged]
     for place, (_, own) in enumerate(rows):
+        height = place + 0.15 * narrow  # of the estimate
         low, high = own.part.inside
         ends = (-BEYOND - 0.2 if low is None else -1, BEYOND + 0.2 if high is None else 1)
         ax.barh(place, ends[1] - ends[0], left=ends[0], height=1, color="0.5", alpha=0.15, lw=0)
         if own.estimate is None or math.isnan(own.estimate.value):
-            ax.text(0, place, "not run", ha="center", va="center", size=8, color="0.5")
+            ax.text(0, height, "not run", ha="center", va="center", size=8, color="0.5")
             continue
         color = VERDICT_COLORS[own.verdict]
         low, value, high = _in_units(own.part, own.estimate)
-        ax.plot(np.clip([low, high], -BEYOND, BEYOND), [place, place], color=color, lw=2, solid_capstyle="butt")
+        ax.plot(np.clip([low, high], -BEYOND, BEYOND), [height, height], color=color, lw=2, solid_capstyle="butt")
         for end in (low, high):
             if abs(end) > BEYOND:  # it goes on where the picture ends
-                ax.plot(math.copysign(BEYOND, end), place, "<" if end < 0 else ">", color=color, ms=6)
+                ax.plot(math.copysign(BEYOND, end), height, "<" if end < 0 else ">", color=color, ms=6)
         if abs(value) <= BEYOND:
-            ax.plot(value, place, "o", color=color, ms=6)
-    ax.set_yticks(range(len(rows)), [f"{name}  {own.part.short}" for name, own in rows], fontsize=8)
+            ax.plot(value, height, "o", color=color, ms=6)
+    names = [f"{name}  {own.part.short}" for name, own in rows]
+    if narrow:
+        ax.set_yticks([])
+        for place, name in enumerate(names):
+            ax.text(-BEYOND, place - 0.25, name, ha="left", va="center", size=8)
+    else:
+        ax.set_yticks(range(len(rows)), names, fontsize=8)
     ax.set(xlim=(-BEYOND - 0.2, BEYOND + 0.2), ylim=(len(rows) - 0.5, -0.5))
     ax.set_xticks([-1, 1], ["lower bound", "upper bound"], fontsize=8)
     keys = [Line2D([], [], color=color, marker="o", lw=2, label=verdict) for verdict, color in VERDICT_COLORS.items()]
-    ax.legend(handles=keys, ncols=4, fontsize=8, loc="lower right", bbox_to_anchor=(1.02, 1), columnspacing=1)
+    columns = 2 if narrow else 4
+    ax.legend(handles=keys, ncols=columns, fontsize=8, loc="lower right", bbox_to_anchor=(1.02, 1), columnspacing=1)
     return ax
 
 

@@ -15,13 +15,11 @@ from edgechaos_core.claims.estimates.optima import epoch_of_least, least_on_path
 from edgechaos_core.claims.estimates.reason import (
     VALIDATION,
     line_over_seeds,
-    passage,
     slope_of_place_on_start,
     started_at,
 )
 from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
 from edgechaos_core.conventions import INITIAL_J
-from edgechaos_core.probes.linear_maps import radius_of_cut
 from edgechaos_core.store.runs import Run
 
 # What could decide when the loss turns, by its column. At one speed the epoch stands for rescaled time too.
@@ -31,7 +29,6 @@ CANDIDATES = {
     "gained": "J² gained since the start",
     "train_loss": "training loss",
 }
-RESOLVED = 0.005  # a Lyapunov exponent that simulations tell from 0
 _COLUMNS = ["start", "speed", "through", "seed", *CANDIDATES, "least_loss"]
 
 
@@ -168,63 +165,6 @@ def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
         ratios = [one[name] / other[name] for one, other in pairs]
         told[f"{name}_times"] = spanned([max(ratio, 1 / ratio) for ratio in ratios], form)
     return told
-
-
-def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
-    """Return in text where maps of trained first layers turn chaotic, and what is left of their random part.
-
-    A map is chaotic from the J at which its largest Lyapunov exponent exceeds 0.005, less than which the simulations do
-    not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
-    from ``map_shuffled``, the least J to the largest; ``map_later`` become so later than their own entries shuffled, or
-    not at all; the runs end at ``map_end``. The spectral radius of trained matrices passes 1 at J ``map_unstable``,
-    that of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed, over seeds:
-    ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1, and ``map_bulk`` is the
-    spectral radius of W without them there. ``map_bulk_random`` is that of a random matrix with J as at the start and
-    as many of its largest singular values removed, and ``map_bulk_times`` the first over the second.
-    ``map_bulk_apart`` and ``map_bulk_least`` are the same where what is removed has nothing to do with the random
-    matrix: ``J (1 - removed / width)``, as of a projection on both sides. Dashes without runs.
-    """
-    slowest = min((scale_factor(run.config) for run in runs), default=0.0)
-    slow = [run for run in runs if scale_factor(run.config) == slowest]
-    pairs = [(passage(run, "lyapunov", RESOLVED), passage(run, "lyapunov_shuffled", RESOLVED)) for run in runs]
-    trained, shuffled = ([pair[side] for pair in pairs if not math.isnan(pair[side])] for side in (0, 1))
-    radii = [
-        [place for run in runs if not math.isnan(place := passage(run, f"spectral_radius{kind}", 1.0))]
-        for kind in ("", "_shuffled")
-    ]
-    later = [math.isnan(own) or own > other for own, other in pairs if not math.isnan(other)]
-    estimates = {
-        "map_outliers": [_at_edge(run, "outliers") for run in slow],
-        "map_bulk": [_at_edge(run, "spectral_radius_bulk") for run in slow],
-        "map_bulk_random": [_random_bulk(run) for run in slow],
-    }
-    estimates["map_bulk_apart"] = [
-        float(run.history["J_squared"].iloc[0]) ** 0.5 * (1 - _at_edge(run, "outliers") / run.config.width)
-        for run in slow
-    ]
-    for control, ratio in (("map_bulk_random", "map_bulk_times"), ("map_bulk_apart", "map_bulk_least")):
-        estimates[ratio] = [own / other for own, other in zip(estimates["map_bulk"], estimates[control], strict=True)]
-    return {
-        "map_all": str(len(runs)),
-        "map_chaotic": str(len(trained)),
-        "map_later": str(sum(later)),
-        "map_trained": spanned(trained, ".2f"),
-        "map_shuffled": spanned(shuffled, ".2f"),
-        "map_unstable": spanned(radii[0], ".2f"),
-        "map_unstable_shuffled": spanned(radii[1], ".2f"),
-        "map_end": spanned([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs], ".2f"),
-        "map_width": str(slow[0].config.width) if slow else DASH,
-    } | {name: shown(over_seeds(values) if values else None) for name, values in estimates.items()}
-
-
-def _at_edge(run: Run, column: str) -> float:
-    return float(np.interp(1.0, run.history["J_squared"], run.history[column]))
-
-
-def _random_bulk(run: Run) -> float:
-    """The spectral radius of a random matrix like a run's at its start, cut as the run's is where J^2 passes 1."""
-    start = float(run.history["J_squared"].iloc[0]) ** 0.5
-    return radius_of_cut(run.config.width, start, round(_at_edge(run, "outliers")), seed=run.config.seed)
 
 
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:

@@ -3,16 +3,13 @@
 import math
 from itertools import product
 
-import numpy as np
 import pytest
 
 from edgechaos_core.book.pages import reason as page
 from edgechaos_core.claims.estimates import reason
 from edgechaos_core.claims.judging import Evidence, judged
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.probes.linear_maps import radius_of_cut
 from edgechaos_core.store.runs import Run
-from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import by_time, turning_at
 
 
@@ -80,42 +77,6 @@ def test_turns_at_the_slowest_and_the_fastest_speed():
     assert (told["J_times"], told["gained_times"]) == ("1.25 to 1.37", "1.9 to 2.4")  # through B, and through the rate
     assert told["epoch_times"] == "1.0"
     assert set(page.speed_numbers([]).values()) == {"–"}
-
-
-def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
-    J = np.linspace(0.5, 1.5, 101)
-    columns = {
-        "lyapunov": J - 1.245,
-        "lyapunov_shuffled": J - 1.145,
-        "outliers": 10 * J**2,
-        "spectral_radius": J + 0.105,
-        "spectral_radius_shuffled": J + 0.005,
-        "spectral_radius_bulk": 0.6,
-    }
-    small = FIG2 | {"width": 100}
-    runs = [made_up(J**2, columns=columns, seed=seed, **small) for seed in range(3)]
-    fast = small | {"momentum": 0.9}
-    never = columns | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 60.0}
-    told = page.map_numbers([*runs, made_up(J**2, columns=never, **fast)])
-    assert (told["map_chaotic"], told["map_all"], told["map_end"]) == ("3", "4", "1.50")
-    sooner = made_up(J**2, columns=columns | {"lyapunov": J - 0.9}, seed=5, **small)
-    assert (told["map_later"], page.map_numbers([*runs, sooner])["map_later"]) == ("4", "3")
-    assert (told["map_unstable"], told["map_unstable_shuffled"]) == ("0.90", "1.00")
-    assert (told["map_trained"], told["map_shuffled"]) == ("1.25", "1.05 to 1.15")
-    assert (told["map_outliers"], told["map_width"]) == ("10 (all alike)", "100")  # of the slowest speed
-    assert told["map_bulk"] == "0.6 (all alike)"
-    assert told["map_bulk_apart"] == "0.45 (all alike)"  # 0.5 (1 - 10 / 100)
-    assert told["map_bulk_least"].startswith("1.33")
-    cut = [radius_of_cut(100, 0.5, 10, seed=seed) for seed in range(3)]
-    assert float(told["map_bulk_random"].split(" ")[0]) == pytest.approx(np.mean(cut), rel=1e-2)
-    assert float(told["map_bulk_times"].split(" ")[0]) == pytest.approx(np.mean(0.6 / np.array(cut)), rel=1e-2)
-    nothing = page.map_numbers([])
-    assert (nothing["map_chaotic"], nothing["map_all"], nothing["map_trained"], nothing["map_bulk"]) == (
-        "0",
-        "0",
-        "–",
-        "–",
-    )
 
 
 def test_the_answer_in_numbers():
