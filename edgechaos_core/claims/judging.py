@@ -50,8 +50,8 @@ class Judged:
 
     @property
     def p(self) -> float:
-        """The p-value of its verdict, 1 where it has none."""
-        if self.estimate is None or self.verdict == "no verdict":
+        """The p-value of its verdict, 1 where it has none, or no interval."""
+        if self.estimate is None or self.estimate.low is None or self.verdict == "no verdict":
             return 1.0
         return p_value(self.estimate, self.part)
 
@@ -79,6 +79,8 @@ class Judged:
     @property
     def told(self) -> str:
         """The verdict, and where there is none yet what would bring one."""
+        if self.verdict == "inconclusive" and self.estimate is not None and self.estimate.low is None:
+            return "inconclusive: in more than a tenth of the draws of seeds the fit finds no value"
         if self.verdict == "inconclusive":
             more = (
                 f"about {self.more:,} more {_counted(self.over, self.more)} would settle it, if the estimate stays"
@@ -127,7 +129,8 @@ def _judge(part: Part, rule: Rule, groups: Mapping[str, Sequence[Run]]) -> Judge
     """Judge a part on the runs that serve it, each cut to the protocol's length where that counts.
 
     Where some setting has no run so long, the estimate is made after the share of the epochs that all of them have,
-    and there is no verdict.
+    and there is no verdict. Where all runs are there and a fit finds nothing in too many draws of its bootstrap for an
+    interval, the part is inconclusive.
     """
     wanted = [config for config in protocol(rule.protocol) if rule.keep(config)]
     own = [groups.get(setting_of(config), []) for config in wanted]
@@ -141,7 +144,10 @@ def _judge(part: Part, rule: Rule, groups: Mapping[str, Sequence[Run]]) -> Judge
     enough = len(there) == len(wanted) or (rule.fewest is not None and len(there) >= rule.fewest)
     estimate = rule.estimate([run for runs in there for run in runs]) if enough else None
     decided = verdict(estimate, part) if estimate is not None and all(served) else "no verdict"
-    return Judged(part, estimate, decided, _to_train(rule, served), rule.over, share)
+    lacking = _to_train(rule, served)
+    if decided == "no verdict" and not lacking:
+        decided = "inconclusive"
+    return Judged(part, estimate, decided, lacking, rule.over, share)
 
 
 def _longest_share(runs: Sequence[Run], config: RunConfig) -> float:

@@ -11,6 +11,7 @@ from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.claims import scorecard
 from edgechaos_core.claims.judging import Evidence, Judged, judged
 from edgechaos_core.claims.verdicts import Part, read_claims
+from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, cut, growing, made_up, noisy
 
@@ -104,6 +105,22 @@ def test_more_seeds_are_asked_for_the_strengths_near_the_top_alone():
     fall, place = of_fig6(10)
     assert (fall.estimate.n, place.estimate.n, fall.to_train, place.to_train) == (3, 10, "", "")
     assert of_fig6(5)[1].to_train == "5 of 10 seeds run (edgechaos sweep fig6 --seeds 0:10)"
+
+
+def test_an_optimum_that_many_draws_of_seeds_do_not_have_is_inconclusive():
+    runs = []
+    for config in protocol("hold-at", seeds=range(3)):
+        if config.hold and config.momentum == 0.5:
+            bend = 3.0 if config.seed == 2 else -2.0  # concave on average, and not in 7 of 27 draws
+            columns = {"validation_loss": np.full(171, 0.3 + (config.hold - 0.5) ** 2)}
+            columns["validation_accuracy"] = np.full(171, 0.8 + bend * (config.hold**0.5 - 1) ** 2 / 100)
+            runs.append(made_up(np.full(171, config.hold), columns=columns, **config.model_dump()))
+    loss, accuracy, _ = judged(Evidence(runs, []), ["B4"])["B4"]
+    assert loss.verdict == "not reproduced"
+    assert (accuracy.estimate.low, accuracy.verdict, accuracy.p) == (None, "inconclusive", 1.0)
+    assert accuracy.told == "inconclusive: in more than a tenth of the draws of seeds the fit finds no value"
+    fewer = judged(Evidence([run for run in runs if run.config.seed < 2], []), ["B4"])["B4"][1]
+    assert fewer.told == "no verdict: 2 of 3 seeds run (edgechaos sweep hold-at --seeds 0:3)"
 
 
 def test_c1_needs_all_cuts_at_ten_thousand_neurons():

@@ -17,7 +17,7 @@ from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS
 from edgechaos_core.store.runs import Run
 from edgechaos_core.theory.meanfield import fixed_point
 
-SHOWN = (16, 32, 50)  # depths whose accuracies a table has beside that of the smallest
+SHOWN = (8, 16, 32, 50)  # depths whose accuracies a table has beside that of the smallest
 REACH = 6  # depth scales that are trainable, by Schoenholz et al.
 
 
@@ -62,7 +62,7 @@ def depth_table(accuracies: pd.DataFrame) -> pd.DataFrame:
             {
                 "J at the start": f"{J:.3g}",
                 "χ": f"{fixed_point(J, 0.0).chi:.2f}",
-                "6 ξ": "no limit" if math.isinf(reach) else f"{reach:.0f}",
+                "6 ξ": "no limit" if math.isinf(reach) else f"{reach:.{1 if reach < 10 else 0}f}",
                 "deepest trained": f"{reached[J]:.0f}" if reached[J] else "none",
             }
             | {_counted_layers(depth): said(accuracies.loc[J, depth], ".0%") for depth in shown}

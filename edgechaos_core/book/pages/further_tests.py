@@ -14,13 +14,14 @@ from edgechaos_core.store.runs import Run
 
 RESOLVED = 0.005  # a Lyapunov exponent that simulations tell from 0
 ACCURACY = "validation_accuracy"
+NOT_HELD = "not held"
 
 
 def held_ends(runs: Sequence[Run]) -> pd.DataFrame:
     """Return where networks end that are held, one row a run: J^2 at which it was ``hold``, by `settled`.
 
-    ``hold`` is 0 for a network that is not held; ``speed`` is that of training before the milestone, ``J``, ``loss``
-    and ``accuracy`` (%) are on validation images at the end.
+    ``hold`` is 0 for a network that is not held; ``speed`` is that of training before the milestone. ``J``, ``l2``
+    (lambda, that of the decay), ``loss`` and ``accuracy`` (%), both on validation images, are at the end.
     """
     rows = [
         {
@@ -28,12 +29,13 @@ def held_ends(runs: Sequence[Run]) -> pd.DataFrame:
             "hold": run.config.hold,
             "seed": run.config.seed,
             "J": settled(run) ** 0.5,
+            "l2": settled(run, "lambda") if run.config.hold else run.config.l2,
             "loss": settled(run, VALIDATION),
             "accuracy": 100 * settled(run, ACCURACY),
         }
         for run in runs
     ]
-    names = ["speed", "hold", "seed", "J", "loss", "accuracy"]
+    names = ["speed", "hold", "seed", "J", "l2", "loss", "accuracy"]
     return pd.DataFrame(rows, columns=names).sort_values(names[:3], ignore_index=True)
 
 
@@ -42,15 +44,53 @@ def held_table(runs: Sequence[Run]) -> pd.DataFrame:
     ends = held_ends(runs)
     ends = ends[ends["speed"] == ends["speed"].min()]
     rows = {
-        "not held" if hold == 0 else f"{hold:g}": {
+        _place(hold): {
             "J at the end": said(float(own["J"].mean()), ".2f"),
+            "λ at the end": DASH if hold == 0 else f"{own['l2'].mean():.1e}",
             "validation loss": shown(over_seeds(own["loss"].tolist())),
             "validation accuracy, %": shown(over_seeds(own["accuracy"].tolist())),
         }
         for hold, own in ends.groupby("hold")
     }
-    order = sorted(rows, key=lambda name: (name == "not held", name))
+    order = [name for name in rows if name != NOT_HELD] + [NOT_HELD] * (NOT_HELD in rows)
     return pd.DataFrame.from_dict(rows, orient="index").loc[order].rename_axis("J² held at")
+
+
+def _place(hold: float) -> str:
+    return NOT_HELD if hold == 0 else f"{hold:g}"
+
+
+def held_numbers(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in text what the page says of networks that are held, at the slowest speed; dashes without runs.
+
+    ``held_more`` is by how much the loss at the end is larger held at J^2 = 1 than at 0.5, seed by seed, and
+    ``held_points`` by how many points the accuracy is larger held at 0.5 than at 1; ``free_more`` is by how much the
+    loss is larger not held than held at 1, and ``free_points`` the same of accuracy.
+    ``held_least`` and ``held_most`` are the least and the largest mean accuracy over the places of J^2 from 0.5 to 1,
+    in percent. ``held_speeds`` are how many times faster the other speeds are, and ``held_best`` the J^2, of those
+    held at, with the least mean loss at each speed, slowest first.
+    """
+    ends = held_ends(runs)
+    slow = ends[ends["speed"] == ends["speed"].min()]
+    by_place = {name: slow.pivot_table(index="seed", columns="hold", values=name) for name in ("loss", "accuracy")}
+
+    def less(name: str, one: float, other: float) -> str:
+        if not {one, other} <= set(by_place[name].columns):
+            return DASH
+        return shown(over_seeds((by_place[name][one] - by_place[name][other]).dropna().tolist()))
+
+    near = slow[slow["hold"].between(0.5, 1.0)].groupby("hold")["accuracy"].mean().tolist()
+    held = ends[ends["hold"] > 0].groupby(["speed", "hold"])["loss"].mean().unstack()
+    return {
+        "held_more": less("loss", 1.0, 0.5),
+        "held_points": less("accuracy", 0.5, 1.0),
+        "free_more": less("loss", 0.0, 1.0),
+        "free_points": less("accuracy", 0.0, 1.0),
+        "held_least": said(min(near, default=math.nan), ".2f"),
+        "held_most": said(max(near, default=math.nan), ".2f"),
+        "held_speeds": " and ".join(f"{speed / held.index[0]:.2g}" for speed in held.index[1:]) or DASH,
+        "held_best": ", ".join(f"{best:g}" for best in held.idxmin(axis=1)) if len(held) else DASH,
+    }
 
 
 def map_numbers(runs: Sequence[Run]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from edgechaos_core.analysis.intervals import shown
+from edgechaos_core.analysis.intervals import DASH, shown
 from edgechaos_core.book.pages.deeper import ways_table
+from edgechaos_core.book.pages.further_tests import held_numbers
 from edgechaos_core.book.pages.training_path import path_estimates
 from edgechaos_core.book.pages.weight_decay import habit_less_controller
 from edgechaos_core.claims.estimates.reason import deepest, depth_trained
@@ -17,7 +18,7 @@ NOT_RUN = "(not run)"
 
 def headline(evidence: Evidence) -> Mapping[str, str]:
     """Return the numbers of the landing page by name; "(not run)" where there are no runs to make one from."""
-    parts = judged(evidence, ["C2", "C7", "C12", "B1", "B9"])
+    parts = judged(evidence, ["C2", "C7", "C12", "B1", "B4"])
     held, formula = parts["C12"][:2]
     epochs = protocol("fig6")[0].epochs
     return {
@@ -29,8 +30,8 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         "held_epochs": f"{held.share * epochs:.0f}" if held.estimate else NOT_RUN,
         "formula_J2": _value(formula),
         "reason_slope": _value(parts["B1"][0]),
-        "spared_loss": _value(parts["B9"][0]),
-        "gained_points": _value(parts["B9"][1]),
+        "held_J": _value(parts["B4"][0]),
+        "held_points": _of_held(evidence),
         "adamw_J": _of_adamw(evidence),
         **_of_depth(evidence),
         "habit_points": _of_habit(evidence),
@@ -60,6 +61,13 @@ def _is_fig2(run: Run) -> bool:
     )
 
 
+def _of_held(evidence: Evidence) -> str:
+    """Points of accuracy of networks held at J^2 = 0.5 minus those held at 1."""
+    wanted = {*protocol("hold-at", seeds=range(3))}
+    runs = [run for run in evidence.runs if run.config in wanted]
+    return held_numbers(runs)["held_points"] if runs else NOT_RUN
+
+
 def _of_habit(evidence: Evidence) -> str:
     """Points of accuracy of the usual weight decay minus those of the controller, of the contest."""
     wanted = {*protocol("contest", seeds=range(3))}
@@ -75,10 +83,11 @@ def _of_adamw(evidence: Evidence) -> str:
 
 
 def _of_depth(evidence: Evidence) -> dict[str, str]:
-    """Layers that are trained from the edge, and from PyTorch's default start."""
+    """Layers that are trained from the edge, and from PyTorch's default start, and the next depth tried there."""
     runs = serving_runs(evidence, OWN_RULES["B6"][1])
     if runs is None:
-        return dict.fromkeys(("edge_depth", "default_depth"), NOT_RUN)
+        return dict.fromkeys(("edge_depth", "default_depth", "after_default"), NOT_RUN)
     _, depths, accuracies = depth_trained(runs)
     default, edge = deepest(accuracies.mean(0), depths)
-    return {"edge_depth": f"{edge:.0f}", "default_depth": f"{default:.0f}"}
+    after = f"{min(deeper)}" if (deeper := [depth for depth in depths if depth > default]) else DASH
+    return {"edge_depth": f"{edge:.0f}", "default_depth": f"{default:.0f}", "after_default": after}

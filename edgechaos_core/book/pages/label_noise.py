@@ -85,12 +85,13 @@ def numbers(runs: Noisy) -> dict[str, str]:
 
     Names are ``no_decay_end`` and the like: accuracy on clean test images at the ``end``, wrong labels ``fitted`` and
     correct ones ``kept``, and J² (``J``); ``n_told`` is how many seeds the ways have, in words;
-    ``no_decay_less`` and the like are points of accuracy at the end less those of no decay, seed by seed. ``mistaken``
-    is the percentage of wrong labels given by mistake, by a network as often wrong as the controller's on test images.
+    ``no_decay_less`` and the like are points of accuracy at the end less those of no decay, seed by seed. ``neither``
+    is the percentage of images with a wrong label to which the controller's network gives neither it nor the true
+    class, and ``mistaken`` that of wrong labels given by mistake, an eighth of it.
     """
     largest = max(share for share, _ in runs)
     own = {way: runs.get((largest, way), ()) for way in NOISY_WAYS}
-    found = {"mistaken": _mistaken(own["controller"]), "n_told": _spanned(sorted(map(len, own.values())))}
+    found = _mistaken(own["controller"]) | {"n_told": _spanned(sorted(map(len, own.values())))}
     for way, seeded in own.items():
         texts = _told(seeded) | {"less": _less(seeded, own["no decay"])}
         found |= {f"{way.replace(' ', '_')}_{name}": text for name, text in texts.items()}
@@ -129,8 +130,9 @@ def _less(own: Sequence[Run], free: Sequence[Run]) -> str:
     return shown(over_seeds(pairs)) if pairs else DASH
 
 
-def _mistaken(own: Sequence[Run]) -> str:
+def _mistaken(own: Sequence[Run]) -> dict[str, str]:
     if not own:
-        return DASH
-    accuracy = over_seeds([settled(run, "test_accuracy") for run in own]).value
-    return f"{100 * (1 - accuracy) / OTHER_CLASSES:.1f}"
+        return {"neither": DASH, "mistaken": DASH}
+    either = ("shuffled_accuracy", "restored_accuracy")
+    neither = 100 * (1 - over_seeds([sum(settled(run, name) for name in either) for run in own]).value)
+    return {"neither": f"{neither:.0f}", "mistaken": f"{neither / (OTHER_CLASSES - 1):.1f}"}

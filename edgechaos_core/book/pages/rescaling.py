@@ -77,17 +77,19 @@ def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -
     return pd.DataFrame(rows).sort_values(["speed", "B", "α"]).set_index(["η", "α", "B"])
 
 
-def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
+def price_numbers(table: pd.DataFrame, base: RunConfig, against: pd.DataFrame) -> dict[str, float]:
     """Return what a page tells of `payoff`'s table; nothing without the base's row.
 
+    ``against`` is the same settings' table of `settings_over_base`, which compares them seed by seed.
+
     Of the settings whose test loss is at most 2% above the base's: ``free_speed``, the largest, with its ``free_alpha``
-    and ``free_epochs``, and ``few_steps``, the fewest, with their ``few_B``, ``few_eta`` and
-    ``few_alpha``; the interval of the loss of the fastest, ``free_low`` to ``free_high``, in percent above the base's
-    mean; the base's ``base_epochs`` and ``base_steps``. ``price``: percent of the loss that the cheapest faster setting
-    costs, and its speed, ``fast``. ``lost`` settings never improve on the untrained network: their best epoch is 0. Of
-    the others ``power``, the exponent of the epochs to the best in speed, and these epochs of the slowest and of the
-    fastest, ``slow_epochs`` and ``fast_epochs``. ``lost_step`` is the least step eta / (1 - alpha) of the lost ones,
-    nan for none.
+    and ``free_epochs``, and ``few_steps``, the fewest, with their ``few_B``, ``few_eta`` and ``few_alpha``; the
+    interval of how many percent the loss of the fastest is above the base's of the same seed, ``free_low`` to
+    ``free_high``; the base's ``base_epochs`` and ``base_steps``. ``price``: percent of the loss that the cheapest
+    faster setting costs, and its speed, ``fast``. ``lost`` settings never improve on the untrained network: their best
+    epoch is 0. Of the others ``power``, the exponent of the epochs to the best in speed, and these epochs of the
+    slowest and of the fastest, ``slow_epochs`` and ``fast_epochs``. ``lost_step`` is the least step eta / (1 - alpha)
+    of the lost ones, nan for none.
     """
     own = (base.learning_rate, base.momentum, base.batch_size)
     losses = {place: estimate.value for place, estimate in estimates_of(table, "test loss").items()}
@@ -99,8 +101,8 @@ def price_numbers(table: pd.DataFrame, base: RunConfig) -> dict[str, float]:
     free, fewest, base_row = (_row(table, place) for place in (free_place, fewest_place, own))
     faster = learned[learned["speed"] > free["speed"]].sort_values("price")
     by_speed = learned.sort_values("speed", kind="stable")[["speed", "epochs"]].astype(float)
-    interval = estimates_of(table, "test loss")[free_place]
-    low, high = (math.nan if end is None else 100 * (end / losses[own] - 1) for end in (interval.low, interval.high))
+    paired = estimates_of(against, BESTS[0])[free_place]
+    low, high = (math.nan if end is None else 100 * (end - 1) for end in (paired.low, paired.high))
     return {
         "free_speed": free["speed"],
         "free_alpha": free_place[1],
@@ -190,7 +192,8 @@ def path_numbers(equal: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
 
     ``equal_edge`` and ``equal_end``: by how much J^2 of the worst setting is off where the reference's is 1, and at
     the end. ``ordered`` and ``beyond``: largest distance up to the edge and beyond it, from ``_low`` to ``_high``;
-    ``slowest``: how much slower than the reference the slowest is; ``parts``: J^2 from which on that differs.
+    ``slowest``: how much slower than the reference the slowest is; ``parts``: J^2 from which on that differs;
+    ``more_slowest`` and ``more_nearest``: distance beyond the edge less that up to it, of the slowest and the fastest.
     """
 
     def values(table: pd.DataFrame, name: str) -> "pd.Series[float]":
@@ -207,5 +210,7 @@ def path_numbers(equal: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
         "beyond_high": beyond.max(),
         "slowest": 1 / others["speed"].min(),
         "parts": values(others, PARTS).iloc[0],
+        "more_slowest": (beyond - ordered).iloc[0],
+        "more_nearest": (beyond - ordered).iloc[-1],
         "parted_equal": float(values(equal, PARTS).notna().sum()),
     }

@@ -21,7 +21,8 @@ def path_estimates(runs: Sequence[Run]) -> dict[str, Estimate]:
     """Return estimates over seeds, nan where the runs are too short for them.
 
     ``least_J``, ``least_epoch``, ``least_loss``, ``least_accuracy``: at the least test loss, its place by a parabola as
-    claim C2 has it. ``best_J``: at the best smoothed accuracy.
+    claim C2 has it; ``narrow_J`` and ``wide_J``, its place where the parabola is fitted within 5% and 20% of the least
+    loss and not within 10%. ``best_J``: at the best smoothed accuracy.
     ``end_J``, ``end_loss``, ``end_accuracy`` (in percent): at the end. ``edge_epoch``, ``edge_accuracy``: where J
     passes 1. ``loss_factor``: end over least loss. ``gained``: points of accuracy from the edge to the end.
     ``late_gain``: points from the last hundred epochs but one to the last hundred. ``c``: of the growth of J^2 up to
@@ -37,6 +38,8 @@ def path_estimates(runs: Sequence[Run]) -> dict[str, Estimate]:
 
     return {
         "least_J": place_of_least_test_loss(runs),
+        "narrow_J": over(lambda run: least_on_path(run.history, "test_loss", within=0.05)),
+        "wide_J": over(lambda run: least_on_path(run.history, "test_loss", within=0.2)),
         "least_epoch": over(lambda run: epoch_of_least(run.history, "test_loss")),
         "least_loss": over(lambda run: float(smoothed_path(run)["test_loss"].min())),
         "least_accuracy": over(

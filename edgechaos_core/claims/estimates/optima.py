@@ -56,12 +56,12 @@ def parabola(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, flo
     return bend, slope, float((y - slope * shifted - bend * shifted**2).mean())
 
 
-def least_on_path(history: pd.DataFrame, loss: str) -> float:
+def least_on_path(history: pd.DataFrame, loss: str, *, within: float = NEAR) -> float:
     """Return J at the least loss (a column's name) on the way of a run: of a parabola through the loss against J.
 
-    Fitted to all epochs from the first to the last whose loss is at most 10% above the least, the noisy ones between
-    them not left out. nan where they are fewer than three, or there is no minimum among them, as on a run that ends
-    before the loss rises again.
+    Fitted to all epochs from the first to the last whose loss is at most ``within`` of the least above it (0.1 is 10%),
+    the noisy ones between them not left out. nan where they are fewer than three, or there is no minimum among them, as
+    on a run that ends before the loss rises again.
 
     >>> J = np.linspace(0.5, 1.5, 101)
     >>> path = pd.DataFrame({"J_squared": J**2, "test_loss": 0.3 + 0.1 * (J - 0.95) ** 2})
@@ -70,16 +70,16 @@ def least_on_path(history: pd.DataFrame, loss: str) -> float:
     >>> least_on_path(path[:40], "test_loss")
     nan
     """
-    near = _near_least(history, loss)
+    near = _near_least(history, loss, within)
     return optimum(np.sqrt(near["J_squared"].to_numpy(dtype=float)), near[loss].to_numpy(dtype=float))
 
 
 def epoch_of_least(history: pd.DataFrame, loss: str) -> float:
     """Return the epoch of the least loss, of a parabola through the loss against the epoch, as `least_on_path`."""
-    near = _near_least(history, loss)
+    near = _near_least(history, loss, NEAR)
     return optimum(near["epoch"].to_numpy(dtype=float), near[loss].to_numpy(dtype=float))
 
 
-def _near_least(history: pd.DataFrame, loss: str) -> pd.DataFrame:
-    low = np.flatnonzero(history[loss] <= (1 + NEAR) * history[loss].min())
+def _near_least(history: pd.DataFrame, loss: str, within: float) -> pd.DataFrame:
+    low = np.flatnonzero(history[loss] <= (1 + within) * history[loss].min())
     return history[low[0] : low[-1] + 1]

@@ -16,8 +16,8 @@ def test_depths_of_a_grid_beside_theory():
     assert deeper.deepest_trained(table).tolist() == list(REACHED.values())
     assert deeper.trainable_depth(2**-0.5) == pytest.approx(6 / math.log(2))
     shown = deeper.depth_table(table)
-    assert shown.loc["1"].tolist() == ["1.00", "no limit", "16", "82%", "82%"]
-    assert shown.columns.tolist()[-2:] == ["1 layer", "16 layers"]
+    assert shown.loc["1"].tolist() == ["1.00", "no limit", "16", "82%", "82%", "82%"]
+    assert shown.columns.tolist()[-3:] == ["1 layer", "8 layers", "16 layers"]
     told = deeper.depth_numbers(table)
     assert (told["from_default"], told["from_edge"], told["default_reach"]) == ("4", "16", "5.5")
     assert (told["best"], told["best_J"], told["best_depth"]) == ("84.0%", "2", "1")

@@ -5,6 +5,7 @@ import pytest
 
 from edgechaos_core.book.pages import further_tests as page
 from edgechaos_core.probes.linear_maps import radius_of_cut
+from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import HELD, VALIDATED, held
 
@@ -57,17 +58,35 @@ def test_where_networks_end_that_are_held():
     assert ends.iloc[0][["J", "loss", "accuracy"]].tolist() == pytest.approx([1.4, 0.5, 80])
     table = page.held_table([fast, *held(), free])
     assert table.index.tolist() == [f"{hold:g}" for hold in HELD] + ["not held"]
-    assert table.loc["not held"].tolist() == ["1.40", "0.5", "80"]
-    assert table.loc["1", "J at the end"] == "1.00"
+    assert table.loc["not held"].tolist() == ["1.40", "–", "0.5", "80"]
+    assert table.loc["0.5", ["J at the end", "λ at the end"]].tolist() == ["0.71", "2.0e-04"]
     assert float(table.loc["1", "validation loss"].split(" ")[0]) == pytest.approx(0.31 + 0.1 * 0.05**2, rel=1e-2)
     assert float(table.loc["1", "validation accuracy, %"].split(" ")[0]) == pytest.approx(90 - 10 * 0.05**2, rel=1e-2)
     assert page.held_ends([]).empty
 
 
 def test_an_end_is_at_the_lower_rate_and_a_speed_that_before_it():
-    columns = {"validation_loss": np.where(np.arange(101) > 95, 0.3, 0.4), "validation_accuracy": 0.9}
+    columns = {"validation_loss": np.where(np.arange(101) > 95, 0.3, 0.4), "validation_accuracy": 0.9, "lambda": 0.0}
     slowed = made_up(np.ones(101), columns=columns, hold=1.0, milestone=95, **VALIDATED)
     steady = made_up(np.ones(101), columns=columns, hold=1.0, **VALIDATED)
     ends = page.held_ends([slowed, steady])
     assert ends["loss"].tolist() == pytest.approx([0.3, 0.35])
     assert ends["speed"].nunique() == 1
+
+
+def test_what_it_costs_to_be_held_elsewhere():
+    columns = {"validation_loss": 0.5, "validation_accuracy": 0.8}
+    free = [made_up(np.full(101, 1.96), columns=columns, seed=seed, **VALIDATED) for seed in range(3)]
+    told = page.held_numbers([*held(), *free])
+    more = 0.1 * (0.05**2 - (0.5**0.5 - 0.95) ** 2)  # seeds differ in height alone
+    assert float(told["held_more"].split(" ")[0]) == pytest.approx(more, rel=1e-2)
+    assert float(told["held_points"].split(" ")[0]) == pytest.approx(100 * more, rel=1e-2)
+    assert float(told["free_more"].split(" ")[0]) == pytest.approx(0.19 - 0.1 * 0.05**2, rel=0.05)
+    assert float(told["free_points"].split(" ")[0]) == pytest.approx(-10, rel=0.05)
+    least, most = (90 - 10 * (place**0.5 - 0.95) ** 2 for place in (0.5, 1.0))
+    assert [float(told["held_least"]), float(told["held_most"])] == pytest.approx([least, most], abs=0.006)
+    assert (told["held_speeds"], told["held_best"]) == ("–", "1")
+    fast = [Run(run.config.model_copy(update={"momentum": 0.9}), run.history, run.outcome) for run in held(0.5)]
+    both = page.held_numbers([*fast, *held()])
+    assert (both["held_speeds"], both["held_best"], both["held_more"]) == ("5", "1, 0.3", told["held_more"])
+    assert set(page.held_numbers([]).values()) == {"–"}

@@ -11,5 +11,5 @@ def test_without_runs_every_number_is_said_not_to_be_run():
 def test_every_number_comes_from_the_committed_runs():
     found = headline(committed_evidence())
     assert "(not run)" not in found.values()
-    assert (found["edge_depth"], found["default_depth"]) == ("50", "8")
+    assert (found["edge_depth"], found["default_depth"], found["after_default"]) == ("50", "8", "16")
     assert found["loss_J"].startswith("0.94")

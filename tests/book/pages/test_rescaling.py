@@ -50,12 +50,17 @@ def test_payoff_by_hand():
     assert payoff(runs, runs[0].config, {})["seconds"].isna().all()
 
 
+def priced(runs: list[Run]) -> dict[str, float]:
+    base, own = runs[0].config, [run for run in runs if setting_of(run.config) == setting_of(runs[0].config)]
+    return price_numbers(payoff(runs, base, {}), base, rescaling.settings_over_base(own, runs, rescaling.BESTS))
+
+
 def test_the_price_is_that_of_the_cheapest_setting_beyond_the_free_ones():
     twice, four, eight = (BASE | {"learning_rate": 0.02 * factor} for factor in (2, 4, 8))
     big = BASE | {"batch_size": 128, "learning_rate": 0.08}
     runs = [run_of(BASE, 40, 0.300), run_of(twice, 20, 0.305), run_of(big, 41, 0.301)]
     runs += [run_of(four, 10, 0.33), run_of(BASE | {"momentum": 0.9}, 8, 0.36), run_of(eight, 0, 2.3)]
-    numbers = price_numbers(payoff(runs, runs[0].config, {}), runs[0].config)
+    numbers = priced(runs)
     assert (numbers["free_speed"], numbers["free_epochs"], numbers["free_alpha"]) == pytest.approx((2, 20, 0.5))
     assert (numbers["few_B"], numbers["few_eta"], numbers["few_steps"]) == pytest.approx((128, 0.08, 41 * 391))
     assert (numbers["price"], numbers["fast"], numbers["lost"]) == pytest.approx((10, 4, 1))
@@ -65,15 +70,15 @@ def test_the_price_is_that_of_the_cheapest_setting_beyond_the_free_ones():
     speeds, epochs = np.log([1, 1, 2, 4, 5]), np.log([40, 41, 20, 10, 8])
     assert numbers["power"] == pytest.approx(np.polyfit(speeds, epochs, 1)[0])
     assert math.isnan(numbers["free_low"])  # one seed
-    three = [run_of(twice, 20, 0.30 + 0.001 * seed, seed) for seed in range(3)]
-    numbers = price_numbers(payoff([runs[0], *three], runs[0].config, {}), runs[0].config)
-    expected = over_seeds([0.300, 0.301, 0.302])
-    ends = [100 * (end / 0.3 - 1) for end in (expected.low, expected.high)]
-    assert [numbers["free_low"], numbers["free_high"]] == pytest.approx(ends)
-    alone = price_numbers(payoff(runs[:1], runs[0].config, {}), runs[0].config)
+    # Seeds differ by much, and the two settings of one seed by little: it is the latter that the interval is of.
+    own, three = ([run_of(one, 20, 0.30 + 0.01 * seed, seed) for seed in range(3)] for one in (BASE, twice))
+    three[1] = run_of(twice, 20, 0.31 * 1.001, 1)
+    numbers, expected = priced([*own, *three]), over_seeds([0.0, 0.1, 0.0])
+    assert [numbers["free_low"], numbers["free_high"]] == pytest.approx([expected.low, expected.high])
+    alone = priced(runs[:1])
     assert math.isnan(alone["price"])
     assert math.isnan(alone["lost_step"])
-    assert price_numbers(payoff(runs[1:], runs[0].config, {}), runs[0].config) == {}
+    assert price_numbers(payoff(runs[1:], runs[0].config, {}), runs[0].config, pd.DataFrame()) == {}
 
 
 def test_settings_of_one_speed_whose_losses_differ_most():
@@ -119,6 +124,8 @@ def test_a_pages_table_of_paths_has_what_c8_and_c9_are_judged_on():
     assert numbers["ordered_high"] == 100 * paths.distance_in_order(base + half + quarter).value
     assert (numbers["ordered_low"], numbers["beyond_low"]) == pytest.approx((1, 30), abs=1e-6)
     assert (numbers["slowest"], numbers["equal_end"]) == pytest.approx((4, 50))
+    more = [100 * (row["beyond the edge"].value - row["up to the edge"].value) for _, row in table.iterrows()]
+    assert [numbers["more_slowest"], numbers["more_nearest"]] == pytest.approx(more)
     with pytest.raises(ValueError, match="unknown comparison 'speed': choose from J²"):
         rescaling.settings_over_base(base, half, ["speed"])
 

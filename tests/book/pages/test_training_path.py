@@ -29,6 +29,8 @@ def test_loss_and_accuracy_are_told_side_by_side():
     told = path_estimates([run_of(0, least=0.94), run_of(1, least=0.95), run_of(2, least=0.96)])
     assert told["least_J"].value == pytest.approx(0.95, abs=1e-3)
     assert told["least_J"].sample == pytest.approx((0.94, 0.95, 0.96), abs=1e-3)
+    assert told["narrow_J"].value == pytest.approx(0.95, abs=1e-3)
+    assert told["wide_J"].value == pytest.approx(0.95, abs=1e-3)
     assert told["least_epoch"].value == pytest.approx(90, abs=1)
     assert told["least_accuracy"].value == pytest.approx(100 * (0.85 + 0.02 * 0.955), abs=0.02)
     assert told["best_J"].value == pytest.approx(2.0 - 12 * 0.005)  # a rising line is best at the last whole mean
@@ -69,6 +71,14 @@ def test_places_are_told_by_speed_for_the_settings_that_were_run():
     told = speed_table(runs, runs[0].config)
     assert told["through η"].to_dict() == {"0.5": "–", "1": "0.9", "2": "1", "4": "1.1 (1 of 2 seeds)"}
     assert told["through B"].to_dict() == {"0.5": "0.8", "1": "0.9", "2": "–", "4": "–"}
+
+
+def test_a_loss_that_is_steeper_on_one_side_has_its_least_elsewhere_in_another_window():
+    run = run_of(0)
+    J = np.sqrt(run.history["J_squared"])
+    bent = run.history.assign(test_loss=0.35 + np.where(J < 0.95, 1.0, 0.1) * (J - 0.95) ** 2)
+    told = path_estimates([Run(run.config, bent, run.outcome)])
+    assert 0.95 < told["narrow_J"].value < told["least_J"].value < told["wide_J"].value
 
 
 def test_fewer_images_are_compared_by_the_seeds_that_both_have():

@@ -117,7 +117,7 @@ def held(top: float = 0.95) -> list[Run]:
         ends = {"validation_loss": 0.3 + seed / 100 + 0.1 * (J - top) ** 2}
         ends["validation_accuracy"] = 0.89 + seed / 100 - 0.1 * (J - top) ** 2
         course = np.where(np.arange(101) < 80, 5.0, 1.0)  # what is before the end does not count
-        columns = {name: course * value for name, value in ends.items()}
+        columns = {name: course * value for name, value in ends.items()} | {"lambda": 1e-4 / hold}
         runs.append(made_up(np.full(101, hold), columns=columns, hold=hold, seed=seed, **VALIDATED))
     return runs
 
