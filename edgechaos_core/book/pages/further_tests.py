@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from edgechaos_core.analysis.by_setting import strength_text
 from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown, spanned
 from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.claims.estimates.reason import VALIDATION, passage
@@ -46,7 +47,7 @@ def held_table(runs: Sequence[Run]) -> pd.DataFrame:
     rows = {
         _place(hold): {
             "J at the end": said(float(own["J"].mean()), ".2f"),
-            "λ at the end": DASH if hold == 0 else f"{own['l2'].mean():.1e}",
+            "λ at the end": DASH if hold == 0 else strength_text(float(own["l2"].mean())),
             "validation loss": shown(over_seeds(own["loss"].tolist())),
             "validation accuracy, %": shown(over_seeds(own["accuracy"].tolist())),
         }

@@ -59,7 +59,7 @@ def test_where_networks_end_that_are_held():
     table = page.held_table([fast, *held(), free])
     assert table.index.tolist() == [f"{hold:g}" for hold in HELD] + ["not held"]
     assert table.loc["not held"].tolist() == ["1.40", "–", "0.5", "80"]
-    assert table.loc["0.5", ["J at the end", "λ at the end"]].tolist() == ["0.71", "2.0e-04"]
+    assert table.loc["0.5", ["J at the end", "λ at the end"]].tolist() == ["0.71", "2e-4"]
     assert float(table.loc["1", "validation loss"].split(" ")[0]) == pytest.approx(0.31 + 0.1 * 0.05**2, rel=1e-2)
     assert float(table.loc["1", "validation accuracy, %"].split(" ")[0]) == pytest.approx(90 - 10 * 0.05**2, rel=1e-2)
     assert page.held_ends([]).empty
