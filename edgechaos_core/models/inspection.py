@@ -141,8 +141,7 @@ def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passes: tuple[
     other = calls[id(use.call)]
     before = distance(use.call.received, other.received)
     end = found.call if found.call is not None and use.columns is None else use.call
-    columns = use.columns if end is use.call else None
-    here = distance(_part(end.returned, columns), _part(calls[id(end)].returned, columns))
+    here = distance(_part(end.returned, use.columns), _part(calls[id(end)].returned, use.columns))
     start = passes[1].perturbation
     return replace(
         row,

@@ -266,6 +266,26 @@ def test_attention_apart():
         assert [found[name].activation for name in names] == ["attention"] * 3
 
 
+@pytest.mark.parametrize(
+    ("layer", "name", "parts"),
+    [(nn.MultiheadAttention(8, 2), "in_proj_weight", "qkv"), (nn.LSTM(8, 8), "weight_ih_l0", "ifgo")],
+    ids=["attention", "gates"],
+)
+def test_differences_grow_in_each_part_of_a_tensor_by_its_own_rows(layer, name, parts):
+    x = torch.randn(6, 3, 8)
+    sample = (x, x, x) if parts == "qkv" else x
+
+    def growths() -> dict[str, float]:
+        return {row.name[-2]: row.growth for row in inspect(layer, sample) if row.name.startswith(f"{name} (")}
+
+    before = growths()
+    with torch.no_grad():
+        getattr(layer, name)[8:16] *= 3  # of k, and of gate f
+    after = growths()
+    ratios = [after[part] / before[part] for part in parts]
+    assert ratios == pytest.approx([1, 3, *[1] * (len(parts) - 2)], rel=0.01)  # float32, differences of a thousandth
+
+
 def test_recurrent_layers_gate_by_gate():
     found = rows(nn.LSTM(4, 5, 2, bidirectional=True), torch.randn(6, 2, 4))
     assert len(found) == 2 * 2 * 2 * 4
