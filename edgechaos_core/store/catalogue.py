@@ -85,7 +85,7 @@ def read_store(
             if not twice or _worth(_entry(path, committed=True)) >= _worth(_entry(paths[path.stem], committed=True)):
                 paths[path.stem] = path
     wanted = sorted(paths) if keys is None else [whole_key(key, paths) for key in keys]
-    settings = list(RunConfig.model_fields)
+    settings = [name for name in RunConfig.model_fields if name != "epochs"]  # a row an epoch tells how many
     tables, rows = [], []
     for key in wanted:
         try:
@@ -99,7 +99,7 @@ def read_store(
         rows.append({"key": key, **row})
     if not rows:
         return pd.DataFrame(columns=["key", *settings, "outcome", "epoch"])
-    values = pd.DataFrame(rows)[["key", *settings, "outcome"]].drop(columns="epochs")
+    values = pd.DataFrame(rows)[["key", *settings, "outcome"]]
     repeated = values.loc[values.index.repeat([len(table) for table in tables])].reset_index(drop=True)
     history: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
     return pd.concat([repeated, history], axis=1)

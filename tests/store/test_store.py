@@ -407,7 +407,11 @@ def test_the_beginning_of_a_key():
 
 def test_an_empty_store(store):
     assert entries(store) == []
-    assert len(read_store(store)) == 0
+    none = read_store(store)
+    keep(store.folder, run_of())
+    assert len(none) == 0
+    assert none.columns.tolist() == [name for name in read_store(store) if name in none]
+    assert {"key", "seed", "outcome", "epoch"} < set(none)
 
 
 def test_reading_a_damaged_file_names_it(store):
