@@ -154,6 +154,10 @@ def test_the_measured_constant_is_that_of_the_epochs_that_follow():
     grown = np.diff([0.3, 0.32, 0.36, 0.44, 0.6, 0.92, 1.56]) / scale_factor(config)
     assert found["error"] == pytest.approx(grown.std(ddof=1) / 6**0.5)
     assert (found["jumps"], found["share"]) == pytest.approx((0, 0))
+    drift = three["J_squared"].diff().shift(-1).fillna(0) * config.batch_size / (config.samples * config.learning_rate)
+    found = predicted_constant(Run(config, three.assign(drift=drift), Outcome("finished", 9)))  # it predicts each epoch
+    assert (found["predicted"], found["error"]) == pytest.approx((found["measured"], 0), abs=1e-6)
+    assert found["jumps"] == pytest.approx(grown.std(ddof=1))
 
 
 def test_no_constant_before_the_ordered_phase(small):

@@ -186,10 +186,12 @@ def test_distances_are_drawn_against_speed():
     near, far = Estimate(0.01, None, None, 1), Estimate(0.06, None, None, 1)
     others = pd.DataFrame({"speed": [0.25, 0.5], "up to the edge": [far, near], "beyond the edge": [far, far]}, index)
     ax = plot_distances(others, Figure().subplots())
+    assert ax.get_xscale() == "log"
     np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [(0.25, 6), (0.5, 1)])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1/4", "1/2"]
     ratios = {name: [near, near] for name in ("J² where the reference's is 1", "J² at the end / the reference's")}
-    assert len(draw_trends(pd.DataFrame({"speed": 1.0} | ratios, index), others).axes) == 2
+    trends = draw_trends(pd.DataFrame({"speed": 1.0} | ratios, index), others).axes
+    assert [ax.get_xscale() for ax in trends] == ["log", "log"]
 
 
 @pytest.fixture
@@ -213,12 +215,13 @@ def test_decays_are_means_of_seeds_in_a_band_and_named_at_their_ends(decayed):
     assert ax.collections[1].get_paths()[0].get_extents().y1 == pytest.approx(1.35)
     assert edge.get_ydata()[0] == 1
     smooth = plot_decays(decayed, "test_loss", Figure().subplots(), (0.2, 0.7))
-    assert smooth.get_ylim() == (0.2, 0.7)
+    assert (ax.get_yscale(), smooth.get_yscale(), smooth.get_ylim()) == ("log", "linear", (0.2, 0.7))
     assert smooth.get_lines()[0].get_xdata()[0] == 1  # the untrained network is no part of a smoothed path
 
 
 def test_paths_with_decay_end_at_their_means(decayed):
     ax = plot_paths(decayed, Figure().subplots())
+    assert ax.get_yscale() == "log"
     ends = [line.get_ydata()[-1] for line in ax.get_lines()[:4:2]]
     assert ends == pytest.approx([1.25**-0.5, (1.25**-0.5 + 1.35**-0.5) / 2])
     path = ax.get_lines()[0]
@@ -231,6 +234,7 @@ def test_paths_with_decay_end_at_their_means(decayed):
 def test_ends_are_seeds_and_means_with_the_optimum(decayed):
     best = Estimate(1.1, 1.05, 1.2, 3)
     ax = plot_ends(decayed, "test_accuracy", best, Figure().subplots())
+    assert ax.get_xscale() == "log"
     seeds, mean = ax.get_lines()[2:4]  # of the stronger
     ends = [(0.25 + 0.01 * 95.5 + more) ** 0.5 for more in (0, 0.1)]  # the mean of epochs 91 to 100
     assert seeds.get_xdata() == pytest.approx(ends)
@@ -274,6 +278,7 @@ def test_a_price_has_a_colour_a_batch_size_and_is_hollow_beyond_the_papers_steps
     places = [(0.1, 0.0, 64), (0.1, 0.0, 8), (0.2, 0.0, 8)]
     speed = dict(zip(places, (0.5, 1.0, 2.0), strict=True))
     ax = plot_price(speed, {place: Estimate(1.0, None, None, 1) for place in places}, Figure().subplots())
+    assert ax.get_xscale() == "log"
     small, large_step, big = [bars.lines[0] for bars in ax.containers]
     assert (small.get_xdata()[0], large_step.get_xdata()[0], big.get_xdata()[0]) == (1.0, 2.0, 0.5)
     assert small.get_color() == large_step.get_color() != big.get_color()
@@ -288,6 +293,7 @@ def test_settings_that_never_improve_have_no_price():
     against = pd.DataFrame({"loss / the reference's": same, "points of accuracy": same}, index)
     fig = draw_price(table, against)
     assert [len(ax.containers) for ax in fig.axes] == [1, 1, 1]
+    assert [ax.get_yscale() for ax in fig.axes] == ["log", "linear", "linear"]
     assert draw_price(pd.DataFrame(), pd.DataFrame()).axes == []
 
 
@@ -420,6 +426,7 @@ def test_edges_against_size_are_joined_by_ratio():
         chaotic = config.cells["inverse_J"] < (0.35 if N == 100 else 0.65)
         cuts.append(Diagram(config, config.cells.assign(distance=100.0 * chaotic, lyapunov_exponent=chaotic - 0.5)))
     ax = maps.plot_edge_against_size(cuts, "lyapunov_exponent", Figure().subplots())
+    assert ax.get_xscale() == "log"
     line = ax.get_lines()[0].get_xydata()  # linear between two rows 0.1 apart, down to an exponent of 0.005
     np.testing.assert_allclose(line, [(100, 0.3495), (1000, 0.6495)])
     assert ax.texts[0].get_text() == "$J_0/J$ = 1.1"
@@ -489,6 +496,7 @@ def test_scaling_figures(runs):
     np.testing.assert_allclose(ax.get_lines()[2].get_xydata(), [(0, 0.25), (1 / 11, 1.25)])  # the law's own line
     ax = plot_constant(pd.Series([0.3, 1.0]), pd.Series([9.0, 11.0]), 10.8, Figure().subplots())
     assert ax.get_lines()[0].get_ydata().tolist() == [9.0, 11.0]
+    assert ax.get_xscale() == "log"
 
 
 @pytest.mark.parametrize(("against", "first"), [("scaled", 0.5 * 4 * 60_000 * 0.01 / 32), ("train_loss", 0.5)])
@@ -559,7 +567,9 @@ def test_the_laws_are_drawn_with_the_published_slopes():
         "$J^2$ from 0.3 to 1: $A$ = 0.004",
         "epochs 0 to 48: $A$ = 0.004",
     ]
-    published, ordered, window = plot_slopes(table, "B", Figure().subplots()).get_lines()
+    ax = plot_slopes(table, "B", Figure().subplots())
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    published, ordered, window = ax.get_lines()
     assert published.get_xydata().tolist() == [[1 / 32, 0.00342]]
     assert (ordered.get_ydata()[0], window.get_ydata()[0]) == pytest.approx((0.004, 0.004))
     assert len(draw_laws(growing(50), table).axes) == 4
@@ -587,6 +597,7 @@ def test_landing_places_have_a_row_a_setting_and_a_band_a_way():
 
 def test_a_search_rings_its_best_trial():
     ax = plot_search([1e-5, 1e-3, 1e-4], [0.1, 0.3, 0.2], Figure().subplots())
+    assert ax.get_xscale() == "log"
     assert ax.get_lines()[0].get_xdata() == [1e-3]
     assert len(ax.collections[0].get_offsets()) == 3
     assert ax.collections[0].get_array().tolist() == [1, 2, 3]  # the number of the trial, for a scale beside it

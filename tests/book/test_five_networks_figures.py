@@ -29,6 +29,7 @@ def test_a_network_has_its_axes_with_dots_mean_and_interval_over_the_ways():
 
 def test_growth_has_a_pair_of_lines_a_network_and_its_name_at_the_end():
     ax = plot_growth(FOUND, Figure().subplots())
+    assert ax.get_yscale() == "log"
     free, held = ax.get_lines()[:2]
     assert (free.get_linestyle(), held.get_linestyle()) == ("-", "--")
     assert free.get_color() == held.get_color()

@@ -70,6 +70,8 @@ def test_the_scorecard_draws_estimates_in_units_of_their_bounds():
     bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in ax.patches]
     assert np.array(bands) == pytest.approx(np.array([(-1, 1), (-1, 3.2), (-1, 1)]))  # open where there is no bound
     assert [text.get_text() for text in ax.texts].count("not run") == 1
+    (below,) = plot_scorecard({"C1": [part(None, 1)]}, Figure().subplots()).patches
+    assert (below.get_x(), below.get_x() + below.get_width()) == pytest.approx((-3.2, 1))
 
 
 def test_on_a_phone_the_name_of_a_part_stands_in_its_row_above_the_estimate():

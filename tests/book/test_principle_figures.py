@@ -113,6 +113,7 @@ def test_speeds_have_a_line_through_the_rate_and_one_through_the_batch():
     assert lines["through η"] == pytest.approx([1, 4])
     assert lines["through B"] == pytest.approx([1 / 4, 1])
     assert [ax.get_ylabel() for ax in figure.axes] == ["J at the least validation loss", "training loss there"]
+    assert [ax.get_xscale() for ax in figure.axes] == ["log", "log"]
 
 
 def test_what_is_held_is_joined_and_what_is_not_stands_alone():

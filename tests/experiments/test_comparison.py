@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.experiments.comparison import AGAIN, ON, hold_contest, if_stored, stopped_early, trained
+from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.experiments.comparison import (
+    AGAIN,
+    ON,
+    check_slow_epochs,
+    hold_contest,
+    if_stored,
+    stopped_early,
+    trained,
+)
 from edgechaos_core.experiments.hyperparameter_search import best
 from edgechaos_core.experiments.named_grids import RIVALS
 from edgechaos_core.experiments.protocols import protocol
@@ -72,6 +81,22 @@ def test_a_contest_asks_for_what_its_protocol_trains_and_slows_all():
     assert set(protocol("contest", seeds=range(3))) < set(asked)
     with pytest.raises(ValueError, match=r"^slow_epochs must be at least a tenth of all epochs, got 4 of 52$"):
         hold_contest(get, slow_epochs=4)
+
+
+@pytest.mark.parametrize("slow", [1, 2, 3, 4])
+def test_as_many_slow_epochs_are_needed_as_results_are_averaged_over(slow):
+    """Accuracy is 1 in the last so many epochs, and 0 before."""
+
+    def end(epochs: int) -> float:
+        config = parse_config({"epochs": epochs + slow})
+        epoch = np.arange(config.epochs + 1)
+        columns = {"epoch": epoch, "test_accuracy": epoch > epochs}
+        return settled(Run(config, pd.DataFrame(columns), Outcome("finished", config.epochs)), "test_accuracy")
+
+    longest = max(epochs for epochs in range(1, 60) if end(epochs) == 1)
+    check_slow_epochs(longest, slow)
+    with pytest.raises(ValueError, match=rf"^slow_epochs must be .* all epochs, got {slow} of {longest + slow + 1}$"):
+        check_slow_epochs(longest + 1, slow)
 
 
 def test_what_early_stopping_would_never_train_is_trained_for_an_epoch():

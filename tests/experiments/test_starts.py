@@ -8,6 +8,11 @@ from edgechaos_core.experiments import starts as comparison
 SAME = 0.05  # relative: rounding through twenty layers, on other processors
 
 
+def test_all_pixels_together_have_mean_0_and_variance_1(fashion):
+    x = comparison._standardised(fashion.train.images)
+    assert (float(x.mean()), float(x.var())) == pytest.approx((0, 1), abs=1e-3)
+
+
 def test_the_committed_table_is_whole():
     table = comparison.starts()
     assert len(table) == 3 * 2 * 5 + 2  # for GELU also with biases

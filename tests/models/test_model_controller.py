@@ -458,6 +458,10 @@ def test_a_state_of_other_layers_is_refused_and_nothing_is_loaded():
     before = edge.state_dict()
     with pytest.raises(ValueError, match=r"^the state is of fc.weight, steered are 0.weight, 2.weight, 4.weight$"):
         edge.load_state_dict({"fc.weight": {}})
+    with pytest.raises(ValueError, match=r"^the state is of a, b, c, d, steered are "):
+        edge.load_state_dict({name: {} for name in "abcd"})
+    with pytest.raises(ValueError, match=r"^the state is of a, b, c and 2 more, steered are "):
+        edge.load_state_dict({name: {} for name in "abcde"})
     broken = copy.deepcopy(before)
     broken["0.weight"]["target"], broken["4.weight"]["steps"] = 7.0, -1
     with pytest.raises(ValueError, match="steps in the state of EdgeDecay must not be negative"):

@@ -76,7 +76,6 @@ def interrupted(config: DiagramConfig, path, *, cells: int, **options) -> None:
 
 # settings -----------------------------------------------------------------------------------------------------------
 
-LARGE = 10**10
 BAD_SETTINGS = [
     ({"neurons": 1}, "neurons must be greater than or equal to 2, got 1"),
     ({"neurons": 100_001}, "neurons must be less than or equal to 100000, got 100001"),
@@ -84,6 +83,7 @@ BAD_SETTINGS = [
     ({"rows": 0}, "rows must be greater than or equal to 1, got 0"),
     ({"rows": 10_001}, "rows must be less than or equal to 10000, got 10001"),
     ({"columns": 0}, "columns must be greater than or equal to 1, got 0"),
+    ({"columns": 10_001}, "columns must be less than or equal to 10000, got 10001"),
     ({"columns": 1}, "ratio_from must be at most ratio_to, and equal to it with one column, got -1 to 2 in 1 columns"),
     ({"columns": "151"}, "columns must be a valid integer, got '151'"),
     ({"inverse_j_from": -0.1}, "inverse_j_from must be greater than or equal to 0, got -0.1"),
@@ -97,11 +97,13 @@ BAD_SETTINGS = [
     ({"ratio_to": 4.1}, "ratio_to must be less than or equal to 4, got 4.1"),
     ({"ratio_to": float("inf")}, "ratio_to must be a finite number, got inf"),
     ({"iterations": 4}, "iterations must be greater than or equal to 5, got 4"),
-    ({"iterations": LARGE}, "iterations must be less than or equal to 1000000, got 10000000000"),
+    ({"iterations": 1_000_001}, "iterations must be less than or equal to 1000000, got 1000001"),
     ({"align": -1}, "align must be greater than or equal to 0, got -1"),
+    ({"align": 1_000_001}, "align must be less than or equal to 1000000, got 1000001"),
     ({"measure": 0}, "measure must be greater than or equal to 1, got 0"),
-    ({"measure": LARGE}, "measure must be less than or equal to 1000000, got 10000000000"),
+    ({"measure": 1_000_001}, "measure must be less than or equal to 1000000, got 1000001"),
     ({"draws": 0}, "draws must be greater than or equal to 1, got 0"),
+    ({"draws": 10_001}, "draws must be less than or equal to 10000, got 10001"),
     ({"draws": 10_000}, "rows x columns x draws must be at most "),
     ({"activation": "sine"}, "activation must be 'tanh' or 'relu', got 'sine'"),
     ({"seed": -1}, "seed must be greater than or equal to 0, got -1"),

@@ -73,6 +73,8 @@ BAD_SETTINGS = [
     ({"hold": float("inf")}, "hold must be a finite number, got inf"),
     ({"hold": 1, "optimizer": "adam"}, "hold needs the optimizer sgd, got adam"),
     ({"milestone": -1}, "milestone must be greater than or equal to 0, got -1"),
+    ({"milestone": 1_000_001}, "milestone must be less than or equal to 1000000, got 1000001"),
+    ({"label_noise": -0.1}, "label_noise must be greater than or equal to 0, got -0.1"),
     ({"label_noise": 1.5}, "label_noise must be less than or equal to 1, got 1.5"),
     ({"initial_J": 0}, "initial_J must be greater than 0, got 0"),
     ({"initial_J": 101}, "initial_J must be less than or equal to 100, got 101"),

@@ -467,6 +467,23 @@ def test_a_killed_worker_is_replaced(folders, monkeypatch, caplog):
     assert "its worker died, signal SIGKILL: tried again" in caplog.text
 
 
+def test_the_last_words_of_a_dead_worker_are_told(folders, monkeypatch, caplog):
+    """What the first worker is given is no job: it ends with a traceback."""
+    from edgechaos_core.sweeps import backends
+
+    begin, given = backends._Worker.begin, []
+
+    def begin_with_nonsense(worker, job):
+        if not given:
+            worker.input.write(b"{}\n")
+        given.append(job)
+        begin(worker, job)
+
+    monkeypatch.setattr(backends._Worker, "begin", begin_with_nonsense)
+    assert obtain([config_of()], how=PROCESSES)[0].outcome.state == "finished"
+    assert "its worker died, exit code 1: KeyError: 'store': tried again" in caplog.text
+
+
 SCRIPT = """
 import sys
 from edgechaos_core.store.runs import parse_config

@@ -20,10 +20,11 @@ def test_numbers_are_those_of_the_settings_they_are_named_by():
         "formula": [ending(1.2, seed, samples=10_000, l2=2e-5) for seed in (0, 1)] + [ending(1.1, width=392, l2=2e-4)],
         "controller": [ending(1.01, hold=1.0), ending(0.99, hold=1.0, width=392), ending(0.5, hold=1.0, samples=4_000)],
     }
+    runs["controller"].append(ending(0.7, hold=1.0, samples=5_000))  # which has been at the edge, and left it
     found = guideline.numbers(runs)
     assert (found["few"], found["few_peak"], found["narrow"]) == ("1.200", "1.800", "1.100")
     assert (found["wide"], found["few_pilot"], found["digits"]) == ("–", "–", "–")
-    assert (found["steered"], found["reached"], found["held"]) == ("3", "2", "0.990 to 1.010")
+    assert (found["steered"], found["reached"], found["held"]) == ("4", "3", "0.700 to 1.010")
     assert found["exposure"] == f"{4 * 1e-5 * 60_000 * 0.0025:.2f}"
     assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("–", "–", "–")
     assert (found["seeds_told"], found["half_off"]) == ("1 to 2 seeds", "–")

@@ -86,6 +86,13 @@ def test_numbers_are_those_of_the_ways_and_of_the_searches(contest):
     assert numbers(Contest(strong, contest.constant, contest.slowed))["spread"] == "–"  # more than twice the formula's
 
 
+def test_what_two_searches_choose_is_told_in_points(contest):
+    apart, few = [trial(1e-5, 0.5), trial(1e-4, 0.883)], [trial(1e-5, 0.885, validation=100)]
+    searches = {"search over λ": apart, "search over λ and η": few}
+    told = numbers(Contest(searches, contest.constant, contest.slowed))
+    assert (told["spread"], told["error"]) == ("38.30", "3.19")  # (0.885 x 0.115 / 100)^(1/2)
+
+
 def test_without_a_contest_there_are_dashes(contest):
     told = numbers(None)
     assert told.keys() == numbers(contest).keys()

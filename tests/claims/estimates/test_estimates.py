@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -316,6 +317,35 @@ def test_c13_reads_the_shares_of_labels():
     runs = [noisy(0.04, 0.91, seed) for seed in range(3)]
     assert decay.wrong_labels_fitted(runs).value == pytest.approx(0.04)
     assert decay.correct_labels_fitted(runs).value == pytest.approx(0.91)
+
+
+def test_b7_and_b8_tell_the_end_that_is_farthest_from_the_edge_as_a_factor():
+    ends = {5e-5: 1.0, 9e-5: 0.8, 1.5e-4: 1.24}
+    runs = [ended(l2, J_squared + add, seed) for l2, J_squared in ends.items() for seed, add in enumerate((-0.1, 0.1))]
+    assert decay.worst_end(runs).value == pytest.approx(0.8)
+
+
+def held(run: Run) -> Run:
+    return replace(run, config=run.config.model_copy(update={"l2": 0.0, "hold": 1.0}))
+
+
+@pytest.mark.parametrize("by", [lambda run: run, held], ids=["constant", "held"])
+def test_b9_and_b10_set_decay_against_none_seed_by_seed(by):
+    def end(l2: float, seed: int, loss: float, accuracy: float, shuffled: float) -> Run:
+        add = seed / 100  # that seeds differ by, with decay and without
+        ends = {"test_loss": loss + add, "test_accuracy": accuracy + add, "shuffled_accuracy": shuffled + add}
+        return ended(l2, 1.0, seed, **ends)
+
+    free = [end(0.0, seed, 0.40, 0.80, 0.5) for seed in range(3)]
+    decayed = [by(end(8e-5, seed, 0.35, 0.82, 0.3)) for seed in (3, 2, 1, 0)]
+    for estimate, expected in [
+        (decay.loss_spared_by_formula, 0.05),
+        (decay.points_gained_by_formula, 2.0),
+        (decay.wrong_labels_spared, 20.0),
+    ]:
+        found = estimate([*decayed, *free])
+        assert (found.low, found.value, found.high) == pytest.approx((expected,) * 3)
+        assert found.n == 3
 
 
 def test_c14_is_in_units_of_the_edge_of_relu():
