@@ -10,6 +10,8 @@ from edgechaos_core.analysis import published
 from edgechaos_core.analysis.by_setting import of_seeds
 from edgechaos_core.analysis.rescaling import (
     best_epoch,
+    best_loss_ratio,
+    best_points_more,
     collapse,
     farthest,
     parting,
@@ -140,6 +142,9 @@ def test_the_best_epoch_is_chosen_on_validation():
     run = run_of(BASE, 100)
     run.history["validation_loss"] = np.abs(run.history["epoch"] - 30.0)
     assert best_epoch(run)["epoch"] == 30
+    base = run_of(BASE, 100)  # whose best epoch is 50
+    assert best_loss_ratio(run, base) == pytest.approx(0.302 / 0.3)
+    assert best_points_more(run, base) == pytest.approx(-0.02)
     with pytest.raises(ValueError, match="the run needs the setting validation"):
         best_epoch(Run(run.config, run.history.drop(columns="validation_loss"), run.outcome))
 

@@ -41,6 +41,7 @@ def test_the_formula_is_told_beside_what_the_controller_takes():
     assert (found["half_off"], found["seeds_told"]) == ("10", "1 seed")
     wide = {"formula": [ending(0.85, width=1_568, l2=1.3e-5)], "controller": [ending(1.0, width=1_568, hold=1.0)]}
     assert guideline.numbers(wide)["wide_over"] == "1.3"
+    assert guideline.numbers({"formula": [ending(0.3, samples=30_000, l2=7e-5)]})["half_off"] == "70"
 
 
 def test_runs_that_are_there_are_counted_by_method():

@@ -57,6 +57,10 @@ def test_numbers_are_of_the_largest_share():
     assert told["controller_less"].partition(" ")[0] == "0"
     assert (told["neither"], told["mistaken"]) == ("20", "2.5")  # 1 - 0.1 - 0.7, over eight classes
     assert told["no_decay_fitted"].startswith("10 (all alike)")
+    for run in runs[0.4, "controller"]:
+        run.history["restored_accuracy"] = 0.06
+    told = numbers(runs)
+    assert (told["neither"], told["mistaken"]) == ("84", "10.5")
 
 
 @pytest.mark.parametrize("there", [[], ["controller"]])

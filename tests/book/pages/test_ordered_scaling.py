@@ -85,6 +85,8 @@ def test_the_balance_has_the_share_of_the_noise_slow_settings_first():
     assert (numbers["share_low"], numbers["share_high"]) == pytest.approx((25, 100 * 12 / 11))
     assert (numbers["error_low"], numbers["error_high"]) == pytest.approx((-100 / 12, 0), abs=1e-9)
     assert (numbers["whole_low"], numbers["whole_high"]) == (0, 0)  # all of it is noise
+    numbers = ordered_scaling.balance_numbers(table.assign(whole=[0.5, 0.2]))
+    assert (numbers["whole_low"], numbers["whole_high"]) == (20, 50)
     assert ordered_scaling.balance_table([]).empty
 
 

@@ -66,6 +66,7 @@ def test_the_table_has_a_row_a_way():
     ways = {"search": best, "way": entry_of(0.88, 0.89, 0.887), "broken": entry_of(0.88, float("nan"), name="broken")}
     shown = table(Standing(ways, best))
     assert shown.loc["search", "points behind the search"] == "–"
+    assert shown.loc["search", "test accuracy, %"] == "90 (all alike)"
     assert shown.loc["way", "points behind the search"].startswith("1.4 [")
     assert shown["epochs trained"].tolist() == [48, 48, 48]
     assert shown.loc["broken"].tolist()[1:5] == ["–"] * 4
@@ -76,6 +77,7 @@ def test_numbers_are_those_of_the_ways_and_of_the_searches(contest):
     assert told["constant_formula_behind"] == "2"
     assert told["slowed_formula_behind"] == "1.5"
     assert told["slowed_formula_price"] == "31"
+    assert (told["constant_formula_accuracy"], told["slowed_formula_accuracy"]) == ("88.5", "89")
     assert told["slowed_formula_spared"] == "0.055"
     assert (told["slowed_free_loss"], told["habit_points"]) == ("0.405", "0")
     assert (told["first_l2"], told["second_l2"], told["second_eta"]) == ("0.00015", "1e-05", "0.03")

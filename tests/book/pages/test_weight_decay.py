@@ -101,11 +101,11 @@ def test_constants_have_a_row_a_strength_and_dashes():
 
 def test_how_flat_the_accuracy_is():
     runs = [rising(l2, 0) for l2 in (3e-5, 9e-5, 3e-4)]
-    for run, accuracy in zip(runs, (0.889, 0.890, 0.88), strict=True):
+    for run, accuracy in zip(runs, (0.888_06, 0.890, 0.88), strict=True):
         run.history["test_accuracy"] = accuracy
     J = [weight_decay.settled(run) ** 0.5 for run in runs]
     assert weight_decay.flat_accuracy(runs) == {
-        "flat_low": f"{J[1]:.2f}", "flat_high": f"{J[0]:.2f}", "flat_points": "0.10"
+        "flat_low": f"{J[1]:.2f}", "flat_high": f"{J[0]:.2f}", "flat_points": "0.19"
     }  # fmt: skip
 
 
