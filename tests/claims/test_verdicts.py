@@ -114,3 +114,10 @@ def test_holm_is_stricter_than_each_alone():
     stands = verdicts.holm({"C1": 0.001, "C2": 0.02, "C3": 0.04, "C4": 0.9})
     assert stands == {"C1": True, "C2": False, "C3": False, "C4": False}
     assert verdicts.holm({}) == {}
+
+
+def test_what_a_picture_calls_a_part_is_short():
+    plain = BOUNDS.model_dump()
+    assert Part(**plain | {"short": "x" * 45}).short == "x" * 45
+    with pytest.raises(ValueError, match="at most 45"):
+        Part(**plain | {"short": "x" * 46})

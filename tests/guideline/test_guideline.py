@@ -466,11 +466,20 @@ def test_networks_of_a_readers_own_get_the_formulas_decay_then_a_corrected_one()
     assert better[0].l2 == pytest.approx(configs[0].l2 * 2**1.5, rel=0.05)
 
 
+def test_the_share_of_the_noise_is_told_of_the_runs_that_have_one(monkeypatch):
+    monkeypatch.setattr(formula_fit, "predicted_constant", lambda share: {"share": share})
+    assert formula_fit.noise_share([0.8, math.nan, 0.6]) == "60 to 80%"
+    assert formula_fit.noise_share([math.nan]) == "–"
+
+
 def test_a_page_is_told_the_formula_in_words():
     found, runs = committed_formula(), calibration_runs()
     told = formula_fit.numbers(found, runs, [])
     assert (told["l2_edge"], told["noise_share"], told["runs"]) == ("8e-5", "–", "16")
     assert told["missed"] == "-16 to +23%"
+    wide = replace(found, scatter=0.5, left_out={"one": math.log(1.7), "other": math.log(0.4)})
+    told_wide = formula_fit.numbers(wide, runs, [])
+    assert (told_wide["scatter"], told_wide["missed"]) == ("50.0", "-60 to +70%")
     assert (told["l2_nearest"], told["l2_beyond"], told["few_fitted"]) == ("9.3e-6", "6.1e-6", "0.50")
     assert (told["networks"], told["undetermined"]) == ("7", "S 5,000, width 784; S 60,000, width 784")
     assert formula_fit.shown_errors(found)["error of λ"]["S 60,000, width 256"] == "+22.9%"
