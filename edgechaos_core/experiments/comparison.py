@@ -116,7 +116,7 @@ def if_stored(hold: Callable[[Obtain], Contest]) -> Contest | None:
 
 
 def check_slow_epochs(epochs: int, slow_epochs: int) -> None:
-    """Raise ValueError for so few ``slow_epochs`` that the end, over which results are averaged, has others in it."""
+    """Raise ValueError for fewer ``slow_epochs`` than the tenth of all epochs over which results are averaged."""
     every = epochs + slow_epochs
     if slow_epochs < max(round(SETTLED * (every + 1)), 1):
         raise ValueError(f"slow_epochs must be at least a tenth of all epochs, got {slow_epochs} of {every}")

@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edgechaos_core.analysis.by_setting import setting_of
 from edgechaos_core.analysis.intervals import Estimate
 from edgechaos_core.claims import scorecard
 from edgechaos_core.claims.judging import Evidence, Judged, judged
+from edgechaos_core.claims.rules import OWN_RULES, RULES
 from edgechaos_core.claims.verdicts import Part, read_claims
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, cut, growing, made_up, noisy
+
+LOSSES = ("test_loss", "validation_loss")
+SHARES = ("test_accuracy", "validation_accuracy", "shuffled_accuracy", "restored_accuracy", "kept_accuracy")
 
 
 def test_every_part_of_every_claim_has_a_rule():
@@ -105,6 +110,29 @@ def test_more_seeds_are_asked_for_the_strengths_near_the_top_alone():
     fall, place = of_fig6(10)
     assert (fall.estimate.n, place.estimate.n, fall.to_train, place.to_train) == (3, 10, "", "")
     assert of_fig6(5)[1].to_train == "5 of 10 seeds run (edgechaos sweep fig6 --seeds 0:10)"
+
+
+def test_every_part_takes_the_runs_of_its_own_protocol():
+    """Their settings may differ in more than an estimate was tried on, such as the number of epochs."""
+    wanted = [
+        config
+        for rules in (RULES | OWN_RULES).values()
+        for rule in rules
+        for config in protocol(rule.protocol, seeds=range(3))
+        if rule.keep(config)
+    ]
+    longest = {(setting_of(config), config.seed): config for config in sorted(wanted, key=lambda one: one.epochs)}
+    runs = []
+    for config in longest.values():
+        J_squared = np.linspace(0.25, 1.6 / (1 + 1e4 * config.l2), config.epochs + 1)
+        columns = {name: 0.3 + (np.sqrt(J_squared) - 0.9 - config.seed / 100) ** 2 for name in LOSSES}
+        columns |= dict.fromkeys(SHARES, 0.9 - columns["test_loss"] / 10) | {"J0": 0.1, "train_loss": 0.25}
+        columns |= {"drift": 1e-3, "gradient": 1e-4, "noise": 1e-2 * (1 + J_squared), "lambda": 1e-4}
+        columns |= {"lyapunov": J_squared - 1.1, "lyapunov_shuffled": J_squared - 1}
+        runs.append(made_up(J_squared, columns=columns, **config.model_dump()))
+        runs[-1].provenance["wall_seconds"] = 1.0
+    parts = judged(Evidence(runs, []))
+    assert {name for name, own in parts.items() if any(part.estimate is None for part in own)} == {"C1"}
 
 
 def test_an_optimum_that_many_draws_of_seeds_do_not_have_is_inconclusive():

@@ -121,16 +121,20 @@ def test_gradients_equal_finite_differences(activation, depth):
     assert len(gradients) == depth + 2
     h = 1e-6
     for parameter, gradient in zip(stack.parameters, gradients, strict=True):
-        direction = torch.randn_like(parameter)
-        slopes = []
-        for sign in (1, -1):
-            parameter.add_(direction, alpha=sign * h)
-            forward(stack, workspace)
-            slopes.append(-log_likelihood(workspace).mean(1))
-            parameter.sub_(direction, alpha=sign * h)
-        numeric = (slopes[0] - slopes[1]) / (2 * h)
-        # Central differences err by h^2 and by rounding / h: about 1e-9 here. A kink of ReLU within h is the exception.
-        torch.testing.assert_close((gradient * direction).sum((1, 2)), numeric, rtol=1e-6, atol=1e-7)
+        off = []
+        for _ in range(3):
+            direction = torch.randn_like(parameter)
+            slopes = []
+            for sign in (1, -1):
+                parameter.add_(direction, alpha=sign * h)
+                forward(stack, workspace)
+                slopes.append(-log_likelihood(workspace).mean(1))
+                parameter.sub_(direction, alpha=sign * h)
+            numeric = (slopes[0] - slopes[1]) / (2 * h)
+            off.append(((gradient * direction).sum((1, 2)) - numeric).abs() / (1e-7 + 1e-6 * numeric.abs()))
+        # Central differences err by h^2 and by rounding / h: about 1e-9 here. A kink of ReLU within h of one direction
+        # is the exception, a mistake is seen along all three.
+        assert torch.stack(off).median(0).values.max() < 1
 
 
 def test_a_member_depends_on_its_own_seed_alone():

@@ -21,13 +21,14 @@ from edgechaos_core.store.runs import Run
 RELU_EDGE = 2**0.5  # J of ReLU's edge of chaos for J0 = 0
 
 
-def of_strengths(runs: Sequence[Run]) -> dict[float, dict[int, Run]]:
-    """Return the runs of each lambda by seed, lambda rising.
+def of_strengths(runs: Sequence[Run], *, of_one_length: bool = True) -> dict[float, dict[int, Run]]:
+    """Return the runs of each lambda by seed, lambda rising; where ``of_one_length``, all have as many epochs.
 
     Raises ValueError for fewer than two strengths, or runs that differ in more than lambda and seed.
     """
-    if len({run.config.model_dump_json(exclude={"seed", "l2"}) for run in runs}) > 1:
-        raise ValueError("the runs must differ in l2 and seed alone")
+    free_to_differ = {"seed", "l2"} | ({"epochs"} if not of_one_length else set())
+    if len({run.config.model_dump_json(exclude=free_to_differ) for run in runs}) > 1:
+        raise ValueError(f"the runs must differ in {', '.join(sorted(free_to_differ))} alone")
     found = {next(iter(own.values())).config.l2: own for own in of_settings(runs)}
     if len(found) < 2:
         raise ValueError(f"at least two strengths of decay are compared, got {len(found)}")

@@ -41,7 +41,7 @@ def worst_prediction(runs: Sequence[Run]) -> Estimate:
     Of each strength at a training loss of 0.25; of the weakest, none, in the ordered phase; of others at the end.
     """
     ratios = []
-    for place, own in enumerate(of_strengths(runs).values()):
+    for place, own in enumerate(of_strengths(runs, of_one_length=False).values()):
         for rows in (at_equal_loss, at_end if place else in_order):
             found = [predicted_constant(run, rows(run)) for run in own.values()]
             ratios.append(over_seeds([terms["predicted"] / terms["measured"] for terms in found]))
@@ -50,7 +50,7 @@ def worst_prediction(runs: Sequence[Run]) -> Estimate:
 
 def _share(runs: Sequence[Run], rows_free: Rows, rows_decayed: Rows) -> Estimate:
     """The share, seed by seed, between two strengths of decay, of which the weaker is called free here."""
-    free, decayed = of_strengths(runs).values()
+    free, decayed = of_strengths(runs, of_one_length=False).values()
     shares = []
     for seed in common_seeds([free, decayed]):
         before = predicted_constant(free[seed], rows_free(free[seed]))
