@@ -113,8 +113,10 @@ def test_a_committed_network_trains_again_to_the_same_numbers():
     found = load()
     data = five_networks.load_dataset(samples=five_networks.SAMPLES, validation=five_networks.VALIDATION)
     way = decay_name(0.01)
-    again = pd.DataFrame(five_networks._train(data, "ReLU MLP", way, 0, five_networks.EPOCHS))
-    own = found[(found["network"] == "ReLU MLP") & (found["way"] == way) & (found["seed"] == 0)]
-    first = slice(0, 2)  # rounding differs between processors, and training amplifies it
+    again = pd.DataFrame(five_networks._train(data, "tanh MLP", way, 0, five_networks.EPOCHS))
+    own = found[(found["network"] == "tanh MLP") & (found["way"] == way) & (found["seed"] == 0)]
+    # Rounding differs between processors, and training amplifies it: in the ReLU network to 4% within two epochs, in
+    # this one to less than 0.1%.
+    first = slice(0, 2)
     for column in ("validation_loss", "over_edge"):
-        assert again[column].to_numpy()[first] == pytest.approx(own[column].to_numpy()[first], rel=0.01)
+        assert again[column].to_numpy()[first] == pytest.approx(own[column].to_numpy()[first], rel=2e-3)
