@@ -18,7 +18,7 @@ from edgechaos_core.conventions import weight_decay_from_l2
 from edgechaos_core.images.datasets import Dataset
 from edgechaos_core.store.checkpoints import Checkpoint
 from edgechaos_core.store.runs import Outcome, Row, Run, RunConfig
-from edgechaos_core.system.machine import cpu_threads, parse_device, provenance
+from edgechaos_core.system.machine import cpu_threads, no_subnormals, parse_device, provenance
 from edgechaos_core.training.measure import Measurement, gather, resident
 from edgechaos_core.training.network import Workspace, forward, gradient_factors, initialise, log_likelihood
 from edgechaos_core.training.optimizers import make_optimizer
@@ -68,7 +68,8 @@ def train(
     """
     shared = shared_settings(configs, dataset)
     place = parse_device(device)
-    with torch.inference_mode(), cpu_threads(threads):  # gradients are in closed form: nothing needs autograd
+    # gradients are in closed form: nothing needs autograd
+    with torch.inference_mode(), cpu_threads(threads), no_subnormals():
         made_by = provenance(place, threads=threads, dtype=dtype)
         made_by |= {"data_sha256": dataset.fingerprint, "stack_members": len(configs)}
         training = _Training(configs, dataset, made_by)

@@ -421,3 +421,33 @@ def test_random_images_train_as_well():
     run = train([parse_config({"dataset": "mnist", "samples": 40, "batch_size": 40, "width": 5, "epochs": 2})], data)[0]
     assert run.outcome == Outcome("finished", 2)
     assert run.provenance["data_sha256"] == "random"
+
+
+# subnormal numbers --------------------------------------------------------------------------------------------------
+
+
+def subnormals(tensor) -> int:
+    return int(((tensor != 0) & (tensor.abs() < torch.finfo(tensor.dtype).tiny)).sum())
+
+
+def test_adam_does_not_work_on_subnormal_moments_of_dead_units() -> None:
+    """They made an epoch of ReLU with Adam four times as long once units had died."""
+    # a rate at which most units are dead within a few of the 1,600 steps: their moments then only shrink
+    settings = {"activation": "relu", "optimizer": "adam", "momentum": 0.9, "learning_rate": 0.1, "batch_size": 1}
+    config = config_of(**settings, samples=200, epochs=8)
+    kept = []
+    train([config], load_dataset(samples=200), on_checkpoint=kept.append)
+    first = kept[-1].tensors["first.0"]
+    dead = (first == 0).all(dim=2)
+    assert dead.any()
+    assert {name: subnormals(tensor) for name, tensor in kept[-1].tensors.items()} == dict.fromkeys(kept[-1].tensors, 0)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_training_leaves_the_callers_treatment_of_subnormals_as_it_was(before) -> None:
+    torch.set_flush_denormal(before)
+    try:
+        train([config_of(epochs=1)], load_dataset(samples=300))
+        assert bool(torch.tensor([1e-38]) * 0.1 == 0) is before
+    finally:
+        torch.set_flush_denormal(False)
