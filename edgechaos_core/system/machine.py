@@ -47,8 +47,8 @@ def cpu_threads(count: int) -> Iterator[None]:
 def no_subnormals() -> Iterator[None]:
     """Let this thread count numbers below 1.2e-38 (float32) as zero inside, where the processor can.
 
-    Arithmetic on such numbers is up to a hundred times slower. The moments of Adam fall to them wherever a gradient stays
-    zero, as all of a dead ReLU unit's do, and rounding keeps them there: 0.9 times the least one is itself again.
+    Arithmetic on such numbers is up to a hundred times slower. The moments of Adam fall to them wherever a gradient
+    stays zero, as all of a dead ReLU unit's do, and rounding keeps them there: 0.9 times the least is itself again.
     """
     before = bool(torch.tensor([1e-38]) * 0.1 == 0)
     torch.set_flush_denormal(True)
