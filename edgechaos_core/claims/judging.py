@@ -40,6 +40,7 @@ class Judged:
     to_train: str
     over: Over = "seeds"
     share: float = 1.0
+    begun: bool = False  # some runs are there, be they too few for an estimate
 
     @property
     def more(self) -> int | None:
@@ -57,9 +58,9 @@ class Judged:
 
     @property
     def shown(self) -> str:
-        """The estimate as ``value [low, high]``, n, and how far the runs got; or ``not run``."""
+        """The estimate as ``value [low, high]``, n, and how far the runs got; or why there is none."""
         if self.estimate is None:
-            return "not run"
+            return "needs all settings" if self.begun else "not run"
         n = self.estimate.n
         early = "" if self.share >= 1 else f", after {self.share:.0%} of the epochs"
         return f"{shown(self.estimate)}, {n} {_counted(self.over, n)}{early}"
@@ -144,23 +145,24 @@ def _judge(part: Part, rule: Rule, groups: Mapping[str, Sequence[Run]]) -> Judge
     enough = len(there) == len(wanted) or (rule.fewest is not None and len(there) >= rule.fewest)
     estimate = rule.estimate([run for runs in there for run in runs]) if enough else None
     decided = verdict(estimate, part) if estimate is not None and all(served) else "no verdict"
-    lacking = _to_train(rule, served)
+    lacking = _to_train(rule, served, share)
     if decided == "no verdict" and not lacking:
         decided = "inconclusive"
-    return Judged(part, estimate, decided, lacking, rule.over, share)
+    return Judged(part, estimate, decided, lacking, rule.over, share, begun=bool(there))
 
 
 def _longest_share(runs: Sequence[Run], config: RunConfig) -> float:
     return max((run.outcome.epoch / config.epochs for run in runs), default=0.0)
 
 
-def _to_train(rule: Rule, served: Sequence[Sequence[Run]]) -> str:
-    """What is lacking, in words and as a command; empty where nothing is."""
+def _to_train(rule: Rule, served: Sequence[Sequence[Run]], share: float) -> str:
+    """What is lacking, in words and as a command; empty where nothing is. ``share``: of the epochs that all have."""
     whole = sum(map(bool, served))
     command = f"edgechaos sweep {rule.protocol} --seeds 0:{rule.seeds}"
     command += ", on to J² = 1" if rule.until == "edge" else ""
     if whole < len(served):
-        return f"{whole} of {len(served)} settings run ({command})"
+        length = " to the full length" if share < 1 else ""
+        return f"{whole} of {len(served)} settings run{length} ({command})"
     seeds = sorted(map(len, served), reverse=True)[(rule.best or len(served)) - 1]
     of_some = " in some settings" if max(map(len, served)) > seeds else ""
     return "" if seeds >= rule.seeds else f"{seeds} of {rule.seeds} seeds run{of_some} ({command})"

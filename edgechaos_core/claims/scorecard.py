@@ -15,7 +15,7 @@ SAID_SO_FAR = {"agrees": "agree with", "disagrees": "disagree in part or as a wh
 def scorecard(evidence: Evidence, kind: Kind = "claims") -> pd.DataFrame:
     """Return the scorecard of the paper's claims, or the book's ``own``; what its parts have each set apart by ``;``.
 
-    One row a claim: ``sentence``; ``estimate`` with its 95% interval and n, or "not run"; ``verdict``, that of
+    One row a claim: ``sentence``; ``estimate`` with its 95% interval and n, or why there is none; ``verdict``, that of
     `claim_verdict`, "no verdict" as long as a part has none, and "not run" where no part has an estimate; ``so far``,
     `so_far` of a claim without a verdict; ``Holm``,
     whether a decided verdict stands at 5% with all rows (a row's p-value is the largest of its decided parts);

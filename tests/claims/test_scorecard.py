@@ -73,7 +73,10 @@ def test_shorter_runs_are_shown_as_far_as_they_got_and_not_judged():
     found = row("C13", [noisy(0.04 + seed / 1e4, 0.95, seed, epochs=120) for seed in range(3)])
     assert found["verdict"] == "no verdict"
     assert found["estimate"].startswith("0.04010 [0.03985, 0.04035], 3 seeds, after 50% of the epochs; ")
-    assert found["what would settle it"] == "0 of 1 settings run (edgechaos sweep noisy-long --seeds 0:3)"
+    assert (
+        found["what would settle it"]
+        == "0 of 1 settings run to the full length (edgechaos sweep noisy-long --seeds 0:3)"
+    )
     assert row("C13", [noisy(0.04, 0.95, seed, epochs=40) for seed in range(3)])["verdict"] == "not run"
 
 
@@ -92,6 +95,12 @@ def test_a_fit_over_some_of_the_settings_has_no_verdict():
     assert found["estimate"].endswith(", 4 settings")
     assert found["verdict"] == "no verdict"
     assert found["what would settle it"] == "4 of 10 settings run (edgechaos sweep fig3 --seeds 0:1, on to J² = 1)"
+
+
+def test_a_largest_over_all_settings_is_not_called_not_run_where_some_are():
+    assert row("C7", [])["estimate"] == "not run; not run"
+    runs = [growing(learning_rate=rate) for rate in (0.01, 0.02, 0.05, 0.1)]
+    assert row("C7", runs)["estimate"].endswith("; needs all settings")
 
 
 def test_more_seeds_are_asked_for_the_strengths_near_the_top_alone():

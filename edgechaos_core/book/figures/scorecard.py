@@ -34,7 +34,15 @@ def plot_scorecard(parts: Mapping[str, Sequence[Judged]], ax: Axes, *, narrow: b
         ends = (-BEYOND - 0.2 if low is None else -1, BEYOND + 0.2 if high is None else 1)
         ax.barh(place, ends[1] - ends[0], left=ends[0], height=1, color="0.5", alpha=0.15, lw=0)
         if own.estimate is None or math.isnan(own.estimate.value):
-            ax.text(0, height, "not run", ha="center", va="center", size=8, color="0.5")
+            ax.text(
+                0,
+                height,
+                own.shown if own.estimate is None else "no value",
+                ha="center",
+                va="center",
+                size=8,
+                color="0.5",
+            )
             continue
         color = VERDICT_COLORS[own.verdict]
         low, value, high = _in_units(own.part, own.estimate)
