@@ -112,7 +112,7 @@ def committed_evidence() -> Evidence:
 
 
 def judged(evidence: Evidence, names: Sequence[str] = ()) -> dict[str, list[Judged]]:
-    """Judge every part of these claims (none named: C1 to C14 and B1 to B11), whatever other runs are given."""
+    """Judge every part of these claims (none named: C1 to C14 and B1 to B12), whatever other runs are given."""
     claims, groups = read_claims() | read_claims("own"), by_setting(evidence.runs)
     if unknown := [name for name in names if name not in claims]:
         raise ValueError(f"unknown claim {unknown[0]!r}: choose from {', '.join(claims)}")

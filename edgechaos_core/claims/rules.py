@@ -1,4 +1,4 @@
-"""Which runs each part of data/claims.yaml is judged on, and by which estimate: C1 to C14, and B1 to B11."""
+"""Which runs each part of data/claims.yaml is judged on, and by which estimate: C1 to C14, and B1 to B12."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +47,10 @@ def _strength(l2: float) -> Keep:
 def _usual_speed(config: RunConfig) -> bool:
     """Tell whether momentum is that of Fig. 2, where others are tried."""
     return config.momentum == 0.5
+
+
+def _on_most_images(config: RunConfig) -> bool:
+    return config.samples == 50_000
 
 
 def _held_at_usual_speed(config: RunConfig) -> bool:
@@ -132,5 +136,9 @@ OWN_RULES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(noisy_growth.noise_in_rise_at_edge, "decay-gradients", keep=lambda config: config.l2 in (0.0, 9e-5)),
         Rule(noisy_growth.worst_prediction, "decay-gradients"),
+    ),
+    "B12": (
+        Rule(reason.exponent_of_place_in_width, "sizes", keep=_on_most_images),
+        Rule(reason.exponent_of_place_in_samples, "sizes", keep=lambda config: config.width == 784),
     ),
 }

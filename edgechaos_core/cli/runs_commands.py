@@ -22,8 +22,8 @@ runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, 
 FAILED = 1
 _PROTOCOLS = (
     "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, decay-gradients, payoff, calibration, unseen, piloted, "
-    "contest, noisy, noisy-long, start, speed, hold-at, trained-map, depth, adamw, mnist, or a file GRID.yaml with "
-    "base, vary and runs"
+    "contest, noisy, noisy-long, start, speed, hold-at, trained-map, depth, sizes, adamw, mnist, or a file GRID.yaml "
+    "with base, vary and runs"
 )
 
 

@@ -192,6 +192,13 @@ def _mnist() -> Grid:
     return [JUDGED | {"dataset": "mnist", "epochs": 160} | way for way in ({"hold": 0.0}, {"hold": 1.0})]
 
 
+def _sizes() -> Grid:
+    """Fig. 2's setting at other widths and on fewer images; longer on few, whose epochs have few steps."""
+    widths = [JUDGED | {"epochs": 80, "width": width} for width in (196, 392, 784, 1_568)]
+    lengths = {25_000: 120, 12_500: 200, 6_250: 320}
+    return widths + [JUDGED | {"epochs": epochs, "samples": samples} for samples, epochs in lengths.items()]
+
+
 PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "fig2": lambda: [dict(_FIG2)],
     "fig3": _fig3,
@@ -213,6 +220,7 @@ PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "hold-at": _hold_at,
     "trained-map": _trained_map,
     "depth": _depth,
+    "sizes": _sizes,
     "adamw": _adamw,
     "mnist": _mnist,
 }

@@ -36,6 +36,7 @@ PLANNED = {
     "hold-at": (21, "f61dc345b807"),
     "trained-map": (3, "80d520c375c5"),
     "depth": (70, "213f0f2da5ee"),
+    "sizes": (7, "b9062bdc530a"),
     "adamw": (5, "984a42ea8df3"),
     "mnist": (2, "34a40d875af0"),
 }

@@ -29,6 +29,7 @@ PLANNED_SEEDS: Mapping[str, int] = {
     "hold-at": 3,
     "trained-map": 3,
     "depth": 3,
+    "sizes": 3,
     "adamw": 3,
     "mnist": 3,
     "payoff": 3,

@@ -1,4 +1,4 @@
-"""Estimates of B1 to B6, one function a part of data/claims.yaml: is J = 1 the reason, and where does depth need it?
+"""Estimates of B1 to B6 and B12, one function a part of data/claims.yaml: is J = 1 the reason, and where is it needed?
 
 The end of a run is the mean over the last tenth of its epochs (analysis.scaling.settled).
 """
@@ -82,21 +82,31 @@ def loss_from_beyond_less_usual(runs: Sequence[Run]) -> Estimate:
 
 def exponent_of_place_through_rate(runs: Sequence[Run]) -> Estimate:
     """B3: exponent of J^2 at the least validation loss against speed, settings that differ in eta."""
-    return _exponent_of_place(runs)
+    return _exponent_of_place(runs, scale_factor)
 
 
 def exponent_of_place_through_batch(runs: Sequence[Run]) -> Estimate:
     """B3: exponent of J^2 at the least validation loss against speed, settings that differ in B."""
-    return _exponent_of_place(runs)
+    return _exponent_of_place(runs, scale_factor)
 
 
-def _exponent_of_place(runs: Sequence[Run]) -> Estimate:
-    speeds = _by(runs, scale_factor)
-    seeds = common_seeds(list(speeds.values()))
-    if not seeds or len(speeds) < 3:
+def exponent_of_place_in_width(runs: Sequence[Run]) -> Estimate:
+    """B12: exponent of J^2 at the least validation loss against the width of the hidden layer."""
+    return _exponent_of_place(runs, lambda config: config.width)
+
+
+def exponent_of_place_in_samples(runs: Sequence[Run]) -> Estimate:
+    """B12: exponent of J^2 at the least validation loss against the number of training images."""
+    return _exponent_of_place(runs, lambda config: config.samples)
+
+
+def _exponent_of_place(runs: Sequence[Run], across: Callable[[RunConfig], float]) -> Estimate:
+    settings = _by(runs, across)
+    seeds = common_seeds(list(settings.values()))
+    if not seeds or len(settings) < 3:
         return over_seeds([math.nan])
-    places = [[least_on_path(own[seed].history, VALIDATION) for own in speeds.values()] for seed in seeds]
-    return line_over_seeds(np.log(list(speeds)), 2 * np.log(places))
+    places = [[least_on_path(own[seed].history, VALIDATION) for own in settings.values()] for seed in seeds]
+    return line_over_seeds(np.log(list(settings)), 2 * np.log(places))
 
 
 def held_place_of_least_loss(runs: Sequence[Run]) -> Estimate:

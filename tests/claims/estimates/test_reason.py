@@ -98,6 +98,20 @@ def test_b3_is_the_exponent_of_j_squared(varied, estimate):
     assert math.isnan(estimate(runs[: 2 * len(SEEDS)]).value)  # two speeds
 
 
+@pytest.mark.parametrize(
+    ("setting", "values", "estimate"),
+    [
+        ("width", (196, 784, 1_568), reason.exponent_of_place_in_width),
+        ("samples", (6_250, 25_000, 50_000), reason.exponent_of_place_in_samples),
+    ],
+)
+def test_b12_is_the_exponent_of_j_squared_in_a_size(setting, values, estimate):
+    runs = [turning_at(0.9 * (v / 784) ** -0.1, 0.5, seed, **{setting: v}) for v, seed in product(values, SEEDS)]
+    assert (found := estimate(runs)).value == pytest.approx(-0.2, abs=1e-6)
+    assert (found.low, found.high) == pytest.approx((-0.2, -0.2), abs=1e-6)
+    assert math.isnan(estimate(runs[: 2 * len(SEEDS)]).value)  # two sizes
+
+
 def test_a_slope_leaves_a_place_out_that_is_not_known_and_no_more_than_a_tenth():
     x = np.array([0.0, 1.0, 2.0, 4.0])
     y = np.array([3 + 2 * x, 7 + 2 * x, 1 + 2 * x])  # seeds differ in height alone
