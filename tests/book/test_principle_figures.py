@@ -8,28 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from edgechaos_core.book.figures import deeper, reason
-from edgechaos_core.book.figures.sections import Sentence, counted, drawn, panels, stored_section, stored_table
+from edgechaos_core.book.figures.sections import Sentence, counted, drawn, panels, stored_table
 from edgechaos_core.book.pages import deeper as page
 from edgechaos_core.book.pages.reason import turns
 from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import by_time, deep, held, turning_at
-
-
-def test_a_section_shows_its_figure_and_how_much_of_it_is_there():
-    figure, text = stored_section(
-        lambda runs: panels(len(runs)), [turning_at(1.0)] * 2, 3, "edgechaos sweep x", "Seen."
-    )
-    assert isinstance(figure, Figure)
-    assert len(figure.axes) == 2
-    expected = "Seen. 2 of 3 planned runs are shown; `edgechaos sweep x` trains the others."
-    assert (text.text, text._repr_markdown_()) == (expected, expected)
-    _, whole = stored_section(lambda runs: panels(1), [turning_at(1.0)], 1, "edgechaos sweep x", "Seen.")
-    assert whole.text == "Seen. All 1 planned runs are shown."
-
-
-def test_a_section_without_runs_is_one_sentence():
-    (text,) = stored_section(lambda runs: pytest.fail("nothing to draw"), [], 3, "edgechaos sweep x", "Seen.")
-    assert text == Sentence("None of the 3 planned runs of this test is stored yet; `edgechaos sweep x` trains them.")
 
 
 def test_a_table_is_shown_where_enough_runs_are_stored():
@@ -166,8 +149,17 @@ def test_other_optimizers_are_drawn_in_units_of_their_edge():
     path, ends = deeper.draw_relu(runs).axes
     assert len(path.get_lines()) == 2 + 1 + 1  # seeds without decay, their mean, the edge
     assert path.get_lines()[0].get_xdata()[-1] == pytest.approx(2.4 / 2**0.5)
-    assert len(ends.get_lines()) == 2 + 1
-    assert (path.get_ylabel(), ends.get_ylabel()) == ("test loss", "test accuracy at the end")
+    assert len(ends.get_lines()) == (2 + 1 + 1) + 2 + 1  # the paths again, and the ends of two strengths
+    assert (path.get_ylabel(), ends.get_ylabel()) == ("test loss", "test accuracy")
+
+
+def test_turns_are_drawn_against_width_and_images():
+    sizes = [{"width": 196}, {"width": 784}, {"samples": 6_250}]
+    runs = [turning_at(0.8 + seed / 10, 0.5, seed, **own) for own in sizes for seed in range(3)]
+    width, images = deeper.draw_sizes(runs).axes
+    assert [label.get_text() for label in width.get_xticklabels()] == ["196", "784"]
+    assert [label.get_text() for label in images.get_xticklabels()] == ["6,250", "50,000"]
+    assert sorted(width.get_lines()[1].get_ydata()) == pytest.approx([0.8, 0.8, 0.9, 0.9, 1.0, 1.0], abs=1e-6)
 
 
 @pytest.mark.parametrize(("draw", "steered"), [(deeper.draw_adamw, "l2"), (deeper.draw_mnist, "hold")])
@@ -179,9 +171,10 @@ def test_paths_are_of_what_is_not_steered(draw, steered):
     assert len(ends.get_lines()) == 2 + 1
 
 
-def test_a_few_runs_of_many_are_no_figure():
-    (text,) = stored_section(lambda runs: pytest.fail("too few"), [turning_at(1.0)], 5, "edgechaos sweep x", "Seen.")
+def test_a_few_runs_of_many_are_no_table():
+    (text,) = stored_table(lambda runs: pytest.fail("too few"), [turning_at(1.0)], 5, "edgechaos sweep x")
     assert text == Sentence("1 of 5 planned runs are stored, too few to show; `edgechaos sweep x` trains them.")
+    assert text._repr_markdown_() == text.text
 
 
 def test_a_glued_figure_without_runs_says_so():

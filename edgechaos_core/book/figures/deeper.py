@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from edgechaos_core.analysis.by_setting import by_setting
 from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.book.figures.reason import TURN, plot_means
 from edgechaos_core.book.figures.sections import panels
 from edgechaos_core.book.pages.deeper import accuracy_by_depth, trainable_depth
+from edgechaos_core.book.pages.reason import turns
 from edgechaos_core.book.style import COLORS
 from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, VALIDATION
 from edgechaos_core.conventions import Activation
-from edgechaos_core.store.runs import Run, RunConfig
+from edgechaos_core.experiments.named_grids import JUDGED
+from edgechaos_core.store.runs import Run, RunConfig, parse_config
 
 HIGHEST = 1.8  # loss in sight, over the least
 _EDGE: dict[Activation, float] = {"tanh": 1.0, "relu": 2**0.5}  # J
@@ -74,8 +77,29 @@ def _sides(low: float, high: float) -> list[NDArray[np.float64]]:
 
 
 def draw_relu(runs: Sequence[Run]) -> Figure:
-    """Draw ReLU with Adam: test loss along the path without decay, and test accuracy at the end of all decays."""
-    return _draw(runs, "test_loss", "test_accuracy", lambda config: config.l2)
+    """Draw ReLU with Adam: test loss and test accuracy along the path without decay, and the ends of all decays."""
+    fig, free = panels(2), [run for run in runs if not run.config.l2]
+    plot_path(free, "test_loss", fig.axes[0])
+    plot_path(free, "test_accuracy", fig.axes[1])
+    plot_ends(runs, "test_accuracy", fig.axes[1])
+    best = max(float(run.history["test_accuracy"].max()) for run in runs)
+    fig.axes[1].set(xlabel="J over J of the edge", ylabel="test accuracy", ylim=(best - 0.06, best + 0.005))
+    return fig
+
+
+def draw_sizes(runs: Sequence[Run]) -> Figure:
+    """Draw J where the validation loss turns, against the width (left) and the number of training images (right)."""
+    fig, turned = panels(2), turns(runs)
+    most, usual = turned["samples"].max(), turned["width"] == parse_config(JUDGED).width
+    kinds = {"width": (turned[turned["samples"] == most], "width"), "samples": (turned[usual], "training images")}
+    for ax, (column, (own, label)) in zip(fig.axes, kinds.items(), strict=True):
+        ax.axhline(1, color=COLORS["edge"], ls="--", lw=1.3)
+        plot_means(own, column, "J", ax)
+        places = sorted(set(own[column]))
+        ax.set(xscale="log", xlabel=label, ylabel=TURN, ylim=(0, None))
+        ax.set_xticks(places, [f"{place:,}" for place in places])
+        ax.minorticks_off()
+    return fig
 
 
 def draw_adamw(runs: Sequence[Run]) -> Figure:

@@ -19,7 +19,7 @@ from edgechaos_core.claims.estimates.reason import VALIDATION, started_at
 from edgechaos_core.experiments.named_grids import JUDGED
 from edgechaos_core.store.runs import Run, parse_config
 
-_TURN = "J at the least validation loss"
+TURN = "J at the least validation loss"
 HIGHEST = 1.3  # loss in sight, over the least
 LEAST_EXPONENT = -1.0  # in sight
 MAPS = {"": "trained", "_shuffled": "entries shuffled", "_bulk": "without outliers"}  # suffixes of trained_map.py
@@ -46,7 +46,7 @@ def plot_starts(turned: pd.DataFrame, ax: Axes) -> Axes:
     ax.text(0.03 * top, 1.03, "edge", color=COLORS["edge"], size="small", va="bottom")
     ax.text(0.03 * top, 0.6, "fixed gain", color=COLORS["J0"], size="small", va="top")
     plot_means(turned, "start", "J", ax)
-    ax.set(xlabel="J at the start", ylabel=_TURN, xlim=(0, top), ylim=(0, None))
+    ax.set(xlabel="J at the start", ylabel=TURN, xlim=(0, top), ylim=(0, None))
     return ax
 
 
@@ -108,7 +108,7 @@ def draw_speeds(runs: Sequence[Run]) -> Figure:
     turned["speed"] /= scale_factor(parse_config(JUDGED))
     rate, batch = turned["through"].str[0], turned["through"].str[1]
     through = {"B": (turned[rate == 0.02], COLORS["J0"]), "η": (turned[batch == 32], COLORS["J_squared"])}
-    for ax, column, label in zip(fig.axes, ("J", "train_loss"), (_TURN, "training loss there"), strict=True):
+    for ax, column, label in zip(fig.axes, ("J", "train_loss"), (TURN, "training loss there"), strict=True):
         for name, (own, color) in through.items():
             plot_means(own, "speed", column, ax, color)
             line = own.dropna(subset=[column]).groupby("speed")[column].mean()

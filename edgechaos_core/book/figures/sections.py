@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from edgechaos_core.book.told import Table, flat
 from edgechaos_core.store.runs import Run
 
-ENOUGH = 0.25  # of the planned runs, for a figure
+ENOUGH = 0.25  # of the planned runs, for a table
 WIDTH = 6.9  # inches of a figure over the whole page
 
 
@@ -39,22 +39,13 @@ def drawn(draw: Callable[[Sequence[Run]], Figure], runs: Sequence[Run]) -> Figur
     return fig
 
 
-def stored_section(
-    draw: Callable[[Sequence[Run]], Figure], runs: Sequence[Run], planned: int, command: str, seen: str
-) -> list[Figure | Sentence]:
-    """Return what a section displays: the figure with ``seen``, what it shows, and how many of the planned runs.
-
-    With fewer than `ENOUGH` of the runs it is one sentence with the command that trains them.
-    """
-    if len(runs) < ENOUGH * planned:
-        return [_too_few(len(runs), planned, command)]
-    return [draw(runs), Sentence(f"{seen} {counted(len(runs), planned, command)}")]
-
-
 def stored_table(
     tabled: Callable[[Sequence[Run]], pd.DataFrame], runs: Sequence[Run], planned: int, command: str
 ) -> list[Table | Sentence]:
-    """Return what a section displays of a table, as `stored_section` does of a figure."""
+    """Return what a section displays of a table: the table, and how many of the planned runs it is of.
+
+    With fewer than `ENOUGH` of the runs it is one sentence with the command that trains them.
+    """
     if len(runs) < ENOUGH * planned:
         return [_too_few(len(runs), planned, command)]
     return [flat(tabled(runs)), Sentence(counted(len(runs), planned, command))]

@@ -13,7 +13,9 @@ import pandas as pd
 from edgechaos_core.analysis.by_setting import by_setting
 from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown
 from edgechaos_core.analysis.scaling import settled
+from edgechaos_core.book.pages.reason import turns
 from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, VALIDATION, started_at
+from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
 from edgechaos_core.store.runs import Run
 from edgechaos_core.theory.meanfield import fixed_point
 
@@ -175,3 +177,35 @@ def ways_table(runs: Sequence[Run], *, loss: str = VALIDATION, accuracy: str = "
 def ways_numbers(table: pd.DataFrame, name: str) -> dict[str, str]:
     """Return the cells of `ways_table` by ``name``, row and column, as in ``adamw 0.1 least loss``."""
     return {f"{name} {row} {column}": text for row, cells in table.iterrows() for column, text in cells.items()}
+
+
+def sizes_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return what `turns` has of networks of several widths and numbers of images, one row a size, in text.
+
+    Means with 95% intervals over seeds; a turn that a run lacks counts for its size as unknown. The index is the size
+    in words, by width and then by images, most images first.
+    """
+    turned = turns(runs)
+    sizes = sorted(set(zip(turned["samples"], turned["width"], strict=True)), key=lambda size: (-size[0], size[1]))
+    groups = [
+        ((width, samples), turned[(turned["width"] == width) & (turned["samples"] == samples)])
+        for samples, width in sizes
+    ]
+    rows = {
+        f"width {width:,}, {samples:,} images": {
+            "J at the turn": shown(over_seeds(own["J"].tolist())),
+            "epoch": shown(over_seeds(own["epoch"].tolist())),
+            "J² gained": shown(over_seeds(own["gained"].tolist())),
+            "training loss": shown(over_seeds(own["train_loss"].tolist())),
+            "least loss": shown(over_seeds(own["least_loss"].tolist())),
+        }
+        for (width, samples), own in groups
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
+
+
+def sizes_numbers(table: pd.DataFrame, evidence: Evidence | None = None) -> dict[str, str]:
+    """Return the cells of `sizes_table` by row and column, and B12's exponents, ``width`` and ``images``, in text."""
+    width, images = judged(evidence or committed_evidence(), ["B12"])["B12"]
+    exponents = {"width_exponent": shown(width.estimate), "images_exponent": shown(images.estimate)}
+    return exponents | {f"{row} {column}": text for row, cells in table.iterrows() for column, text in cells.items()}

@@ -29,15 +29,15 @@ CANDIDATES = {
     "gained": "J² gained since the start",
     "train_loss": "training loss",
 }
-_COLUMNS = ["start", "speed", "through", "seed", *CANDIDATES, "least_loss"]
+_COLUMNS = ["start", "speed", "through", "width", "samples", "seed", *CANDIDATES, "least_loss"]
 
 
 def turns(runs: Sequence[Run]) -> pd.DataFrame:
     """Return where the validation loss of each run turns, one row a run, by start, speed and seed.
 
     ``start`` is J before training, ``speed`` eta / ((1 - alpha) B), ``through`` the learning rate and B that make it;
-    ``epoch``, ``J``, ``gained`` (J^2 since the start) and ``train_loss`` are those of the turn, nan where the loss has
-    not turned yet; ``least_loss`` is the least validation loss.
+    ``width`` and ``samples`` are the run's; ``epoch``, ``J``, ``gained`` (J^2 since the start) and ``train_loss`` are
+    those of the turn, nan where the loss has not turned yet; ``least_loss`` is the least validation loss.
     """
     rows = [_turn(run) for run in runs]
     measured = dict.fromkeys(["start", "speed", *CANDIDATES, "least_loss"], float)  # also where there are no rows
@@ -52,6 +52,8 @@ def _turn(run: Run) -> dict[str, object]:
         "start": started_at(config),
         "speed": scale_factor(config),
         "through": (config.learning_rate, config.batch_size),
+        "width": config.width,
+        "samples": config.samples,
         "seed": config.seed,
         "epoch": epoch,
         "J": J,

@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from edgechaos_core.analysis.intervals import DASH, over_seeds, shown
 from edgechaos_core.book.pages import deeper
+from edgechaos_core.claims.judging import Evidence
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, made_up
-from tests.claims.estimates.test_reason import REACHED, deep
+from tests.claims.estimates.test_reason import REACHED, deep, turning_at
 
 
 def test_depths_of_a_grid_beside_theory():
@@ -71,3 +73,14 @@ def test_where_networks_of_several_decays_are_best_and_where_they_end():
     ]
     assert deeper.ways_numbers(table, "a")["a 0.1 least loss"] == "0.310 [0.285, 0.335]"
     assert deeper.ways_table([]).empty
+
+
+def test_sizes_are_told_by_width_and_then_by_images():
+    sizes = [{"samples": 6_250}, {"width": 784}, {"width": 196}]
+    runs = [turning_at(0.8 + seed / 10, 0.5, seed, **own) for own in sizes for seed in range(3)]
+    table = deeper.sizes_table(runs)
+    first, second, third = "width 196, 50,000 images", "width 784, 50,000 images", "width 784, 6,250 images"
+    assert list(table.index) == [first, second, third]
+    assert table.loc[first, "J at the turn"] == shown(over_seeds([0.8, 0.9, 1.0]))
+    told = deeper.sizes_numbers(table, Evidence([], []))
+    assert (told[f"{third} J at the turn"], told["width_exponent"]) == (table.loc[third, "J at the turn"], DASH)
