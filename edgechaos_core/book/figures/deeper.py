@@ -16,13 +16,14 @@ from edgechaos_core.book.figures.sections import panels
 from edgechaos_core.book.pages.deeper import accuracy_by_depth, trainable_depth
 from edgechaos_core.book.pages.reason import turns
 from edgechaos_core.book.style import COLORS
+from edgechaos_core.claims.estimates.decay import RELU_EDGE
 from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, VALIDATION
 from edgechaos_core.conventions import Activation
 from edgechaos_core.experiments.named_grids import JUDGED
 from edgechaos_core.store.runs import Run, RunConfig, parse_config
 
 HIGHEST = 1.8  # loss in sight, over the least
-_EDGE: dict[Activation, float] = {"tanh": 1.0, "relu": 2**0.5}  # J
+_EDGE: dict[Activation, float] = {"tanh": 1.0, "relu": RELU_EDGE}  # J
 
 
 def draw_depths(runs: Sequence[Run]) -> Figure:

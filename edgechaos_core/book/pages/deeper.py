@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from edgechaos_core.analysis.by_setting import by_setting
-from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown
+from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown, spanned
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.book.pages.reason import turns
+from edgechaos_core.claims.estimates.decay import RELU_EDGE
 from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, VALIDATION, started_at
 from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
 from edgechaos_core.store.runs import Run
@@ -209,3 +210,18 @@ def sizes_numbers(table: pd.DataFrame, evidence: Evidence | None = None) -> dict
     width, images = judged(evidence or committed_evidence(), ["B12"])["B12"]
     exponents = {"width_exponent": shown(width.estimate), "images_exponent": shown(images.estimate)}
     return exponents | {f"{row} {column}": text for row, cells in table.iterrows() for column, text in cells.items()}
+
+
+def relu_numbers(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in text where ReLU networks without decay stand when they have passed their edge, J = sqrt(2); by run.
+
+    ``edge_epoch`` is the first epoch after which J is beyond it, ``edge_loss`` and ``edge_accuracy`` (%) are the test
+    loss and accuracy after that epoch: the least value of all runs to the largest.
+    """
+    past = [run.history[run.history["J_squared"] > RELU_EDGE**2] for run in runs if not run.config.l2]
+    first = [history.iloc[0] for history in past if len(history)]
+    return {
+        "edge_epoch": spanned([float(row["epoch"]) for row in first], ".0f"),
+        "edge_loss": spanned([float(row["test_loss"]) for row in first], ".2f"),
+        "edge_accuracy": spanned([100 * float(row["test_accuracy"]) for row in first], ".1f"),
+    }

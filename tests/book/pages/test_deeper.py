@@ -75,6 +75,18 @@ def test_where_networks_of_several_decays_are_best_and_where_they_end():
     assert deeper.ways_table([]).empty
 
 
+def test_relu_networks_are_told_where_they_have_passed_their_edge():
+    columns = {"test_loss": [2.3, 0.5, 0.4, 0.3], "test_accuracy": [0.1, 0.8, 0.85, 0.9]}
+    relu = {"activation": "relu", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9}
+    near, far = ([1.0, 1.9, 2.1, 3.0], [1.0, 1.5, 2.0, 3.0])  # J^2 at the edge is not beyond it
+    runs = [made_up(np.array(squares), columns=columns, seed=seed, **relu) for seed, squares in enumerate((near, far))]
+    runs += [made_up(np.array([1.0, 2.5, 2.6, 2.7]), columns=columns, l2=1e-4, **relu)]
+    assert deeper.relu_numbers(runs) == {
+        "edge_epoch": "2 to 3", "edge_loss": "0.30 to 0.40", "edge_accuracy": "85.0 to 90.0"
+    }  # fmt: skip
+    assert set(deeper.relu_numbers([]).values()) == {DASH}
+
+
 def test_sizes_are_told_by_width_and_then_by_images():
     sizes = [{"samples": 6_250}, {"width": 784}, {"width": 196}]
     runs = [turning_at(0.8 + seed / 10, 0.5, seed, **own) for own in sizes for seed in range(3)]
