@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from edgechaos_core.analysis.intervals import DASH, shown
-from edgechaos_core.book.pages.deeper import ways_table
+from edgechaos_core.book.pages.deeper import sizes_table, ways_table
 from edgechaos_core.book.pages.further_tests import held_numbers
 from edgechaos_core.book.pages.training_path import path_estimates
 from edgechaos_core.book.pages.weight_decay import habit_less_controller
@@ -18,7 +18,7 @@ NOT_RUN = "(not run)"
 
 def headline(evidence: Evidence) -> Mapping[str, str]:
     """Return the numbers of the landing page by name; "(not run)" where there are no runs to make one from."""
-    parts = judged(evidence, ["C2", "C7", "C12", "B1", "B4"])
+    parts = judged(evidence, ["C2", "C7", "C12", "C14", "B1", "B4"])
     held, formula = parts["C12"][:2]
     epochs = protocol("fig6")[0].epochs
     return {
@@ -33,6 +33,8 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         "held_J": _value(parts["B4"][0]),
         "held_points": _of_held(evidence),
         "adamw_J": _of_adamw(evidence),
+        "relu_J": _value(parts["C14"][0]),
+        **_of_sizes(evidence),
         **_of_depth(evidence),
         "habit_points": _of_habit(evidence),
     }
@@ -80,6 +82,15 @@ def _of_adamw(evidence: Evidence) -> str:
     wanted = {config for config in protocol("adamw", seeds=range(3)) if not config.l2}
     runs = [run for run in evidence.runs if run.config in wanted]
     return ways_table(runs)["J at the least loss"].iloc[0] if runs else NOT_RUN
+
+
+def _of_sizes(evidence: Evidence) -> dict[str, str]:
+    """J at the least validation loss of Fig. 2's setting with a layer of twice the width, and with half the images."""
+    wanted = {*protocol("sizes", seeds=range(3))}
+    runs = [run for run in evidence.runs if run.config in wanted]
+    table = sizes_table(runs) if runs else None
+    rows = {"wide_J": "width 1,568, 50,000 images", "half_J": "width 784, 25,000 images"}
+    return {name: NOT_RUN if table is None else str(table.loc[row, "J at the turn"]) for name, row in rows.items()}
 
 
 def _of_depth(evidence: Evidence) -> dict[str, str]:

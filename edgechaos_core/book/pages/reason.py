@@ -170,7 +170,7 @@ def speed_numbers(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
-    """Tell whether J = 1 is the reason: what came out of B1 to B5, on the committed runs if no others are given.
+    """Tell whether J = 1 is the reason: what came out of B1 to B5 and C14, on the committed runs if none are given.
 
     As ``value [interval]``, a dash for what has not been run: ``slope`` of J^2 at the least validation loss on J^2 at
     the start (the edge as the cause predicts 0, a fixed gain of J^2 predicts 1) and the ``seeds`` behind it, ``epochs``
@@ -178,10 +178,19 @@ def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
     and ``batch``, the exponents of J^2 there in speed, and ``map``, J where the trained map's exponent passes 0 over
     that where its shuffled entries' does. Of networks that are held ``held`` and ``held_accuracy``, J of the least loss
     and of the best accuracy at the end, and ``lost``, points of accuracy lost by holding J^2 at 0.5 and not at 1.
+    ``relu`` is J at the least test loss of ReLU with Adam, over that of its edge.
     """
-    found = judged(evidence or committed_evidence(), ["B1", "B2", "B3", "B4", "B5"])
+    found = judged(evidence or committed_evidence(), ["B1", "B2", "B3", "B4", "B5", "C14"])
     (slope, epochs), (beyond,), (rate, batch), (own,) = found["B1"], found["B2"], found["B3"], found["B5"]
-    told = {"slope": slope, "epochs": epochs, "beyond": beyond, "rate": rate, "batch": batch, "map": own}
-    told |= dict(zip(("held", "held_accuracy", "lost"), found["B4"], strict=True))
+    told = {
+        "slope": slope,
+        "epochs": epochs,
+        "beyond": beyond,
+        "rate": rate,
+        "batch": batch,
+        "map": own,
+        "relu": found["C14"][0],
+    }
+    told |= dict(zip(("held", "held_accuracy", "lost"), found["B4"], strict=True)) | {"relu": found["C14"][0]}
     seeds = DASH if slope.estimate is None else str(slope.estimate.n)
     return {"seeds": seeds} | {name: shown(part.estimate) for name, part in told.items()}
