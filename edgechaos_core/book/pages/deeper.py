@@ -15,9 +15,17 @@ from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown, spa
 from edgechaos_core.analysis.scaling import settled
 from edgechaos_core.book.pages.reason import turns
 from edgechaos_core.claims.estimates.decay import RELU_EDGE
-from edgechaos_core.claims.estimates.reason import DEFAULT_AND_EDGE, LAST_EPOCHS, TRAINED, VALIDATION, started_at
-from edgechaos_core.claims.judging import Evidence, committed_evidence, judged
-from edgechaos_core.store.runs import Run
+from edgechaos_core.claims.estimates.reason import (
+    DEFAULT_AND_EDGE,
+    LAST_EPOCHS,
+    TRAINED,
+    VALIDATION,
+    exponent_of_place_in_samples,
+    exponent_of_place_in_width,
+    started_at,
+)
+from edgechaos_core.experiments.named_grids import JUDGED
+from edgechaos_core.store.runs import Run, parse_config
 from edgechaos_core.theory.meanfield import fixed_point
 
 SHOWN = (8, 16, 32, 50)  # depths whose accuracies a table has beside that of the smallest
@@ -205,11 +213,24 @@ def sizes_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
 
-def sizes_numbers(table: pd.DataFrame, evidence: Evidence | None = None) -> dict[str, str]:
-    """Return the cells of `sizes_table` by row and column, and B12's exponents, ``width`` and ``images``, in text."""
-    width, images = judged(evidence or committed_evidence(), ["B12"])["B12"]
-    exponents = {"width_exponent": shown(width.estimate), "images_exponent": shown(images.estimate)}
-    return exponents | {f"{row} {column}": text for row, cells in table.iterrows() for column, text in cells.items()}
+def sizes_numbers(runs: Sequence[Run]) -> dict[str, str]:
+    """Return in text the cells of `sizes_table` by row and column, and what follows from them.
+
+    ``width_exponent`` and ``images_exponent``: the exponents of J^2 at the turn, the second without the fewest images;
+    of the runs with those, ``few_runs``, ``without_turn`` have none. Dashes where runs are lacking.
+    """
+    table, turned = sizes_table(runs), turns(runs)
+    most, fewest = turned["samples"].max(), turned["samples"].min()
+    few = turned[turned["samples"] == fewest]
+    wide = [run for run in runs if run.config.samples == most]
+    usual = [run for run in runs if run.config.width == parse_config(JUDGED).width and run.config.samples > fewest]
+    told = {
+        "width_exponent": shown(exponent_of_place_in_width(wide)) if wide else DASH,
+        "images_exponent": shown(exponent_of_place_in_samples(usual)) if usual else DASH,
+        "few_runs": str(len(few)),
+        "without_turn": str(int(few["J"].isna().sum())),
+    }
+    return told | {f"{row} {column}": text for row, cells in table.iterrows() for column, text in cells.items()}
 
 
 def relu_numbers(runs: Sequence[Run]) -> dict[str, str]:

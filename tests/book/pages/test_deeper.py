@@ -7,7 +7,6 @@ import pytest
 
 from edgechaos_core.analysis.intervals import DASH, over_seeds, shown
 from edgechaos_core.book.pages import deeper
-from edgechaos_core.claims.judging import Evidence
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, made_up
 from tests.claims.estimates.test_reason import REACHED, deep, turning_at
@@ -94,5 +93,28 @@ def test_sizes_are_told_by_width_and_then_by_images():
     first, second, third = "width 196, 50,000 images", "width 784, 50,000 images", "width 784, 6,250 images"
     assert list(table.index) == [first, second, third]
     assert table.loc[first, "J at the turn"] == shown(over_seeds([0.8, 0.9, 1.0]))
-    told = deeper.sizes_numbers(table, Evidence([], []))
-    assert (told[f"{third} J at the turn"], told["width_exponent"]) == (table.loc[third, "J at the turn"], DASH)
+    told = deeper.sizes_numbers(runs)
+    assert told[f"{third} J at the turn"] == table.loc[third, "J at the turn"]
+    assert (told["few_runs"], told["without_turn"]) == ("3", "0")
+    assert (told["width_exponent"], told["images_exponent"]) == (DASH, DASH)  # two widths, one number of images left
+
+
+def test_the_exponents_of_sizes_are_told_without_the_fewest_images():
+    sizes = [(196, 50_000), (784, 50_000), (1_568, 50_000), (784, 25_000), (784, 12_500)]
+    runs = [
+        turning_at(
+            0.9 * (own.get("width", 784) / 784) ** -0.2 * (own.get("samples", 50_000) / 50_000) ** 0.3, 0.5, seed, **own
+        )
+        for own in sizes
+        for seed in range(3)
+    ]
+    rising = made_up(
+        np.linspace(0.25, 0.5, 40),
+        columns={"validation_loss": np.linspace(2, 1, 40), "train_loss": 1.0},
+        validation=10_000,
+        samples=6_250,
+    )  # has not turned
+    told = deeper.sizes_numbers([*runs, rising])
+    assert float(told["width_exponent"].partition(" ")[0]) == pytest.approx(-0.4, abs=1e-3)
+    assert float(told["images_exponent"].partition(" ")[0]) == pytest.approx(0.6, abs=1e-3)
+    assert (told["few_runs"], told["without_turn"]) == ("1", "1")
