@@ -102,10 +102,8 @@ def test_sizes_are_told_by_width_and_then_by_images():
 def test_the_exponents_of_sizes_are_told_without_the_fewest_images():
     sizes = [(196, 50_000), (784, 50_000), (1_568, 50_000), (784, 25_000), (784, 12_500)]
     runs = [
-        turning_at(
-            0.9 * (own.get("width", 784) / 784) ** -0.2 * (own.get("samples", 50_000) / 50_000) ** 0.3, 0.5, seed, **own
-        )
-        for own in sizes
+        turning_at(0.9 * (wide / 784) ** -0.2 * (images / 50_000) ** 0.3, 0.5, seed, width=wide, samples=images)
+        for wide, images in sizes
         for seed in range(3)
     ]
     rising = made_up(
