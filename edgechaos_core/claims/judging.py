@@ -61,6 +61,8 @@ class Judged:
         """The estimate as ``value [low, high]``, n, and how far the runs got; or why there is none."""
         if self.estimate is None:
             return "needs all settings" if self.begun else "not run"
+        if math.isnan(self.estimate.value):
+            return "no value"
         n = self.estimate.n
         early = "" if self.share >= 1 else f", after {self.share:.0%} of the epochs"
         return f"{shown(self.estimate)}, {n} {_counted(self.over, n)}{early}"

@@ -16,8 +16,10 @@ from edgechaos_core.claims.verdicts import Part, read_claims
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run
 from tests.claims.estimates.test_estimates import FIG2, cut, growing, made_up, noisy
+from tests.claims.estimates.test_reason import turning_at
 
 LOSSES = ("test_loss", "validation_loss")
+SAMPLES = (50_000, 25_000, 12_500, 6_250)
 SHARES = ("test_accuracy", "validation_accuracy", "shuffled_accuracy", "restored_accuracy", "kept_accuracy")
 
 
@@ -95,6 +97,15 @@ def test_a_fit_over_some_of_the_settings_has_no_verdict():
     assert found["estimate"].endswith(", 4 settings")
     assert found["verdict"] == "no verdict"
     assert found["what would settle it"] == "4 of 10 settings run (edgechaos sweep fig3 --seeds 0:1, on to J² = 1)"
+
+
+def test_a_fit_that_finds_nothing_has_no_value():
+    rising = [turning_at(1.0, 0.5, seed, epochs=320, samples=own) for own in SAMPLES for seed in range(3)]
+    for run in rising:
+        run.history["validation_loss"] = np.linspace(2, 1, len(run.history))
+        run.provenance["wall_seconds"] = 1.0
+    _, images = judged(Evidence(rising, []), ["B12"])["B12"]
+    assert (images.shown, images.verdict) == ("no value", "inconclusive")
 
 
 def test_a_largest_over_all_settings_is_not_called_not_run_where_some_are():
