@@ -161,7 +161,6 @@ def _to_train(rule: Rule, served: Sequence[Sequence[Run]], share: float) -> str:
     """What is lacking, in words and as a command; empty where nothing is. ``share``: of the epochs that all have."""
     whole = sum(map(bool, served))
     command = f"edgechaos sweep {rule.protocol} --seeds 0:{rule.seeds}"
-    command += ", on to J² = 1" if rule.until == "edge" else ""
     if whole < len(served):
         length = " to the full length" if share < 1 else ""
         return f"{whole} of {len(served)} settings run{length} ({command})"

@@ -21,9 +21,9 @@ runs_app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, 
 
 FAILED = 1
 _PROTOCOLS = (
-    "fig2, fig3, fig4, fig5, fig6, relu-adam, gradients, decay-gradients, payoff, calibration, unseen, piloted, "
-    "contest, noisy, noisy-long, start, speed, hold-at, trained-map, depth, sizes, adamw, mnist, or a file GRID.yaml "
-    "with base, vary and runs"
+    "fig2, fig3, fig3-edge, fig4, fig5, fig6, relu-adam, gradients, decay-gradients, payoff, calibration, unseen, "
+    "piloted, contest, noisy, noisy-long, start, speed, hold-at, trained-map, depth, sizes, adamw, mnist, or a file "
+    "GRID.yaml with base, vary and runs"
 )
 
 

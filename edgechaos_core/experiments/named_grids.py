@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from edgechaos_core.analysis import published
+from edgechaos_core.analysis.scaling import epochs_to_pass
+from edgechaos_core.store.runs import parse_config
 
 Grid = list[dict[str, Any]]
 
@@ -13,6 +15,11 @@ _FIG2 = {"learning_rate": 0.02, "batch_size": 32, "momentum": 0.5, "epochs": 501
 def _fig3() -> Grid:
     rows = published.slopes().drop(columns="A").drop_duplicates().to_dict("records")
     return [{str(name): value for name, value in row.items()} | {"epochs": 50} for row in rows]
+
+
+def _fig3_edge() -> Grid:
+    """Fig. 3's settings, each trained until J^2 has passed 1."""
+    return [row | {"epochs": epochs_to_pass(parse_config(row))} for row in _fig3()]
 
 
 def _fig4() -> Grid:
@@ -202,6 +209,7 @@ def _sizes() -> Grid:
 PROTOCOLS: dict[str, Callable[[], Grid]] = {
     "fig2": lambda: [dict(_FIG2)],
     "fig3": _fig3,
+    "fig3-edge": _fig3_edge,
     "fig4": _fig4,
     "fig5": _fig5,
     "fig6": _fig6,

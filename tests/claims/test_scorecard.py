@@ -96,7 +96,7 @@ def test_a_fit_over_some_of_the_settings_has_no_verdict():
     assert found["estimate"].startswith("1 (all alike)")
     assert found["estimate"].endswith(", 4 settings")
     assert found["verdict"] == "no verdict"
-    assert found["what would settle it"] == "4 of 10 settings run (edgechaos sweep fig3 --seeds 0:1, on to J² = 1)"
+    assert found["what would settle it"] == "4 of 10 settings run (edgechaos sweep fig3-edge --seeds 0:1)"
 
 
 def test_a_fit_that_finds_nothing_has_no_value():

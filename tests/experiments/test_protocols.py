@@ -18,6 +18,7 @@ from edgechaos_core.system.places import REPOSITORY
 PLANNED = {
     "fig2": (1, "f1e298dffef0"),
     "fig3": (28, "08228f50bc50"),
+    "fig3-edge": (28, "2e86b71dc7c3"),
     "fig4": (5, "9d1d6ccf3f8f"),
     "fig5": (5, "fe50ef70d704"),
     "fig6": (8, "609cb8321593"),
@@ -56,6 +57,12 @@ def test_fig3_is_the_published_table():
     assert len(configs) == 28
     assert {(config.learning_rate, config.momentum, config.batch_size) for config in configs} == settings
     assert {(config.epochs, config.l2, config.samples) for config in configs} == {(50, 0.0, 60_000)}
+
+
+def test_fig3_goes_on_to_the_edge_in_the_same_settings():
+    on = protocol("fig3-edge")
+    assert [config.model_copy(update={"epochs": 50}) for config in on] == protocol("fig3")
+    assert all(config.epochs * scale_factor(config) > 0.067 for config in on)  # (1 - 1/4) / 11.16, the published c
 
 
 def test_the_books_own_grids():
@@ -227,7 +234,7 @@ def test_a_grid_in_another_encoding_is_refused(tmp_path):
 
 def test_what_is_no_grid(tmp_path):
     for call, message in [
-        (lambda: protocol("fig7"), "unknown protocol 'fig7': choose from fig2, fig3, "),
+        (lambda: protocol("fig7"), "unknown protocol 'fig7': choose from fig2, fig3, fig3-edge, "),
         (lambda: protocol(str(tmp_path / "none.yaml")), "none.yaml cannot be read: No such file"),
         (lambda: protocol(f"{tmp_path}.yaml"), "cannot be read"),
         (lambda: protocol("fig2", seeds=()), "at least one seed is needed"),

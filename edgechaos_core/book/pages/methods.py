@@ -8,18 +8,17 @@ import pandas as pd
 
 from edgechaos_core.analysis.by_setting import by_setting, setting_in_words, setting_of
 from edgechaos_core.analysis.intervals import DASH
-from edgechaos_core.analysis.scaling import epochs_to_pass
 from edgechaos_core.claims.estimates.optima import least_on_path
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run, RunConfig, parse_config
 from edgechaos_core.system.places import FIVE_NETWORKS, STARTS
 
 UNKNOWN = re.compile("no git|unknown")  # in the code version of a run whose commit was not recorded
-UNTIL_EDGE = {"fig3"}  # protocols whose claims are judged on runs that pass J^2 = 1, however long these are
 # The seeds that each protocol is planned with, but for those that name their seeds themselves.
 PLANNED_SEEDS: Mapping[str, int] = {
     "fig2": 10,
     "fig3": 3,
+    "fig3-edge": 3,
     "fig4": 3,
     "fig5": 3,
     "fig6": 10,
@@ -61,7 +60,7 @@ def inventory(runs: Sequence[Run]) -> pd.DataFrame:
             pace += [seconds for run in own if (seconds := _epoch_seconds(run)) is not None]
             whole = sum(run.outcome.epoch >= config.epochs or run.outcome.state == "diverged" for run in own)
             present += whole
-            lacking += _missing_epochs(name, config, own, len(seeds), whole)
+            lacking += (len(seeds) - whole) * config.epochs
         seeds_option = "" if name in OWN_SEEDS else f" --seeds 0:{PLANNED_SEEDS[name]}"
         rows[name] = {
             "settings": len(plan),
@@ -81,18 +80,6 @@ def _plan(name: str) -> list[tuple[RunConfig, set[int]]]:
     for config in protocol(name):
         found.setdefault(setting_of(config), (config, set()))[1].add(config.seed)
     return list(found.values())
-
-
-def _missing_epochs(name: str, config: RunConfig, own: Sequence[Run], seeds: int, whole: int) -> int:
-    """Epochs that missing runs of a setting would take, those that verdicts ask for included.
-
-    Verdicts on Fig. 3 ask for runs that pass J^2 = 1, which are longer than the protocol's where training is slow: a
-    seed without one is charged for it.
-    """
-    if name not in UNTIL_EDGE or epochs_to_pass(config) <= config.epochs:
-        return (seeds - whole) * config.epochs
-    passed = {run.config.seed for run in own if run.history["J_squared"].max() > 1}
-    return (seeds - len(passed)) * epochs_to_pass(config)
 
 
 def elsewhere(runs: Sequence[Run]) -> dict[str, int]:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from edgechaos_core.analysis.scaling import epochs_to_pass
 from edgechaos_core.book.pages.methods import (
     OWN_SEEDS,
     PLANNED_SEEDS,
@@ -35,21 +34,6 @@ def test_what_is_missing_is_counted_and_priced():
     assert (row["runs planned"], row["runs present"]) == (10, 2)
     assert row["hours of the rest"] == pytest.approx(8 * 501 * 1.0 / 3600, abs=0.05)  # a second an epoch and member
     assert row["command"] == "edgechaos sweep fig2 --seeds 0:10"
-
-
-def test_what_a_verdict_on_slopes_asks_for_is_priced():
-    slow, seeds = [config for config in protocol("fig3") if epochs_to_pass(config) > config.epochs], 3
-    quick = [config for config in protocol("fig3") if config not in slow]
-    second = [made("fig2", 0)]  # an epoch of which takes one second
-    epochs = seeds * (sum(map(epochs_to_pass, slow)) + sum(config.epochs for config in quick))
-    assert inventory(second).loc["fig3", "hours of the rest"] == pytest.approx(epochs / 3600, abs=0.05)
-    passed = Run(
-        slow[0].model_copy(update={"epochs": 5}),
-        pd.DataFrame({"epoch": range(6), "J_squared": np.linspace(0.25, 1.1, 6)}),
-        Outcome("finished", 5),
-    )
-    less = (epochs - epochs_to_pass(slow[0])) / 3600
-    assert inventory([*second, passed]).loc["fig3", "hours of the rest"] == pytest.approx(less, abs=0.06)
 
 
 def test_a_protocol_that_is_whole_has_nothing_to_train():
