@@ -1,8 +1,9 @@
 """Ways to start a deep network, side by side: what a small difference and gradients become, and what it then learns.
 
 PyTorch's default; `torch.nn.init` with its recommended gains (Xavier's normal with 5/3 for tanh, Kaiming's for ReLU,
-and Kaiming's for GELU, for which it has no gain); the package anyinit, from theory and from a batch; and
-`initialise_at_edge`, for GELU also with the biases that give signals a stable length. Run by
+and Kaiming's for GELU, for which it has no gain); the package anyinit, from theory and from a batch; the J of the edge
+of infinitely deep networks in every layer (1 for tanh); and `initialise_at_edge`, which measures, for GELU also with
+biases that give signals a stable length. Run by
 ``python -m edgechaos_core.experiments.starts``, which needs anyinit (``pip install anyinit``), and committed.
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from edgechaos_core import EdgechaosError
 from edgechaos_core.images.datasets import load_dataset
 from edgechaos_core.models.initialisation import initialise_at_edge
+from edgechaos_core.models.inspection import inspect
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.system.places import STARTS
 
@@ -43,6 +45,15 @@ def _gains(model: nn.Sequential, _: Tensor, activation: str, seed: int) -> None:
             nn.init.kaiming_normal_(parameter, nonlinearity="relu")
 
 
+def _infinite_edge(model: nn.Sequential, batch: Tensor, _: str, seed: int) -> None:
+    torch.manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    for row in inspect(model, batch):
+        nn.init.normal_(model.get_parameter(row.name), std=(row.edge / row.fan_in) ** 0.5)
+
+
 def _anyinit(mode: str) -> Start:
     def start(model: nn.Sequential, batch: Tensor, _: str, seed: int) -> None:
         try:
@@ -59,6 +70,7 @@ STARTS_OF: dict[str, Start] = {
     "nn.init with gains": _gains,
     "anyinit, theory": _anyinit("analytic"),
     "anyinit, batch": _anyinit("empirical"),
+    "J of the edge in every layer": _infinite_edge,
     "at the edge": lambda model, batch, _, seed: initialise_at_edge(model, batch, seed=seed),
     WITH_BIASES: lambda model, batch, _, seed: initialise_at_edge(model, batch, seed=seed, bias_variance=GELU_BIASES),
 }

@@ -17,11 +17,12 @@ MAP_INK = "#333333"  # of letters on the map, which is pale on either
 MAP_COLORS = 11
 
 
-def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int = 200) -> str:
+def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int | None = None) -> str:
     """Return HTML (without plotly's script) of the mean path of seeds on a map, the loss beside it, and a slider.
 
     The map shows the largest Lyapunov exponent of random networks; the path is that of J0/J and 1/J averaged over the
-    seeds. The slider goes through the epochs up to ``last_epoch``, closer together where the network moves fast.
+    seeds. The slider goes through the epochs up to ``last_epoch`` (all, if none), closer
+    together where the network moves fast.
     Raises ValueError for no runs.
     """
     import plotly.graph_objects as go  # a third of a second, which every other page is spared
@@ -31,7 +32,7 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
         raise ValueError("a journey needs at least one run")
     mean = pd.concat([run.history for run in runs]).groupby("epoch").mean()
     J = np.sqrt(mean["J_squared"])
-    epochs = _places(J.to_numpy(), min(last_epoch, len(mean) - 1))
+    epochs = _places(J.to_numpy(), min([len(mean) - 1] if last_epoch is None else [last_epoch, len(mean) - 1]))
     x, y = (mean["J0"] / J).to_numpy().round(4), (1 / J).to_numpy().round(4)
     loss = mean["test_loss"].to_numpy().round(4)
     best, until = int(loss.argmin()), int(epochs[-1]) + 1
@@ -56,7 +57,7 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
         panels.add_annotation(text=name, x=-0.95, y=place, **look, row=1, col=1)
     panels.update_xaxes(title="J<sub>0</sub>/J", range=[-1, 1], row=1, col=1)
     panels.update_yaxes(title="1/J", range=[0.3, 2.1], row=1, col=1)
-    panels.update_xaxes(title="epoch", row=1, col=2).update_yaxes(range=[0.32, 0.7], row=1, col=2)
+    panels.update_xaxes(title="epoch", row=1, col=2).update_yaxes(range=[0.3, 0.75], row=1, col=2)
     panels.frames = [
         go.Frame(
             name=str(epoch),
@@ -70,7 +71,7 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int =
         showlegend=False,
         height=390,
         font=FONT,
-        margin={"l": 55, "r": 10, "t": 30, "b": 10},
+        margin={"l": 55, "r": 24, "t": 30, "b": 10},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )

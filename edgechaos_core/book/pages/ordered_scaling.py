@@ -24,6 +24,7 @@ from edgechaos_core.book.told import Table, flat, plain
 from edgechaos_core.store.runs import Run, RunConfig, parse_config
 
 SETTING = ["η", "α", "B"]
+FEWEST_SETTINGS = 3  # of an exponent
 _ENDS = {"low": "min", "high": "max"}  # of a span, as a page names them
 
 
@@ -85,9 +86,10 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
     ``bend`` of the base setting, ``base_bend``;
     largest over smallest c, ``spread``;
     the published c without momentum, ``published_c``, and at its largest, ``published_bent``; ``four_ordered`` and
-    ``four_window``, A at B = 8 over A at B = 32. With the endings ``_low`` and ``_high``, over settings: ``c``,
-    ``bend`` and ``passed`` of the ordered phase; ``window``, slopes over epochs 0-48 over the published ones, and
-    ``window_c``; ``published``, the published c without momentum.
+    ``four_window``, A at B = 8 over A at B = 32; ``momentum_window``, the exponent of A in 1/(1 - α) over epochs
+    0-48, of settings with a slope over the ordered phase. With the endings ``_low`` and ``_high``, over settings:
+    ``c``, ``bend`` and ``passed`` of the ordered phase; ``window``, slopes over epochs 0-48 over the published ones,
+    and ``window_c``; ``published``, the published c without momentum.
     """
     calm = table.index.get_level_values("α") == 0
     c, window = table["ordered"] / table["scale"], table["window"] / table["published"]
@@ -105,6 +107,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
         "published_bent": paper_c.max(),
         "four_ordered": _small_batch_over_base(table["ordered"]),
         "four_window": _small_batch_over_base(table["window"]),
+        "momentum_window": _exponents(table)["1/(1 - α)"]["epochs 0-48, same settings"][0],
     }
     spans = {"c": c, "bend": table["bend"], "passed": table["passed"], "window": window}
     spans |= {"window_c": table["window"] / table["scale"], "published": paper_c[calm]}
@@ -124,6 +127,19 @@ def exponent_table(table: pd.DataFrame) -> pd.DataFrame:
     One row a factor: over the ``ordered`` phase, over epochs 0-48 of the ``same settings``, and of ``all settings``,
     each with its number of settings; a dash for fewer than three.
     """
+    rows = {
+        name: {column: _with_settings(*found) for column, found in row.items()}
+        for name, row in _exponents(table).items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("exponent of A in")
+
+
+def _with_settings(exponent: float, settings: int) -> str:
+    return DASH if math.isnan(exponent) else f"{exponent:.2f} ({settings} settings)"
+
+
+def _exponents(table: pd.DataFrame) -> dict[str, dict[str, tuple[float, int]]]:
+    """The exponents of `exponent_table`, nan for too few settings, each with the number of its settings."""
     base, own = dict(zip(SETTING, published.BASE_SETTING.values(), strict=True)), table.reset_index()
     factors = {"η": own["η"], "1/(1 - α)": 1 / (1 - own["α"]), "1/B": 1 / own["B"]}
     rows = {}
@@ -135,13 +151,12 @@ def exponent_table(table: pd.DataFrame) -> pd.DataFrame:
             "epochs 0-48, same settings": _exponent(x[known], own["window"][known]),
             "epochs 0-48, all settings": _exponent(x[line], own["window"][line]),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("exponent of A in")
+    return rows
 
 
-def _exponent(x: "pd.Series[float]", A: "pd.Series[float]") -> str:
-    if len(x) < 3:
-        return DASH
-    return f"{np.polyfit(np.log(x), np.log(A), 1)[0]:.2f} ({len(x)} settings)"
+def _exponent(x: "pd.Series[float]", A: "pd.Series[float]") -> tuple[float, int]:
+    enough = len(x) >= FEWEST_SETTINGS
+    return float(np.polyfit(np.log(x), np.log(A), 1)[0]) if enough else math.nan, len(x)
 
 
 def balance_table(runs: Sequence[Run]) -> pd.DataFrame:

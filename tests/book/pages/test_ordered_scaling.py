@@ -95,3 +95,13 @@ def test_the_fit_that_is_shown_is_of_the_base_setting_where_it_passes_the_edge()
     assert ordered_scaling.fitted([window], [other, base]) is base
     assert ordered_scaling.fitted([window], [other]) is other
     assert ordered_scaling.fitted([window], []) is window
+
+
+def test_the_exponent_of_momentum_over_the_window_is_of_settings_that_reach_the_edge():
+    momentums = (0.0, 0.5, 0.8, 0.95)
+    runs = [growing(9.0 * (1 - momentum) ** -0.1, 50, momentum=momentum) for momentum in momentums]
+    passed = [growing(11.0, 500, momentum=momentum) for momentum in momentums[:3]]
+    numbers = ordered_scaling.slope_numbers(ordered_scaling.slope_table(runs, passed))
+    assert numbers["momentum_window"] == pytest.approx(1.1)
+    few = ordered_scaling.slope_numbers(ordered_scaling.slope_table(runs[:2], passed))
+    assert math.isnan(few["momentum_window"])
