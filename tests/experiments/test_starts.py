@@ -38,7 +38,9 @@ def test_anyinit_keeps_differences_of_relu_and_gelu_and_sends_tanh_into_chaos():
     assert own.loc["tanh", "difference"] == pytest.approx(10, rel=0.1)
 
 
-@pytest.mark.parametrize("start", [start for start in comparison.STARTS_OF if not start.startswith("anyinit")])
+@pytest.mark.parametrize(
+    "start", ["PyTorch's default", "nn.init with gains", "J of the edge in every layer", "at the edge"]
+)
 def test_a_row_is_what_is_measured(start):
     model = comparison.network("ReLU", 20, comparison.WIDTH, comparison.WIDTH, seed=1)
     batch = torch.randn(256, comparison.WIDTH, generator=torch.Generator().manual_seed(1))

@@ -109,6 +109,17 @@ def _by_start(column: str, written: Callable[[float], str]) -> pd.DataFrame:
     return pd.DataFrame(cells).fillna(DASH).rename_axis("start")
 
 
+def tanh_at_edge() -> dict[str, str]:
+    """Return the accuracies, in percent, of tanh networks of 20 and 50 layers: all at J = 1, and by measured growth."""
+    table = starts().set_index(["activation", "depth", "start"])["accuracy"]
+    ways = {"plain": "J of the edge in every layer", "measured": "at the edge"}
+    return {
+        f"{name}_{depth}": said(PERCENT * float(table["tanh", depth, way]), ".0f")
+        for name, way in ways.items()
+        for depth in (20, 50)
+    }
+
+
 def best_without_biases(activation: str, depth: int) -> str:
     """Return the best accuracy, in percent, that any start without drawn biases reaches at a depth."""
     rows = starts()

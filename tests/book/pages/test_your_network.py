@@ -109,6 +109,14 @@ def test_the_best_start_without_biases_is_the_best_of_the_table_but_for_them():
     assert int(told["at the edge, biases"]) > int(page.best_without_biases("GELU", 50))
 
 
+def test_tanh_at_J_1_in_every_layer_is_told_beside_the_measured_start():
+    told, table = page.tanh_at_edge(), page.accuracies_table()
+    for depth in (20, 50):
+        column = table[f"tanh, {depth} layers"]
+        assert told[f"plain_{depth}"] == column["J of the edge in every layer"]
+        assert told[f"measured_{depth}"] == column["at the edge"]
+
+
 def test_the_depths_that_are_trained_are_those_of_chapter_deeper():
     told = page.depth_limits()
     assert (told["trained"], told["untrained"]) == ("8", "16")
