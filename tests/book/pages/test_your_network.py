@@ -109,7 +109,7 @@ def test_the_best_start_without_biases_is_the_best_of_the_table_but_for_them():
     assert int(told["at the edge, biases"]) > int(page.best_without_biases("GELU", 50))
 
 
-def test_tanh_at_J_1_in_every_layer_is_told_beside_the_measured_start():
+def test_tanh_at_one_in_every_layer_is_told_beside_the_measured_start():
     told, table = page.tanh_at_edge(), page.accuracies_table()
     for depth in (20, 50):
         column = table[f"tanh, {depth} layers"]
