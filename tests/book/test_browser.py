@@ -154,6 +154,13 @@ def test_the_slider_of_the_landing_page_moves_the_network(site, chrome):
     page.context.close()
 
 
+def test_an_interactive_figure_is_no_wider_than_its_column_once_a_scroll_bar_has_narrowed_it(site, chrome):
+    page, _ = open_page(chrome, f"{site}/intro.html", width=390)
+    width = "(e => e.scrollWidth - e.parentElement.clientWidth)(document.querySelector('.js-plotly-plot'))"
+    page.wait_for_function(f"{width} <= 1", timeout=10_000)
+    page.context.close()
+
+
 def test_the_icon_is_where_browsers_look_for_it(site):
     with urllib.request.urlopen(f"{site}/favicon.ico") as answer:  # asked for on a page without its own, the redirect
         assert answer.read(4) == b"\0\0\1\0"

@@ -38,6 +38,18 @@ def test_the_slider_moves_one_mark_on_each_panel():
         interactive_journey([], diagram())
 
 
+def test_the_mark_starts_where_the_parabola_has_its_least_loss_and_not_at_the_lowest_epoch():
+    epoch = np.arange(101)
+    J = 0.5 + 0.01 * epoch
+    loss = 0.3 + 0.5 * (J - 0.95) ** 2
+    loss[60] = 0.29  # one lucky epoch
+    columns = {"epoch": epoch, "J_squared": J**2, "J0": 0.1, "test_loss": loss}
+    run = Run(parse_config({"epochs": 100}), pd.DataFrame(columns), Outcome("finished", 100))
+    html = interactive_journey([run], diagram())
+    (mark,) = re.findall(r'"mode":"markers","x":\[(\d+)\]', html)
+    assert abs(int(mark) - 45) <= 1  # the epoch at J = 0.95
+
+
 def test_half_of_the_slider_is_where_the_network_moves():
     epoch = np.arange(1001)
     J = 1 - 0.5 * np.exp(-epoch / 5)  # within 30 epochs it has moved all its way but a 400th

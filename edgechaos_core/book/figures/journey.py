@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 
 from edgechaos_core.book.style import COLORS
+from edgechaos_core.claims.estimates.optima import least_on_path
 from edgechaos_core.probes.diagram import Diagram
 from edgechaos_core.store.runs import Run
 
@@ -35,7 +36,7 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int |
     epochs = _places(J.to_numpy(), min([len(mean) - 1] if last_epoch is None else [last_epoch, len(mean) - 1]))
     x, y = (mean["J0"] / J).to_numpy().round(4), (1 / J).to_numpy().round(4)
     loss = mean["test_loss"].to_numpy().round(4)
-    best, until = int(loss.argmin()), int(epochs[-1]) + 1
+    best, until = _best(mean), int(epochs[-1]) + 1
     panels = make_subplots(1, 2, subplot_titles=("phase diagram", "test loss"), horizontal_spacing=0.14)
     path = {"mode": "lines", "hoverinfo": "skip", "line": {"color": COLORS["J0"], "width": 3}}
     curve = path | {"line": {"color": COLORS["test_loss"], "width": 2}}
@@ -77,6 +78,13 @@ def interactive_journey(runs: Sequence[Run], diagram: Diagram, last_epoch: int |
     )
     config = {"responsive": True, "displayModeBar": False}
     return str(panels.to_html(full_html=False, include_plotlyjs=False, config=config, auto_play=False))
+
+
+def _best(mean: pd.DataFrame) -> int:
+    """The epoch at the J of the least loss, by the parabola of C2; that of the least loss where it has no minimum."""
+    place = least_on_path(mean, "test_loss")
+    found = int(mean["test_loss"].to_numpy().argmin())
+    return found if np.isnan(place) else int(np.argmax(mean["J_squared"].to_numpy() >= place**2))
 
 
 def _map(diagram: Diagram) -> dict[str, Any]:
