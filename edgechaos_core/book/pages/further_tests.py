@@ -9,7 +9,7 @@ import pandas as pd
 from edgechaos_core.analysis.by_setting import strength_text
 from edgechaos_core.analysis.intervals import DASH, over_seeds, said, shown, spanned
 from edgechaos_core.analysis.scaling import scale_factor, settled
-from edgechaos_core.claims.estimates.reason import VALIDATION, passage
+from edgechaos_core.claims.estimates.reason import VALIDATION, held_place_of_least_loss, passage
 from edgechaos_core.probes.linear_maps import radius_of_cut
 from edgechaos_core.store.runs import Run
 
@@ -68,30 +68,46 @@ def held_numbers(runs: Sequence[Run]) -> dict[str, str]:
     ``held_points`` by how many points the accuracy is larger held at 0.5 than at 1; ``free_more`` is by how much the
     loss is larger not held than held at 1, and ``free_points`` the same of accuracy.
     ``held_least`` and ``held_most`` are the least and the largest mean accuracy over the places of J^2 from 0.5 to 1,
-    in percent. ``held_speeds`` are how many times faster the other speeds are, and ``held_best`` the J^2, of those
-    held at, with the least mean loss at each speed, slowest first.
+    in percent.
     """
     ends = held_ends(runs)
     slow = ends[ends["speed"] == ends["speed"].min()]
-    by_place = {name: slow.pivot_table(index="seed", columns="hold", values=name) for name in ("loss", "accuracy")}
-
-    def less(name: str, one: float, other: float) -> str:
-        if not {one, other} <= set(by_place[name].columns):
-            return DASH
-        return shown(over_seeds((by_place[name][one] - by_place[name][other]).dropna().tolist()))
-
     near = slow[slow["hold"].between(0.5, 1.0)].groupby("hold")["accuracy"].mean().tolist()
-    held = ends[ends["hold"] > 0].groupby(["speed", "hold"])["loss"].mean().unstack()
     return {
-        "held_more": less("loss", 1.0, 0.5),
-        "held_points": less("accuracy", 0.5, 1.0),
-        "free_more": less("loss", 0.0, 1.0),
-        "free_points": less("accuracy", 0.0, 1.0),
+        "held_more": _less(slow, "loss", 1.0, 0.5),
+        "held_points": _less(slow, "accuracy", 0.5, 1.0),
+        "free_more": _less(slow, "loss", 0.0, 1.0),
+        "free_points": _less(slow, "accuracy", 0.0, 1.0),
         "held_least": said(min(near, default=math.nan), ".2f"),
         "held_most": said(max(near, default=math.nan), ".2f"),
-        "held_speeds": " and ".join(f"{speed / held.index[0]:.2g}" for speed in held.index[1:]) or DASH,
-        "held_best": ", ".join(f"{best:g}" for best in held.idxmin(axis=1)) if len(held) else DASH,
     }
+
+
+def held_by_speed(runs: Sequence[Run]) -> pd.DataFrame:
+    """Write for a page, one row a speed, where a network is best held: J of the least loss, and 1 against 0.5.
+
+    The J is that of B4's estimate, made at each speed; differences are paired by seed.
+    """
+    ends, rows = held_ends(runs), {}
+    speeds = {id(run): scale_factor(run.config.model_copy(update={"milestone": 0})) for run in runs}
+    for speed, own in ends.groupby("speed"):
+        held = [run for run in runs if run.config.hold and speeds[id(run)] == speed]
+        rows[f"{float(str(speed)) / ends['speed'].min():.2g}"] = {
+            "J of the least loss": shown(held_place_of_least_loss(held)) if held else DASH,
+            "loss at J² = 1 minus 0.5": _less(own, "loss", 1.0, 0.5),
+            "accuracy at J² = 1 minus 0.5, points": _less(own, "accuracy", 1.0, 0.5),
+        }
+    columns = ["J of the least loss", "loss at J² = 1 minus 0.5", "accuracy at J² = 1 minus 0.5, points"]
+    index = pd.Index(list(rows), dtype=str, name="speed")
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+
+
+def _less(ends: pd.DataFrame, name: str, one: float, other: float) -> str:
+    """How much more of a column of `held_ends` networks have that are held at one J^2 than at another, by seed."""
+    places = ends.pivot_table(index="seed", columns="hold", values=name)
+    if not {one, other} <= set(places.columns):
+        return DASH
+    return shown(over_seeds((places[one] - places[other]).dropna().tolist()))
 
 
 def map_numbers(runs: Sequence[Run]) -> dict[str, str]:

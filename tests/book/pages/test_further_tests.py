@@ -85,8 +85,13 @@ def test_what_it_costs_to_be_held_elsewhere():
     assert float(told["free_points"].split(" ")[0]) == pytest.approx(-10, rel=0.05)
     least, most = (90 - 10 * (place**0.5 - 0.95) ** 2 for place in (0.5, 1.0))
     assert [float(told["held_least"]), float(told["held_most"])] == pytest.approx([least, most], abs=0.006)
-    assert (told["held_speeds"], told["held_best"]) == ("–", "1")
-    fast = [Run(run.config.model_copy(update={"momentum": 0.9}), run.history, run.outcome) for run in held(0.5)]
+    fast = [Run(run.config.model_copy(update={"momentum": 0.9}), run.history, run.outcome) for run in held(0.75)]
     both = page.held_numbers([*fast, *held()])
-    assert (both["held_speeds"], both["held_best"], both["held_more"]) == ("5", "1, 0.3", told["held_more"])
+    assert both["held_more"] == told["held_more"]  # of the slowest speed
+    table = page.held_by_speed([*fast, *held(), *free])
+    assert table.index.tolist() == ["1", "5"]
+    assert table["loss at J² = 1 minus 0.5"].tolist()[0] == told["held_more"]
+    assert float(table["J of the least loss"].iloc[0].split(" ")[0]) == pytest.approx(0.95)
+    assert float(table["J of the least loss"].iloc[1].split(" ")[0]) == pytest.approx(0.75)
+    assert page.held_by_speed([]).empty
     assert set(page.held_numbers([]).values()) == {"–"}
