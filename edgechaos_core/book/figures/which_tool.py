@@ -37,9 +37,9 @@ STEPS = (
         "train",
     ),
     Step(
-        "3. Do layers end far in chaos, and does the validation loss rise?",
-        "Try three weight decays (AdamW: 0.01, 0.1, 1; SGD: 1e-4, 3e-4, 1e-3), or stop early. If that is too dear: "
-        "EdgeDecay.for_model.",
+        "3. Does the validation loss rise while you train?",
+        "Stop early, or try some weight decays (AdamW: 0.01, 0.1, 1; SGD: 1e-4, 3e-4). EdgeDecay.for_model sets the "
+        "decay of layers that come to their edge without a search; do not use it after initialise_at_edge.",
     ),
 )
 OTHERWISE = "4. Nothing more of the edge is of use here."

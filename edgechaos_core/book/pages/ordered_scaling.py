@@ -21,6 +21,7 @@ from edgechaos_core.analysis.scaling import (
     scale_factor,
 )
 from edgechaos_core.book.told import Table, flat, plain
+from edgechaos_core.claims.verdicts import read_claims
 from edgechaos_core.store.runs import Run, RunConfig, parse_config
 
 SETTING = ["η", "α", "B"]
@@ -83,7 +84,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
 
     ``settings``, those with a slope over the ordered phase, of ``planned``, and those ``left``; their mean ``c``;
     ``off``, percent by which the farthest is from the published slope; c of the largest scale factor, ``fastest_c``;
-    ``bend`` of the base setting, ``base_bend``;
+    ``bend`` of the base setting, ``base_bend``, and the settings whose bend is within the bounds of C3, ``straight``;
     largest over smallest c, ``spread``;
     the published c without momentum, ``published_c``, and at its largest, ``published_bent``; ``four_ordered`` and
     ``four_window``, A at B = 8 over A at B = 32; ``momentum_window``, the exponent of A in 1/(1 - α) over epochs
@@ -105,6 +106,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
         "base_bend": float(table["bend"].get(tuple(published.BASE_SETTING.values()), math.nan)),
         "published_c": paper_c[calm].mean(),
         "published_bent": paper_c.max(),
+        "straight": int(table["bend"].between(*read_claims()["C3"].parts[0].bounds).sum()),
         "four_ordered": _small_batch_over_base(table["ordered"]),
         "four_window": _small_batch_over_base(table["window"]),
         "momentum_window": _exponents(table)["1/(1 - α)"]["epochs 0-48, same settings"][0],

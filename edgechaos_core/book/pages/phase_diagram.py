@@ -101,8 +101,10 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
     ``whole``: published less theory. ``measure``: our edge at N = 10,000 by distance less that by exponent, both as in
     `beside_published`. ``matrices``: our edge by exponent less theory read at the same exponent, with its standard
     error over draws, ``error``. ``read``: that theory. ``scatter``: of one W, as in `beside_published`.
+    ``far_least`` and ``far_most``: our edge by distance over theory, over all J0/J.
     """
-    row = beside_published(cuts).to_dict("index")[ratio]
+    table = beside_published(cuts)
+    row, far = table.to_dict("index")[ratio], table["here, by distance"] / table["theory"]
     edges = simulated_passages(cuts[ratio, LARGEST])
     matrices = [edge - theoretical_passage(ratio) for edge in edges]
     return {
@@ -112,6 +114,8 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
         "error": float(np.std(matrices, ddof=1) / len(matrices) ** 0.5),
         "read": row["theory at 0.005"],
         "scatter": row["scatter of one W"],
+        "far_least": float(far.min()),
+        "far_most": float(far.max()),
     }
 
 

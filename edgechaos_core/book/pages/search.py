@@ -116,11 +116,16 @@ def _measures(standing: Standing | None, way: str) -> dict[str, str]:
 
 
 def _habit(contest: Contest | None) -> dict[str, str]:
-    """How the weaker habit stands against the controller, slowed at the end: points behind, and how much more loss."""
+    """How the weaker habit stands against controller and formula, slowed: points behind, and how much more loss."""
     if contest is None:
-        return dict.fromkeys(("habit_points", "habit_more_loss"), DASH)
-    habit, controller = (contest.slowed.entries[TOLD[name]] for name in ("habit", "controller"))
-    return {"habit_points": points(behind(habit, controller)), "habit_more_loss": shown(spared(controller, habit))}
+        return dict.fromkeys(("habit_points", "habit_more_loss", "habit_behind_formula", "habit_over_formula"), DASH)
+    habit, controller, formula = (contest.slowed.entries[TOLD[name]] for name in ("habit", "controller", "formula"))
+    return {
+        "habit_points": points(behind(habit, controller)),
+        "habit_more_loss": shown(spared(controller, habit)),
+        "habit_behind_formula": points(behind(habit, formula)),
+        "habit_over_formula": shown(spared(formula, habit)),
+    }
 
 
 def _choices(contest: Contest | None) -> dict[str, str]:

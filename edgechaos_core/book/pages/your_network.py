@@ -110,9 +110,9 @@ def _by_start(column: str, written: Callable[[float], str]) -> pd.DataFrame:
 
 
 def tanh_at_edge() -> dict[str, str]:
-    """Return the accuracies, in percent, of tanh networks of 20 and 50 layers: all at J = 1, and by measured growth."""
+    """Return the accuracies, in percent, of tanh networks of 20 and 50 layers: all at J = 1, by growth, with gains."""
     table = starts().set_index(["activation", "depth", "start"])["accuracy"]
-    ways = {"plain": "J of the edge in every layer", "measured": "at the edge"}
+    ways = {"plain": "J of the edge in every layer", "measured": "at the edge", "gains": "nn.init with gains"}
     return {
         f"{name}_{depth}": said(PERCENT * float(table["tanh", depth, way]), ".0f")
         for name, way in ways.items()

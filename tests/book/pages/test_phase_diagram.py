@@ -115,6 +115,8 @@ def test_the_excess_of_the_published_edge_has_its_parts():
     cuts = {(ratio, size): cut(ratio, edges, size) for ratio in (1.1, 1.25, 1.5, 1.75) for size, edges in sizes.items()}
     parts = phase_diagram.excess(cuts)
     assert parts["whole"] == pytest.approx(0.74 - edge_of_chaos(1.1))
+    far = [0.67 / edge_of_chaos(ratio) for ratio in (1.1, 1.75)]  # the nearest and the farthest
+    assert [parts["far_least"], parts["far_most"]] == pytest.approx(far, rel=0.02)
     assert parts["measure"] == pytest.approx(0, abs=0.007)  # half a row
     assert parts["matrices"] == pytest.approx(0.67 - theoretical_passage(1.1))
     assert parts["error"] == pytest.approx(0.01)

@@ -114,6 +114,7 @@ def test_tanh_at_one_in_every_layer_is_told_beside_the_measured_start():
     for depth in (20, 50):
         column = table[f"tanh, {depth} layers"]
         assert told[f"plain_{depth}"] == column["J of the edge in every layer"]
+        assert told[f"gains_{depth}"] == column["nn.init with gains"]
         assert told[f"measured_{depth}"] == column["at the edge"]
 
 
