@@ -1,21 +1,21 @@
 """One forward pass of anybody's model, seen operation by operation, that leaves no trace in the model.
 
-The pass runs on copies of parameters and buffers in float64 (`torch.func.functional_call`), so that a difference of a
-millionth is told from rounding even where it dies out. Operations are seen below modules and functions alike, as ATen
+The pass runs on copies of the model's tensors in float64 (untouched.py), so that a difference of a millionth is told
+from rounding even where it dies out. Operations are seen below modules and functions alike, as ATen
 calls them: a weight is found where it is used, whoever uses it, and so is the activation that follows.
 """
 
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
+
+from edgechaos_core.models.untouched import untouched
 
 PRODUCTS = {  # operations that sum inputs weighted by a parameter
     *("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "linear", "matmul", "convolution", "_convolution"),
@@ -122,48 +122,6 @@ def _noise(relative: float, seed: int) -> Noise:
     return noise
 
 
-def _use_libraries(mkldnn: bool, cudnn: bool) -> None:
-    """Set both without the contexts of torch.backends, which write other settings too, and warn of some."""
-    torch._C._set_mkldnn_enabled(mkldnn)
-    torch._C._set_cudnn_enabled(cudnn)
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Evaluate within, but for batch normalisation, which does as the model's mode says; leave all as it was before.
-
-    That is the modes of all modules, tensors that hooks compute (of the older torch.nn.utils), and the states of the
-    random numbers of Python, NumPy and torch, CPU and CUDA.
-    """
-    modules = list(model.modules())
-    modes = [module.training for module in modules]
-    computed = [(module, dict(module.__dict__)) for module in modules]
-    states, fast = (random.getstate(), np.random.get_state()), torch.backends.mha.get_fastpath_enabled()
-    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    libraries = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
-    try:
-        with torch.random.fork_rng(devices=cuda), torch.no_grad():
-            # the libraries' own recurrent layers would hide the weights in one operation
-            if any(isinstance(module, nn.RNNBase) for module in modules):
-                _use_libraries(False, False)
-            for module in modules:
-                batch = isinstance(module, nn.modules.batchnorm._BatchNorm)
-                module.training = module.training and batch
-            torch.backends.mha.set_fastpath_enabled(False)  # it would hide the weights in one operation
-            yield
-    finally:
-        _use_libraries(*libraries)
-        torch.backends.mha.set_fastpath_enabled(fast)
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        for module, before in computed:
-            for name, value in before.items():
-                if isinstance(value, Tensor):
-                    module.__dict__[name] = value
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
-
-
 def two_passes(model: nn.Module, sample: Any, keep: frozenset[str], seed: int) -> tuple[Passed, Passed]:  # noqa: ANN401
     """Pass a sample, and the sample with a small Gaussian difference, through a model: what happened in either.
 
@@ -210,25 +168,23 @@ def _one_pass(
     noise: Noise | None,
 ) -> Passed:
     def copy(value: Any) -> Any:  # noqa: ANN401
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) or is_lazy(value):
             return value
         return value.detach().to(dtype, copy=True) if dtype and _floating(value) else value.detach().clone()
 
-    held = dict(model.named_parameters()) | dict(model.named_buffers())
-    copies: dict[str, Tensor] = {name: copy(value) for name, value in held.items()}
     given = tree_map(copy, dict(sample) if isinstance(sample, Mapping) else sample)
     floating = any(_floating(each) for each in tree_leaves(given))
     plain = given
     if noise is not None and floating:
         given = tree_map(lambda each: noise(each) if _floating(each) else each, given)
     leaves = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
-    names = {id(value): frozenset({name}) for name, value in copies.items()}
     arguments, options = ((), given) if isinstance(given, dict) else (given, {})
-    with untouched(model), _Watch(names, leaves, keep, None if floating else noise) as watch:
-        watch.double = dtype == torch.float64
-        torch.func.functional_call(
-            model, copies, (arguments,) if isinstance(arguments, Tensor) else tuple(arguments), options
-        )
+    held = [*model.named_parameters(), *model.named_buffers()]  # with one name each
+    with untouched(model, copy) as copies:
+        names = {id(copies.of(value)): frozenset({name}) for name, value in held}
+        with _Watch(names, leaves, keep, None if floating else noise) as watch:
+            watch.double = dtype == torch.float64
+            model(*((arguments,) if isinstance(arguments, Tensor) else arguments), **options)
     watch.passed.perturbation = watch.passed.perturbation or distance(plain, given)
     passed: Passed = watch.passed
     return passed

@@ -45,8 +45,8 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     Two passes are made on copies: the sample's, and that
     of the sample plus a Gaussian difference (of ``seed``) of a millionth of its size, in float64; a thousandth in the
     model's own precision if it has over 20 million parameters or does not work in float64. Dropout is off, batch
-    normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, and the states of random
-    numbers stay as they are.
+    normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, what its modules keep
+    (not in objects of your own classes but dataclasses), and the states of random numbers stay as they are.
 
     With an ``optimizer`` a weight must be in one of its groups to be steerable. Raises ValueError for arguments of
     other types and a sample that the model does not take; a weight that cannot be measured says why in ``why_not``.
