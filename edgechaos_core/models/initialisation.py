@@ -139,7 +139,7 @@ def _start(
     constant = [row for row in table if row.why_not == CONSTANT and row.edge > 0 and not kept_as(row.name, keep)]
     for row in constant:  # first, as no difference gets beyond them
         weight = _matrix(named[row.name])
-        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight))
+        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu").to(weight))
     table = look() if constant else table
     left = {row.name: _why_left(row, keep, table.why_no_growth) for row in table}
     for row in table:
@@ -193,7 +193,7 @@ def _why_left(row: WeightRow, keep: Collection[str], why_no_growth: str) -> str:
 def _draw_bias(weight: NamedWeight, variance: float, generator: torch.Generator) -> None:
     bias = weight.module._parameters.get(weight.base.replace("weight", "bias"))
     if isinstance(bias, Tensor) and bias.requires_grad:
-        drawn = torch.randn(bias.shape, generator=generator, dtype=torch.float64)
+        drawn = torch.randn(bias.shape, generator=generator, dtype=torch.float64, device="cpu")
         bias.copy_((math.sqrt(variance) * drawn).to(bias))
 
 

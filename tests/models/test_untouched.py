@@ -1,5 +1,6 @@
 """`inspect` leaves no trace: shared modules, state that modules keep themselves, other modes and devices."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -107,7 +108,7 @@ def test_what_modules_keep_themselves_stays_and_both_passes_start_from_it():
     rows = inspect(model, sample)
     assert model.kept() == before
     assert model.mean is own
-    assert all(row.growth < 10 for row in rows if row.growth == row.growth)  # of noise that differs it would be 1e5
+    assert all(row.growth < 10 for row in rows if not math.isnan(row.growth))  # of noise that differs it would be 1e5
     model(sample)
     state = model.state
     inspect(model, sample)
@@ -120,3 +121,62 @@ def test_a_hook_that_removes_itself_in_the_pass_is_there_afterwards():
     handle = model.register_forward_hook(lambda *_: handle.remove())
     inspect(model, torch.randn(16, 8))
     assert len(model._forward_hooks) == 1
+
+
+def test_inspect_works_in_inference_mode():
+    with torch.inference_mode():
+        made_inside = nn.Sequential(nn.Linear(8, 8), nn.ELU(0.77))
+        (row,) = inspect(made_inside, torch.randn(16, 8))
+        report = initialise_at_edge(made_inside, torch.randn(16, 8))
+    assert row.edge > 0
+    assert report.growth_from_input == pytest.approx(1, rel=0.2)
+
+
+def test_inspect_works_under_another_default_device():
+    model, sample = nn.Sequential(nn.Linear(8, 8), nn.Tanh()), torch.randn(16, 8)
+    plain = inspect(model, sample)
+    with torch.device("meta"):
+        assert (row := inspect(model, sample)[0]).edge == plain[0].edge
+        assert row.growth == plain[0].growth
+        assert initialise_at_edge(model, sample).growth_from_input == pytest.approx(1, rel=0.2)
+
+
+class Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.linear = nn.Embedding(30, 16), nn.Linear(16, 16)
+
+    def forward(self, tokens, mask):
+        hidden = torch.tanh(self.linear(self.embedding(tokens)))
+        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+def test_a_floating_mask_of_tokens_is_not_changed():
+    model, tokens = Pooled(), torch.randint(30, (16, 7))
+    whole = inspect(model, (tokens, torch.ones(16, 7, dtype=torch.long)))
+    floating = inspect(model, (tokens, torch.ones(16, 7)))
+    assert floating[1].growth == whole[1].growth > 0
+    assert "1 floating-point tensor(s) of the sample are taken as masks" in str(floating)
+    assert "masks" not in str(whole)
+
+
+@pytest.mark.parametrize("far", [-torch.inf, -1e9, torch.finfo(torch.float32).min])
+def test_a_mask_that_is_added_is_not_changed(far):
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 1)
+    mask = torch.full((5, 5), far).triu(1)
+    x = torch.randn(16, 5, 16)
+    assert [row.growth for row in inspect(encoder, (x, mask))] == pytest.approx(
+        [row.growth for row in inspect(encoder, (x, mask < 0))]
+    )
+    with pytest.raises(ValueError, match="must be finite, but for masks"):
+        inspect(encoder, mask)
+
+
+def test_whole_numbers_that_nothing_looks_up_say_why_no_growth_is_measured():
+    class Pixels(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.to(self.weight.dtype) / 255)
+
+    table = inspect(Pixels(10, 8), torch.randint(255, (16, 10), dtype=torch.uint8))
+    assert "no embedding looks its whole numbers up" in str(table)
+    assert math.isnan(table[0].growth)
