@@ -77,6 +77,8 @@ class EdgeDecay:
     0.0
     """
 
+    _name = "the weight"  # in messages: `for_model` gives each layer its own
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -238,5 +240,5 @@ class EdgeDecay:
     def _measure(self) -> float:
         J, _ = LayerWeight("the weight", self.weight, self.fan_in).order_parameters()
         if not (math.isfinite(J) and J > 0):
-            raise ValueError(f"J of the weight is {J}: it must be finite and positive; has training diverged?")
+            raise ValueError(f"J of {self._name} is {J}: it must be finite and positive; has training diverged?")
         return J * J

@@ -1,21 +1,21 @@
 """One forward pass of anybody's model, seen operation by operation, that leaves no trace in the model.
 
-The pass runs on copies of parameters and buffers in float64 (`torch.func.functional_call`), so that a difference of a
-millionth is told from rounding even where it dies out. Operations are seen below modules and functions alike, as ATen
-calls them: a weight is found where it is used, whoever uses it, and so is the activation that follows.
+The pass runs on copies of the model's tensors in float64 (untouched.py), so that a difference of a millionth is told
+from rounding even where it dies out. Operations are seen below modules and functions alike, as ATen calls them: a
+weight is found where it is used, whoever uses it, and so is the activation that follows.
 """
 
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
+
+from edgechaos_core.models.untouched import untouched
 
 PRODUCTS = {  # operations that sum inputs weighted by a parameter
     *("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "linear", "matmul", "convolution", "_convolution"),
@@ -26,6 +26,15 @@ DOUBLE_UP_TO = 20_000_000  # parameters: larger models are passed through in the
 # of the input's own size: large against rounding, small against the bends of activations
 _RELATIVE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 3e-2, torch.bfloat16: 3e-2}
 
+UNCHANGED = (
+    "No growth is measured: nothing of the sample can be changed a little, as it has no floating-point numbers but "
+    "masks and no embedding looks its whole numbers up. Pass what the model makes of them, as floating-point numbers."
+)
+_FAR = -1e4  # what is added to products of attention that must not count, where it is not -inf
+MASKS = (
+    "{} floating-point tensor(s) of the sample are taken as masks and not changed: they hold infinities, or 0 and "
+    "numbers below -10,000 alone, or 0 and 1 alone beside whole numbers."
+)
 
 Noise = Callable[[Tensor], Tensor]
 
@@ -47,12 +56,17 @@ class Call:
 
 @dataclass(eq=False)
 class Passed:
-    """A forward pass: its calls in order, which of them read a tensor, and the precision it ran in."""
+    """A forward pass: its calls in order, which of them read a tensor, and the precision it ran in.
+
+    ``why_no_growth`` says why nothing of the sample was changed, or is empty; ``note`` what was left as it is.
+    """
 
     calls: list[Call] = field(default_factory=list)
     readers: dict[int, list[int]] = field(default_factory=dict)
     dtype: torch.dtype = torch.float64
     perturbation: float = 0.0  # root mean square of what was added to the sample
+    why_no_growth: str = ""
+    note: str = ""
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -117,68 +131,57 @@ def _noise(relative: float, seed: int) -> Noise:
 
     def noise(x: Tensor) -> Tensor:
         size = relative * float(x.double().square().mean().sqrt() or 1.0)
-        return x + (size * torch.randn(x.shape, generator=generator, dtype=torch.float64)).to(x)
+        drawn = torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu")  # whatever the default is
+        return x + (size * drawn).to(x)
 
     return noise
 
 
-def _use_libraries(mkldnn: bool, cudnn: bool) -> None:
-    """Set both without the contexts of torch.backends, which write other settings too, and warn of some."""
-    torch._C._set_mkldnn_enabled(mkldnn)
-    torch._C._set_cudnn_enabled(cudnn)
+def _refuse(sample: Any, seed: Any) -> None:  # noqa: ANN401
+    if not isinstance(sample, (Tensor, tuple, list, Mapping)):
+        raise ValueError(
+            "the sample must be a tensor, a tuple of arguments or a dict of keyword arguments, got "
+            f"{type(sample).__name__}"
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError(f"the seed must be a whole number, got {seed!r}")
+    tensors = [each for each in tree_leaves(sample) if isinstance(each, Tensor)]
+    floats = [each for each in tensors if _floating(each)]
+    if any(each.is_meta for each in tensors):
+        raise ValueError("the sample must have numbers: a tensor of it is on the meta device")
+    if any(bool(each.isnan().any()) for each in floats):
+        raise ValueError("the sample must be finite: it holds nan")
+    if floats and not _to_change(sample) and not any(_whole(each) for each in tensors):
+        raise ValueError("the sample must be finite, but for masks: all its floating-point tensors look like masks")
 
 
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Evaluate within, but for batch normalisation, which does as the model's mode says; leave all as it was before.
+def _whole(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, Tensor) and value.dtype != torch.bool and not (_floating(value) or value.is_complex())
 
-    That is the modes of all modules, tensors that hooks compute (of the older torch.nn.utils), and the states of the
-    random numbers of Python, NumPy and torch, CPU and CUDA.
-    """
-    modules = list(model.modules())
-    modes = [module.training for module in modules]
-    computed = [(module, dict(module.__dict__)) for module in modules]
-    states, fast = (random.getstate(), np.random.get_state()), torch.backends.mha.get_fastpath_enabled()
-    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    libraries = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
-    try:
-        with torch.random.fork_rng(devices=cuda), torch.no_grad():
-            # the libraries' own recurrent layers would hide the weights in one operation
-            if any(isinstance(module, nn.RNNBase) for module in modules):
-                _use_libraries(False, False)
-            for module in modules:
-                batch = isinstance(module, nn.modules.batchnorm._BatchNorm)
-                module.training = module.training and batch
-            torch.backends.mha.set_fastpath_enabled(False)  # it would hide the weights in one operation
-            yield
-    finally:
-        _use_libraries(*libraries)
-        torch.backends.mha.set_fastpath_enabled(fast)
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        for module, before in computed:
-            for name, value in before.items():
-                if isinstance(value, Tensor):
-                    module.__dict__[name] = value
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+
+def _to_change(sample: Any) -> list[Tensor]:  # noqa: ANN401
+    """The floating-point tensors of a sample but for masks."""
+    leaves = tree_leaves(sample)
+    tokens = any(_whole(each) for each in leaves)
+    return [each for each in leaves if _floating(each) and not _masks(each, tokens)]
+
+
+def _masks(x: Tensor, tokens: bool) -> bool:
+    """Tell whether a tensor holds infinities, or 0 and what stands for -infinity, or beside tokens 0 and 1 alone."""
+    far, zero = x <= _FAR, x == 0
+    added = bool(far.any()) and bool((far | zero).all())
+    return added or not bool(x.isfinite().all()) or (tokens and bool((zero | (x == 1)).all()))
 
 
 def two_passes(model: nn.Module, sample: Any, keep: frozenset[str], seed: int) -> tuple[Passed, Passed]:  # noqa: ANN401
     """Pass a sample, and the sample with a small Gaussian difference, through a model: what happened in either.
 
     ``sample`` is a tensor, a tuple or list of positional arguments, or a mapping of keyword arguments; the difference
-    is added to its floating-point tensors, or if it has none to what embeddings look up. ``keep`` names elementwise
-    operations whose results are kept. Raises ValueError where the model does not take the sample, or passes the two
-    through other operations.
+    is added to its floating-point tensors but for masks (`_to_change`), or if there are none to what embeddings look
+    up. ``keep`` names elementwise operations whose results are kept. Raises ValueError where the model does not take
+    the sample, or passes the two through other operations.
     """
-    if not isinstance(sample, (Tensor, tuple, list, Mapping)):
-        raise ValueError(
-            "the sample must be a tensor, a tuple of arguments or a dict of keyword arguments, got "
-            f"{type(sample).__name__}"
-        )
-    if not all(bool(each.isfinite().all()) for each in tree_leaves(sample) if _floating(each)):
-        raise ValueError("the sample must be finite: it holds nan or inf")
+    _refuse(sample, seed)
     floats = [each.dtype for each in model.parameters() if each.is_floating_point()]
     own = floats[0] if floats else torch.float32
     size = sum(each.numel() for each in model.parameters())
@@ -210,27 +213,28 @@ def _one_pass(
     noise: Noise | None,
 ) -> Passed:
     def copy(value: Any) -> Any:  # noqa: ANN401
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) or is_lazy(value):
             return value
         return value.detach().to(dtype, copy=True) if dtype and _floating(value) else value.detach().clone()
 
-    held = dict(model.named_parameters()) | dict(model.named_buffers())
-    copies: dict[str, Tensor] = {name: copy(value) for name, value in held.items()}
     given = tree_map(copy, dict(sample) if isinstance(sample, Mapping) else sample)
-    floating = any(_floating(each) for each in tree_leaves(given))
-    plain = given
-    if noise is not None and floating:
-        given = tree_map(lambda each: noise(each) if _floating(each) else each, given)
+    plain = _to_change(given)
+    changed = {id(each): noise(each) for each in plain} if noise is not None else {}
+    masks = sum(_floating(each) for each in tree_leaves(given)) - len(plain)
+    given = tree_map(lambda each: changed.get(id(each), each), given)
     leaves = [each for each in tree_leaves(given) if isinstance(each, Tensor)]
-    names = {id(value): frozenset({name}) for name, value in copies.items()}
     arguments, options = ((), given) if isinstance(given, dict) else (given, {})
-    with untouched(model), _Watch(names, leaves, keep, None if floating else noise) as watch:
-        watch.double = dtype == torch.float64
-        torch.func.functional_call(
-            model, copies, (arguments,) if isinstance(arguments, Tensor) else tuple(arguments), options
-        )
-    watch.passed.perturbation = watch.passed.perturbation or distance(plain, given)
+    held = [*model.named_parameters(), *model.named_buffers()]  # with one name each
+    with untouched(model, copy) as copies:
+        names = {id(copies.of(value)): frozenset({name}) for name, value in held}
+        with _Watch(names, leaves, keep, None if plain else noise) as watch:
+            watch.double = dtype == torch.float64
+            model(*((arguments,) if isinstance(arguments, Tensor) else arguments), **options)
     passed: Passed = watch.passed
+    if noise is not None:
+        passed.perturbation = passed.perturbation or distance(plain, [changed[id(each)] for each in plain])
+        passed.why_no_growth = "" if passed.perturbation else UNCHANGED
+        passed.note = MASKS.format(masks) if masks else ""
     return passed
 
 

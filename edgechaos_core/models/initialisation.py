@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import torch
@@ -18,8 +19,14 @@ from torch import Tensor, nn
 from edgechaos_core.models.inspection import CONSTANT, inspect
 from edgechaos_core.models.inspection_table import Inspection, WeightRow
 from edgechaos_core.models.named_weights import NamedWeight, kept_as, named_weights, numberless, refuse_unknown
+from edgechaos_core.models.per_sample import median_growth
 
 GAIN = 0.1  # how far the measured growth through all layers together may be from 1, in the logarithm
+TYPICAL = (0.5, 2.0)  # growth of the median sample beyond which the report says so
+APART = (
+    "single samples are not at the edge, whatever the mean. If biases are 0, GELU and SiLU have no stable length of "
+    "signals: pass bias_variance=0.173 for GELU, 0.555 for SiLU then"
+)
 _SWEEPS = 60
 
 
@@ -39,16 +46,22 @@ class Initialised:
 class Initialisation:
     """The report of `initialise_at_edge`: a row for each weight, the sweeps made, and growth from the sample on.
 
-    ``growth_from_input`` is that up to the last weight that was set, nan if none was; ``table`` is `inspect`'s, after.
+    ``growth_from_input`` is that up to the last weight that was set, a root mean square over samples, and ``median``
+    that of the median sample (`median_growth`), nan if none was set; ``table`` is `inspect`'s, after.
     """
 
     rows: list[Initialised]
     sweeps: int
     growth_from_input: float
     table: Inspection = field(repr=False)
+    median: float = math.nan
 
     def __str__(self) -> str:
-        lines = [f"growth from the sample to the last weight set: {self.growth_from_input:.3g}, {self.sweeps} sweeps"]
+        first = f"growth from the sample to the last weight set: {self.growth_from_input:.3g}, {self.sweeps} sweeps"
+        low, high = TYPICAL
+        if not math.isnan(self.median) and not low <= self.median <= high:
+            first += f"; but {self.median:.3g} in the median sample: {APART}"
+        lines = [first]
         for row in self.rows:
             change = row.left or f"J^2 {row.J_squared_before:.4g} -> {row.J_squared:.4g}, growth {row.growth:.3g}"
             lines.append(f"{row.name} ({row.activation}): {change}")
@@ -93,7 +106,8 @@ def initialise_at_edge(
     >>> 0.5 < report.growth_from_input < 2
     True
     """
-    if bias_variance is not None and not 0 <= bias_variance < math.inf:
+    number = isinstance(bias_variance, Real) and not isinstance(bias_variance, bool)
+    if bias_variance is not None and not (number and 0 <= bias_variance < math.inf):
         raise ValueError(f"bias_variance must be a number of at least 0, or None, got {bias_variance!r}")
     refuse_unknown(model, keep)
     before = inspect(model, sample, seed=seed)
@@ -110,8 +124,10 @@ def initialise_at_edge(
         Initialised(now.name, now.activation, old.J_squared, now.J_squared, now.growth, left[now.name])
         for old, now in zip(before, table, strict=True)
     ]
-    last = next((row.growth_from_input for row in reversed(table) if not left[row.name]), math.nan)
-    return Initialisation(rows, sweeps, last, table)
+    last = next((row for row in reversed(table) if not left[row.name]), None)
+    if last is None:
+        return Initialisation(rows, sweeps, math.nan, table)
+    return Initialisation(rows, sweeps, last.growth_from_input, table, median_growth(model, sample, last.name, seed))
 
 
 @contextmanager
@@ -139,7 +155,7 @@ def _start(
     constant = [row for row in table if row.why_not == CONSTANT and row.edge > 0 and not kept_as(row.name, keep)]
     for row in constant:  # first, as no difference gets beyond them
         weight = _matrix(named[row.name])
-        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight))
+        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu").to(weight))
     table = look() if constant else table
     left = {row.name: _why_left(row, keep, table.why_no_growth) for row in table}
     for row in table:
@@ -193,7 +209,7 @@ def _why_left(row: WeightRow, keep: Collection[str], why_no_growth: str) -> str:
 def _draw_bias(weight: NamedWeight, variance: float, generator: torch.Generator) -> None:
     bias = weight.module._parameters.get(weight.base.replace("weight", "bias"))
     if isinstance(bias, Tensor) and bias.requires_grad:
-        drawn = torch.randn(bias.shape, generator=generator, dtype=torch.float64)
+        drawn = torch.randn(bias.shape, generator=generator, dtype=torch.float64, device="cpu")
         bias.copy_((math.sqrt(variance) * drawn).to(bias))
 
 

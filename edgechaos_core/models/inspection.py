@@ -8,6 +8,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -36,6 +37,7 @@ WRAPPERS = {  # by name: none of them is imported for it
 EDGE = 0.1  # J^2 within this of its edge, relative, is called the edge
 
 
+@torch.inference_mode(False)  # also where the caller is in it: slopes of activations need gradients
 def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *, seed: int = 0) -> Inspection:  # noqa: ANN401
     """Return a table of all weights of a model: J^2, the edge of what follows, measured growth, and what steers it.
 
@@ -45,8 +47,8 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     Two passes are made on copies: the sample's, and that
     of the sample plus a Gaussian difference (of ``seed``) of a millionth of its size, in float64; a thousandth in the
     model's own precision if it has over 20 million parameters or does not work in float64. Dropout is off, batch
-    normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, and the states of random
-    numbers stay as they are.
+    normalisation as the model's mode says. The model, its modes, buffers, gradients and hooks, what its modules keep
+    (not in objects of your own classes but dataclasses), and the states of random numbers stay as they are.
 
     With an ``optimizer`` a weight must be in one of its groups to be steerable. Raises ValueError for arguments of
     other types and a sample that the model does not take; a weight that cannot be measured says why in ``why_not``.
@@ -62,7 +64,10 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     _refuse_others(model, optimizer)
     if without_numbers := [name for name, each in model.named_parameters() if numberless(each)]:
         return _table(model, optimizer, None, f"No growth is measured: {without_numbers[0]} has no numbers yet.")
-    return _table(model, optimizer, two_passes(model, sample, KEPT, seed))
+    passes = two_passes(model, sample, KEPT, seed)
+    table = _table(model, optimizer, passes, passes[1].why_no_growth)
+    table.sample_note = passes[1].note
+    return table
 
 
 def inspect_weights(model: nn.Module, optimizer: Optimizer | None = None) -> Inspection:

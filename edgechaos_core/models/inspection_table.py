@@ -46,15 +46,17 @@ class WeightRow:
 class Inspection(list[WeightRow]):
     """The rows of `inspect`, in the order of the model's modules; prints as a table.
 
-    ``why_no_growth`` says why nothing was passed through the model, or is empty; ``notes`` are what is printed below.
+    ``why_no_growth`` says why nothing was passed through the model, or is empty, and ``sample_note`` what of the
+    sample was left as it is; ``notes`` are what is printed below.
     """
 
     why_no_growth = ""
+    sample_note = ""
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about the table: why there is no growth, and weights that stand at PyTorch's default start."""
-        return [note for note in (self.why_no_growth, self._defaults()) if note]
+        """Sentences: why there is no growth, masks in the sample, and weights that stand at PyTorch's default start."""
+        return [note for note in (self.why_no_growth, self.sample_note, self._defaults()) if note]
 
     def _defaults(self) -> str:
         """Weights of PyTorch's own start, uniform with variance 1 / (3 fan_in), where that is far below an edge."""

@@ -112,6 +112,7 @@ class ModelEdgeDecay:
                     self.layers[row.name] = EdgeDecay(
                         self.optimizer, weights[row.name], target=aim, fan_in=row.fan_in, **options
                     )
+                    self.layers[row.name]._name = row.name
         except ValueError:
             self.close()
             raise
@@ -177,6 +178,8 @@ class ModelEdgeDecay:
 
         Raises ValueError, with nothing loaded, for a state of other layers.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(f"the state must be a dict as state_dict returns, got {type(state).__name__}")
         if set(state) != set(self.layers):
             raise ValueError(f"the state is of {_in_short(list(state))}, steered are {_in_short(list(self.layers))}")
         before = self.state_dict()
@@ -196,8 +199,9 @@ class ModelEdgeDecay:
 
 def _refuse_target(target: object, sample: object) -> None:
     number = isinstance(target, Real) and not isinstance(target, bool)
+    shown = repr(target) if isinstance(target, (str, Real)) else f"{type(target).__name__} (a batch is sample=)"
     if not number and not isinstance(target, Mapping) and not (isinstance(target, str) and target == "edge"):
-        raise ValueError(f"target must be 'edge', a J^2, or a dict of J^2 by names of weights, got {target!r}")
+        raise ValueError(f"target must be 'edge', a J^2, or a dict of J^2 by names of weights, got {shown}")
     if sample is None and not isinstance(target, Mapping):
         raise ValueError(
             f"target={target!r} needs sample=, a batch that the model takes, to see what follows each layer; without "

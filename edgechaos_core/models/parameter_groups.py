@@ -22,6 +22,8 @@ def split_groups(
     old. Raises ValueError where there is one that is not named, since it would leave the new groups alone. Returns, by
     the id of each weight that was moved, the number of the group that it was in.
     """
+    if not isinstance(schedulers, Iterable):
+        raise ValueError(f"schedulers must be a list, schedulers=[scheduler], got {type(schedulers).__name__}")
     taken: dict[int, int] = {}
     own = {id(each) for each in weights}
     crowded = [group for group in optimizer.param_groups if len(group["params"]) > 1]

@@ -166,3 +166,10 @@ def test_the_map_holds_layers_far_out():
     (((across, up), _),) = dots(ax).items()
     assert ax.get_xlim()[0] < across < ax.get_xlim()[1]
     assert ax.get_ylim()[0] < up < ax.get_ylim()[1]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_other_than_two_axes_are_refused_in_one_line(count):
+    axes = plt.subplots(1, count)[1]
+    with pytest.raises(ValueError, match="axes must be two axes"):
+        plot_inspection(TABLE, axes)

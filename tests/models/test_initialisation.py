@@ -134,8 +134,9 @@ def test_bad_input_meets_one_line_and_changes_nothing():
         initialise_at_edge(model, torch.randn(8, 4), keep=["encoder"])
     with pytest.raises(ValueError, match="collection of names"):
         initialise_at_edge(model, torch.randn(8, 4), keep="0")
-    with pytest.raises(ValueError, match="bias_variance must be"):
-        initialise_at_edge(model, torch.randn(8, 4), bias_variance=math.nan)
+    for bad in (math.nan, "a"):
+        with pytest.raises(ValueError, match="bias_variance must be"):
+            initialise_at_edge(model, torch.randn(8, 4), bias_variance=bad)
     with pytest.raises(ValueError, match="does not take the sample"):
         initialise_at_edge(model, torch.randn(8, 5))
     dead = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
@@ -145,3 +146,13 @@ def test_bad_input_meets_one_line_and_changes_nothing():
         initialise_at_edge(dead, torch.randn(8, 4), bias_variance=None)
     for old, new in ((before, model.state_dict()), (state, dead.state_dict())):
         torch.testing.assert_close(new, old, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("variance", "typical"), [(0.0, False), (0.173, True)])
+def test_the_report_says_when_the_median_sample_is_not_at_the_edge(variance, typical):
+    torch.manual_seed(1)
+    model = nn.Sequential(*[layer for _ in range(50) for layer in (nn.Linear(128, 128), nn.GELU())])
+    report = initialise_at_edge(model, torch.randn(64, 128), bias_variance=variance)
+    first = str(report).splitlines()[0]
+    assert (0.5 <= report.median <= 2) is typical
+    assert ("in the median sample" in first) is ("bias_variance=0.173 for GELU, 0.555 for SiLU" in first) is not typical

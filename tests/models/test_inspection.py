@@ -509,6 +509,7 @@ def test_the_table_prints_and_converts():
         ((3, torch.ones(1)), "must be a torch.nn.Module, got int"),
         ((nn.Linear(3, 2), None), "the sample must be a tensor"),
         ((nn.Linear(3, 2), torch.full((3,), math.nan)), "must be finite"),
+        ((nn.Linear(3, 2), torch.ones(3, device="meta")), "on the meta device"),
         ((nn.Linear(3, 2), torch.ones(4)), "does not take the sample"),
         ((nn.Linear(3, 2), torch.ones(3), "sgd"), "must be a torch.optim.Optimizer"),
     ],

@@ -467,3 +467,30 @@ def test_a_state_of_other_layers_is_refused_and_nothing_is_loaded():
     with pytest.raises(ValueError, match="steps in the state of EdgeDecay must not be negative"):
         edge.load_state_dict(broken)
     assert edge.state_dict() == before
+
+
+def test_mistaken_arguments_meet_one_clear_line():
+    model = network()
+    optimizer = KINDS["sgd"](model.parameters())
+    with pytest.raises(ValueError, match=r"got Tensor \(a batch is sample=\)$") as raised:
+        EdgeDecay.for_model(model, optimizer, sample())
+    assert "\n" not in str(raised.value)
+    scheduler = lr_scheduler.StepLR(optimizer, 5)
+    with pytest.raises(ValueError, match=r"schedulers=\[scheduler\], got StepLR$"):
+        EdgeDecay.for_model(model, optimizer, sample=sample(), schedulers=scheduler)
+    edge = EdgeDecay.for_model(model, optimizer, sample=sample(), schedulers=[scheduler])
+    with pytest.raises(ValueError, match="must be a dict as state_dict returns, got NoneType"):
+        edge.load_state_dict(None)
+    with pytest.raises(ValueError, match="must be a dict as state_dict returns, got NoneType"):
+        edge.load_state_dict(dict.fromkeys(edge.layers))
+
+
+def test_a_layer_that_diverged_is_named():
+    model = network()
+    edge = EdgeDecay.for_model(model, KINDS["sgd"](model.parameters()), sample=sample())
+    model(sample()).sum().backward()
+    edge.optimizer.step()
+    with torch.no_grad():
+        model[2].weight.fill_(math.nan)
+    with pytest.raises(ValueError, match=r"^J of 2\.weight is nan"):
+        edge.step()

@@ -51,7 +51,10 @@ def plot_inspection(table: Inspection | pd.DataFrame, axes: Sequence[Axes] | Non
     if axes is None:
         height = max(min(ROW * len(rows), TALLEST) + 1, SHORTEST)
         _, axes = plt.subplots(1, 2, figsize=(6.9, height), sharey=True, layout="constrained")
-    left, right = axes
+    try:
+        left, right = axes
+    except (TypeError, ValueError):
+        raise ValueError(f"axes must be two axes, as of plt.subplots(1, 2), got {type(axes).__name__}") from None
     right.plot(rows["growth_from_input"].where(rows["growth_from_input"] > 0), rows.index, color="0.7", lw=1, zorder=1)
     for ax, column in ((left, "over_edge"), (right, "growth_from_input")):
         _draw_dots(rows, column, ax)
