@@ -1,7 +1,7 @@
 """The table that `inspect` returns: a row for each weight, as text, HTML, dicts or a pandas DataFrame."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ class WeightRow:
 
     ``fan_in`` inputs are summed by a unit; ``J_squared = fan_in var(weight)``; ``ratio`` is J0/J (the modulus, of
     complex weights). ``activation`` is what follows in the sample's pass (`following`), and ``edge`` the J^2 at which
-    chi is 1 with it, J0 = 0 and the layer's biases; ``phase`` is order, edge (within a tenth), chaos or not defined.
-    ``growth`` is by how much a small difference of the sample is multiplied, root mean square per unit, by this weight
-    and the activation that follows; ``growth_from_input`` from the sample to there. ``scale_free``: a normalisation
-    follows, so that the weight's scale changes nothing. ``group`` and ``weight_decay`` are the optimizer's.
+    chi is 1 with it, constant factors about it, J0 = 0 and the layer's biases; ``phase`` is order, edge (within a
+    tenth), chaos or not defined. ``growth`` is by how much a small difference of the sample is multiplied, root mean
+    square per unit, by this weight and the activation that follows; ``growth_from_input`` from the sample to there.
+    ``scale_free``: a normalisation follows, so that the scale of the weight and of its own bias changes nothing that
+    the model returns. ``group`` and ``weight_decay`` are the optimizer's.
     """
 
     name: str
@@ -46,15 +47,34 @@ class WeightRow:
 class Inspection(list[WeightRow]):
     """The rows of `inspect`, in the order of the model's modules; prints as a table.
 
-    ``why_no_growth`` says why nothing was passed through the model, or is empty; ``notes`` are what is printed below.
+    ``why_no_growth`` says why nothing was passed through the model, or is empty; ``uses`` counts those of weights that
+    are applied several times in a pass; ``free_in_training`` names weights that are followed by batch normalisation in
+    evaluation mode, which undoes their scale in training. ``notes`` are what is printed below.
     """
 
-    why_no_growth = ""
+    def __init__(self, rows: Iterable[WeightRow] = ()) -> None:
+        super().__init__(rows)
+        self.why_no_growth = ""
+        self.uses: dict[str, int] = {}
+        self.free_in_training: list[str] = []
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about the table: why there is no growth, and weights that stand at PyTorch's default start."""
-        return [note for note in (self.why_no_growth, self._defaults()) if note]
+        """Sentences about the table: why there is no growth, what it does not show, weights at PyTorch's default."""
+        shared = [
+            f"{name} is applied {uses} times in a pass: growth is that of its first use."
+            for name, uses in self.uses.items()
+        ]
+        return [note for note in (self.why_no_growth, *shared, self.note_of_training(), self._defaults()) if note]
+
+    def note_of_training(self, names: Collection[str] | None = None) -> str:
+        """Return what training makes of those of ``names`` (all, if None) whose batch normalisation is in eval mode."""
+        if not (free := [name for name in self.free_in_training if names is None or name in names]):
+            return ""
+        return (
+            f"batch normalisation follows {in_short(free)}, in evaluation mode: in training it undoes their scale, so "
+            "that decay cannot steer it; call model.train() before to see and steer the model that is trained."
+        )
 
     def _defaults(self) -> str:
         """Weights of PyTorch's own start, uniform with variance 1 / (3 fan_in), where that is far below an edge."""
@@ -114,3 +134,8 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.4g}"
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def in_short(names: list[str]) -> str:
+    """Return names in a row, the first three of more than four."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
