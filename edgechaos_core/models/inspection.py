@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from edgechaos_core.models.following import KEPT, edge_of
+from edgechaos_core.models.following import KEPT, Following, edge_of
 from edgechaos_core.models.forward import Call, Passed, distance, two_passes
 from edgechaos_core.models.inspection_table import Inspection, WeightRow
 from edgechaos_core.models.named_weights import (
@@ -25,6 +25,7 @@ from edgechaos_core.models.named_weights import (
     numberless,
     uses_of,
 )
+from edgechaos_core.models.rounding import rounding
 from edgechaos_core.models.scale import scale_is_undone
 from edgechaos_core.models.sources import COMPUTED
 
@@ -103,7 +104,10 @@ def _table(
         tied = " and ".join(others) if weight.tensor is not None else ""
         row = _measured(weight, _group(weight, optimizer))
         if passes is not None and (uses := uses_of(weight, passes[0], names, used)):
-            row = _passed(row, weight, uses, passes)
+            found = after(weight, uses[0], passes[0])
+            row, bound = _grown(_passed(row, weight, uses, passes[0], found), found, uses[0], passes)
+            if bound > 0:
+                table.below[row.name] = bound
             if len(uses) > 1 and not isinstance(weight.module, (nn.RNNBase, nn.RNNCellBase)):
                 table.uses[row.name] = len(uses)
             if not row.scale_free and _scale_free(weight, uses, passes[0], in_training=True):
@@ -141,33 +145,33 @@ def _ratio(J: float, J0: complex) -> float:
     return abs(J0) / J if isinstance(J0, complex) else J0 / J
 
 
-def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passes: tuple[Passed, Passed]) -> WeightRow:
-    """Add what the passes say, at the first use of a weight that is used several times."""
-    use = uses[0]
-    found = after(weight, use, passes[0])
-    refusal = COMPUTED_FIRST if _is_computed(weight, use) else found.refusal
-    scale_free = _scale_free(weight, uses, passes[0])
+def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passed: Passed, found: Following) -> WeightRow:
+    """Add what a pass says, at the first use of a weight that is used several times."""
+    refusal = COMPUTED_FIRST if _is_computed(weight, uses[0]) else found.refusal
+    scale_free = _scale_free(weight, uses, passed)
     whole = weight.found and not gated(weight) and not refusal
     edge = edge_of(found, bias_variance(weight)) if whole else float("nan")
     defined = not scale_free and not math.isnan(edge) and row.J_squared > 0
     apart = row.J_squared / edge - 1 if defined else 0.0
     phase = ("edge" if abs(apart) <= EDGE else "chaos" if apart > 0 else "order") if defined else "not defined"
+    return replace(row, activation=found.activation, edge=edge, phase=phase, scale_free=scale_free, why_not=refusal)
+
+
+def _grown(row: WeightRow, found: Following, use: Use, passes: tuple[Passed, Passed]) -> tuple[WeightRow, float]:
+    """Add growth to a row; return it with the bound that growth from the input is below, nan where it is measured.
+
+    A difference that is small against the rounding of the values it is of is no measurement, but one of exactly 0 is.
+    """
     calls = {id(call): other for call, other in zip(passes[0].calls, passes[1].calls, strict=True)}
-    other = calls[id(use.call)]
-    before = distance(use.call.received, other.received)
     end = (found.end or found.call or use.call) if use.columns is None else use.call
-    here = distance(_part(end.returned, use.columns), _part(calls[id(end)].returned, use.columns))
-    start = passes[1].perturbation
-    return replace(
-        row,
-        activation=found.activation,
-        edge=edge,
-        phase=phase,
-        growth=here / before if before else float("nan"),
-        growth_from_input=here / start if start else float("nan"),
-        scale_free=scale_free,
-        why_not=refusal,
-    )
+    received, returned = use.call.received, _part(end.returned, use.columns)
+    before = distance(received, calls[id(use.call)].received)
+    here, start = distance(returned, _part(calls[id(end)].returned, use.columns)), passes[1].perturbation
+    unsure = 0 < here < rounding(returned)
+    growth = here / before if before and not unsure and before >= rounding(received) else float("nan")
+    from_input = here / start if start and not unsure else float("nan")
+    bound = rounding(returned) / start if start and unsure else float("nan")
+    return replace(row, growth=growth, growth_from_input=from_input), bound
 
 
 def _scale_free(weight: NamedWeight, uses: list[Use], passed: Passed, *, in_training: bool = False) -> bool:

@@ -49,7 +49,8 @@ class Inspection(list[WeightRow]):
 
     ``why_no_growth`` says why nothing was passed through the model, or is empty; ``uses`` counts those of weights that
     are applied several times in a pass; ``free_in_training`` names weights that are followed by batch normalisation in
-    evaluation mode, which undoes their scale in training. ``notes`` are what is printed below.
+    evaluation mode, which undoes their scale in training; ``below`` has the bounds of growth from the input where the
+    difference is lost in rounding (growth is nan there). ``notes`` are what is printed below.
     """
 
     def __init__(self, rows: Iterable[WeightRow] = ()) -> None:
@@ -57,6 +58,7 @@ class Inspection(list[WeightRow]):
         self.why_no_growth = ""
         self.uses: dict[str, int] = {}
         self.free_in_training: list[str] = []
+        self.below: dict[str, float] = {}
 
     @property
     def notes(self) -> list[str]:
@@ -65,7 +67,17 @@ class Inspection(list[WeightRow]):
             f"{name} is applied {uses} times in a pass: growth is that of its first use."
             for name, uses in self.uses.items()
         ]
-        return [note for note in (self.why_no_growth, *shared, self.note_of_training(), self._defaults()) if note]
+        notes = (self.why_no_growth, *shared, self._lost(), self.note_of_training(), self._defaults())
+        return [note for note in notes if note]
+
+    def _lost(self) -> str:
+        """Say from where on differences are lost in rounding, if any are."""
+        if not self.below:
+            return ""
+        return (
+            f"The difference is lost in the rounding of the values from {next(iter(self.below))} on, at "
+            f"{len(self.below)} of {len(self)} weights: growth is not measured there."
+        )
 
     def note_of_training(self, names: Collection[str] | None = None) -> str:
         """Return what training makes of those of ``names`` (all, if None) whose batch normalisation is in eval mode."""
@@ -106,11 +118,19 @@ class Inspection(list[WeightRow]):
         return pd.DataFrame(self.to_dict(), columns=[each.name for each in fields(WeightRow)])
 
     def __str__(self) -> str:
-        table = as_text(WeightRow, self)
-        return "\n".join([table, *self.notes])
+        return "\n".join([_aligned(self._shown()), *self.notes])
+
+    def _shown(self) -> list[list[str]]:
+        """The table's cells, with bounds where growth from the input is below what rounding leaves."""
+        head, *body = _cells(WeightRow, self)
+        for cells, row in zip(body, self, strict=True):
+            if row.name in self.below:
+                power = math.ceil(math.log10(self.below[row.name]))
+                cells[head.index("growth_from_input")] = f"below 1e{power}"
+        return [head, *body]
 
     def _repr_html_(self) -> str:
-        head, *body = [[escape(cell) for cell in row] for row in _cells(WeightRow, self)]
+        head, *body = [[escape(cell) for cell in row] for row in self._shown()]
         rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in body)
         table = f"<table><thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead><tbody>{rows}</tbody></table>"
         return table + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
@@ -118,7 +138,10 @@ class Inspection(list[WeightRow]):
 
 def as_text(kind: type[Any], rows: Iterable[Any]) -> str:
     """Return rows, instances of a dataclass, as a table of aligned columns under the names of its fields."""
-    cells = _cells(kind, rows)
+    return _aligned(_cells(kind, rows))
+
+
+def _aligned(cells: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
