@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 
 from edgechaos_core import EdgeDecay, inspect
 
@@ -129,3 +129,19 @@ def test_a_parametrization_keeps_its_own_reason():
     model = nn.Sequential(parametrizations.weight_norm(nn.Linear(64, 64)), nn.Tanh())
     (row,) = inspect(model, torch.randn(8, 64))
     assert row.why_not == "it is computed from other parameters, which decay need not scale"
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch's own, of weight_norm
+@pytest.mark.parametrize(
+    ("hook", "sources"),
+    [
+        (nn.utils.weight_norm, "weight_g and weight_v"),
+        (nn.utils.spectral_norm, "weight_orig"),
+        (lambda layer: prune.l1_unstructured(layer, "weight", 0.3), "weight_orig"),
+    ],
+)
+def test_what_older_hooks_compute_a_weight_from_says_so(hook, sources):
+    rows = inspect(nn.Sequential(hook(nn.Linear(16, 16)), nn.Tanh()), torch.randn(8, 16))
+    assert {f"weight of Linear is computed from {sources} before each forward pass" in row.why_not for row in rows} == {
+        True
+    }
