@@ -16,7 +16,7 @@ from edgechaos_core.models.controller_state import refuse_state
 from edgechaos_core.models.controller_status import Status, status, trouble
 from edgechaos_core.models.effective_rate import effective_rate, is_lost, relative_decay
 from edgechaos_core.models.fan_in import LayerWeight, weight_to_hold
-from edgechaos_core.theory.decay_law import DecayLaw
+from edgechaos_core.theory.decay_law import LARGEST_SHRINK, DecayLaw
 
 if TYPE_CHECKING:
     from edgechaos_core.models.model_controller import ModelEdgeDecay
@@ -103,6 +103,7 @@ class EdgeDecay:
         self._news: list[str] = []  # warnings that are not told yet
         self._trouble: Status | None = trouble("no period")  # of the last period, or None
         self._change = 0.0  # of J^2 in the last period
+        self._at_limit = False  # whether the law wants more decay than there may be
         self._closed = False
         self._J_squared = self._measure()
         attach(self.optimizer, self)
@@ -152,7 +153,7 @@ class EdgeDecay:
         decay, own = self.weight_decay, self._set
         if own is not None and decay != own:
             return trouble("overwritten", decay, own)
-        return self._trouble or status(self._J_squared, self.law.target, decay, self._change)
+        return self._trouble or status(self._J_squared, self.law.target, decay, self._change, at_limit=self._at_limit)
 
     def step(self) -> float:
         """End a period: measure, set the group's ``weight_decay`` for the next period, and return it.
@@ -185,6 +186,7 @@ class EdgeDecay:
         self._J_squared, self._rates, self._steps, self._idle = J_squared, 0.0, 0, "no step"
         self._change = J_squared - before
         group["weight_decay"] = self._set = self.law.next(before, J_squared, decay, exposure, coming, steps)
+        self._at_limit = self._set * coming > (1 - 1e-9) * 2 * steps * LARGEST_SHRINK
         return self._set
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How a steered layer stands, in a word and in a sentence.
 
 ``holding``: within a tenth of the target, or held back on the way to it. ``coming down``: above the target.
+``at its limit``: above it, with the most decay that there may be.
 ``free``: below it, without decay, and growing towards it. ``in order``: below it, and not growing: decay can only make
 J smaller. ``no steps seen``, ``decay overwritten``, ``decay lost``, ``rate raised`` and ``rate left behind``: the last
 period steered nothing, or not as it should; the sentence says why.
@@ -9,7 +10,7 @@ period steered nothing, or not as it should; the sentence says why.
 import math
 from typing import NamedTuple
 
-from edgechaos_core.theory.decay_law import LET_GO
+from edgechaos_core.theory.decay_law import LARGEST_SHRINK, LET_GO
 
 _TROUBLES = {
     "no period": "no period has ended yet: call step() after training",
@@ -20,8 +21,8 @@ _TROUBLES = {
     "no gradient": "the weight had no gradient in any step of the optimizer since the last period: it is frozen, not "
     "used, or no longer the parameter that its layer trains (then make a new EdgeDecay with the layer)",
     "skipped": "GradScaler skipped every step of the optimizer since the last period: its gradients are not finite",
-    "overwritten": "the group's weight_decay is {:g}, not the {:g} that EdgeDecay set: take it out of the other "
-    "schedule of weight decay, or close() this controller",
+    "overwritten": "something else set the group's weight_decay to {:g}, where EdgeDecay had set {:g}, and step() sets "
+    "its own again: take it out of the other schedule of weight decay, or close() this controller",
     "raised": "the effective learning rate rose from {:.2g} to {:.2g} after step() had set the decay, which acted more "
     "strongly than meant: call step() after whatever sets the rate, or more often",
     "left behind": "the learning rate of its group stays {:.2g}, while that of the group it was taken from went from "
@@ -35,6 +36,10 @@ _WORDS = {
     **{"overwritten": "decay overwritten", "lost": "decay lost"},
     **{"raised": "rate raised", "left behind": "rate left behind"},
 }
+_AT_LIMIT = (
+    f"J^2 is above the target, and decay takes off the most that it may, {LARGEST_SHRINK:g} of the weight in a step, "
+    "which may be too little against gradients: a lower learning rate gives them less"
+)
 PATIENCE = 1000  # periods: a layer that needs more to its target, at its last period's pace, is not on its way
 
 
@@ -50,13 +55,17 @@ def trouble(cause: str, *values: object) -> Status:
     return Status(_WORDS.get(cause, "no steps seen"), _TROUBLES[cause].format(*values))
 
 
-def status(J_squared: float, target: float, decay: float, change: float) -> Status:
+def status(J_squared: float, target: float, decay: float, change: float, *, at_limit: bool = False) -> Status:
     """Return the status of a layer after a period in which J^2 changed by ``change``, with the decay of the next.
+
+    ``at_limit`` tells that this decay takes the part `LARGEST_SHRINK` off the weight in a step.
 
     >>> status(0.5, 1.0, decay=0.0, change=0.1).word, status(0.5, 1.0, decay=0.0, change=0.0).word
     ('free', 'in order')
     """
     apart = math.log(J_squared / target)
+    if apart > LET_GO and at_limit:
+        return Status("at its limit", _AT_LIMIT)
     if apart > LET_GO:
         return Status("coming down", "J^2 is above the target: decay brings it down")
     if apart >= -LET_GO:

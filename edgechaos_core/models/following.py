@@ -1,6 +1,7 @@
-"""What follows a weight in a forward pass: its activation, whether a normalisation undoes its scale, and its edge."""
+"""What follows a weight in a forward pass: its activation, the constants about it, and the edge of both."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor
 
 from edgechaos_core.models.activation_edges import Array, Curves, curves, edge_J_squared
+from edgechaos_core.models.factors import factor_behind, factor_of, part_of, shift_of
 from edgechaos_core.models.forward import PRODUCTS, Call, Passed
+from edgechaos_core.models.scale import NORMS, normalises
 
 # ATen's names, without the underscore of those that work in place; sums over units (softmax, GLU) are not among them
 ACTIVATIONS = {
@@ -25,7 +28,8 @@ ACTIVATIONS = {
     **{"hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "softplus": "softplus", "_prelu_kernel": "PReLU"},
     **{"sin": "sin", "cos": "cos", "log_sigmoid_forward": "logsigmoid"},
 }
-KEPT = frozenset(ACTIVATIONS) | {"mul"}  # the latter for x sigmoid(x), written out
+KEPT = frozenset(ACTIVATIONS) | {"mul", "div"}  # the latter for x sigmoid(x), written out, and constant factors
+_WRITTEN_OUT = {"SiLU", "GELU (tanh)"}  # known as made of other operations
 _ON = {  # what leaves units what they are, or sums them with weights that are not learnt
     *("view", "_unsafe_view", "reshape", "_reshape_alias", "transpose", "permute", "t", "clone", "detach", "alias"),
     *("squeeze", "unsqueeze", "expand", "slice", "select", "split", "unbind", "unsafe_split", "chunk", "narrow"),
@@ -34,21 +38,29 @@ _ON = {  # what leaves units what they are, or sums them with weights that are n
     *("_adaptive_avg_pool3d", "adaptive_max_pool2d", "mean", "constant_pad_nd", "reflection_pad2d", "im2col", "cat"),
     *("upsample_nearest2d", "upsample_bilinear2d", "pixel_shuffle", "div", "neg", "stack", "copy", "where"),
 }
-_NORMS = {
-    *("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"),
-    *("_native_batch_norm_legit_no_training", "native_layer_norm", "native_group_norm", "_fused_rms_norm", "rms_norm"),
+_ELEMENTWISE = {
+    *(*ACTIVATIONS, *_ON, *NORMS, "add", "sub", "rsub", "mul", "pow", "square", "sqrt", "rsqrt", "reciprocal", "abs"),
+    *("exp", "expm1", "log", "log1p", "sign", "maximum", "minimum"),
 }
-_BATCH_NORMS = {name for name in _NORMS if "batch_norm" in name}
 _OTHERS = ("attention", "bmm", "mm", "baddbmm")
 
 
 @dataclass(frozen=True, eq=False)
 class Following:
-    """What follows a weight: ``activation`` by name, its ``call`` if it is one, and whether the scale is undone."""
+    """What follows a weight: ``activation`` by name, and its ``call`` if it is one.
+
+    The activation receives the product times ``factor``, plus constants of mean square ``shift``, and what it returns
+    is multiplied by ``behind``. ``end`` is the operation behind which all of that is done, None where that is the
+    product. ``refusal`` says why the weight's own J^2 is not what acts, or has no edge; it is empty otherwise.
+    """
 
     activation: str
     call: Call | None = None
-    scale_free: bool = False
+    factor: float = 1.0
+    shift: float = 0.0
+    behind: float = 1.0
+    end: Call | None = None
+    refusal: str = ""
 
 
 def following(passed: Passed, tensor: int) -> Following:
@@ -56,36 +68,70 @@ def following(passed: Passed, tensor: int) -> Following:
 
     ``none`` before the next weight and at the end, ``residual sum`` where another branch is added before an activation,
     ``attention`` in products of activations, ``softmax``, ``gate`` where branches multiply, and ``unknown`` for what is
-    not known.
-    Of several ways on an activation is preferred, but not to what is unknown; the scale is undone if it is on all.
+    not known, an activation that is but a part of a function (x - tanh(x), the square of ReLU) among it.
+    Of several ways on an activation is preferred, but not to what is unknown.
     """
+    found = _on(passed, tensor)
+    if found.call is None or found.activation in _WRITTEN_OUT:
+        return found
+    if more := part_of(passed, tensor, found.call, _ELEMENTWISE, _ON, NORMS):
+        names = f"{found.activation} and {more}"
+        return Following("unknown", refusal=f"a function made of {names} follows, for which no edge is known")
+    return found
+
+
+def _on(passed: Passed, tensor: int) -> Following:
     if (scaled := _root_mean_square(passed, tensor)) is not None:
-        found = following(passed, scaled.writes[0])
-        return Following(found.activation, found.call, True)
+        return _normalised(_on(passed, scaled.writes[0]))
     if (gelu := _gelu(passed, tensor)) is not None:
-        return Following("GELU (tanh)", gelu)
+        return _activation(passed, "GELU (tanh)", gelu)
     ways = [_step(passed, passed.calls[number], tensor) for number in dict.fromkeys(passed.readers.get(tensor, []))]
     if not ways:
         return Following("none")
     if {way.activation for way in ways} == {"sigmoid", "gate"} and (swish := _swish(passed, tensor)) is not None:
-        return Following("SiLU", swish, False)
+        return _activation(passed, "SiLU", swish)
     order = ("unknown", "gate", *sorted({way.activation for way in ways if way.call}))
-    first = next((way for kind in order for way in ways if way.activation == kind), ways[0])
-    return Following(first.activation, first.call, all(way.scale_free for way in ways))
+    return next((way for kind in order for way in ways if way.activation == kind), ways[0])
 
 
 def _step(passed: Passed, call: Call, tensor: int) -> Following:
     name = call.name.rstrip("_")
     if name in ACTIVATIONS:
-        return Following(_named(name, call), call)
+        return _activation(passed, _named(name, call), call)
     if (end := _end(call, name)) is not None:
         return Following(end)
-    if name not in _ON | _NORMS | {"add", "sub", "mul"}:
+    if name not in _ON | NORMS | {"add", "sub", "mul"}:
         return Following("unknown")
-    ends = [following(passed, number) for number in call.writes[: 1 if name in _NORMS else None]]
+    ends = [_on(passed, number) for number in call.writes[: 1 if name in NORMS else None]]
     found = next((end for end in ends if end.call), ends[0]) if ends else Following("none")
-    undone = (name in _NORMS and _normalises(call)) or (bool(ends) and all(end.scale_free for end in ends))
-    return Following(found.activation, found.call, undone)
+    if name in NORMS and normalises(call):
+        return _normalised(found)
+    if name in {"mul", "div"}:
+        return _multiplied(found, call)
+    return replace(found, shift=found.shift + found.factor**2 * shift_of(call)) if name in {"add", "sub"} else found
+
+
+def _normalised(found: Following) -> Following:
+    """What comes between a weight and a normalisation, or behind one, has no part in the scale of the weight."""
+    return replace(found, factor=1.0, shift=0.0, refusal="" if found.call else found.refusal)
+
+
+def _multiplied(found: Following, call: Call) -> Following:
+    """What follows a weight whose product is multiplied by a constant first."""
+    factor = factor_of(call)
+    if found.call is None and found.activation != "none":  # no edge anyway
+        return found
+    if not math.isfinite(factor) or factor == 0:
+        where = f"before {found.activation}" if found.call else "behind it"
+        how = "a tensor, unit by unit," if math.isnan(factor) else f"{factor:g}"
+        why = f"its output is multiplied by {how} {where}: J^2 of the parameter is not what acts"
+        return replace(found, refusal=found.refusal or why)
+    return replace(found, factor=factor * found.factor, end=found.end or call)
+
+
+def _activation(passed: Passed, name: str, call: Call) -> Following:
+    behind, end = factor_behind(passed, call, _ON)
+    return Following(name, call, behind=behind, end=end)
 
 
 def _named(name: str, call: Call) -> str:
@@ -109,14 +155,6 @@ def _end(call: Call, name: str) -> str | None:
     if name in {"add", "sub"} and len(set(call.reads)) > 1:
         return "residual sum"
     return "gate" if name == "mul" and len(call.reads) > 1 else None
-
-
-def _normalises(call: Call) -> bool:
-    """Tell whether statistics are of this pass: batch normalisation with running ones is a fixed factor."""
-    if call.name not in _BATCH_NORMS:
-        return True
-    flags = [each for each in call.arguments if isinstance(each, bool)]
-    return bool(flags and flags[0]) and not call.name.endswith("no_training")
 
 
 def _swish(passed: Passed, tensor: int) -> Call | None:
@@ -153,9 +191,13 @@ def _after_square(passed: Passed, tensor: int, wanted: tuple[str, ...]) -> Call 
 
 def edge_of(found: Following, bias_variance: float) -> float:
     """Return J^2 at the edge for a weight that this follows, nan where the theory of chains of layers has none."""
+    if found.refusal:
+        return float("nan")
+    acting = (found.factor * found.behind) ** 2  # times J^2 of the parameter is what acts
     if found.activation == "none":
-        return 1.0
-    if found.call is None:
+        return 1 / acting
+    biases = found.factor**2 * bias_variance + found.shift
+    if found.call is None or not (acting > 0 and math.isfinite(acting + biases)):
         return float("nan")
     arguments = tuple(
         float(each.double().mean()) if isinstance(each, Tensor) else each for each in found.call.arguments
@@ -165,7 +207,7 @@ def edge_of(found: Following, bias_variance: float) -> float:
         averages = _curves(found.activation, found.call.operation, arguments, options)
     except TypeError:  # arguments that are not hashable: a generator, a list
         return float("nan")
-    return edge_J_squared(averages, bias_variance)
+    return edge_J_squared(averages, biases) / acting
 
 
 @cache

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from edgechaos_core.models.sources import sources_after
 from edgechaos_core.models.untouched import untouched
 
 PRODUCTS = {  # operations that sum inputs weighted by a parameter
@@ -52,6 +53,7 @@ class Call:
     weights: frozenset[str]
     received: Tensor | None = None  # values kept for the probe
     returned: Tensor | None = None
+    leading: tuple[Any, ...] | None = None  # the first argument, where that is no tensor of the sample
 
 
 @dataclass(eq=False)
@@ -99,7 +101,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not read:
             for each in written:
                 self._hold(each)
-                self.sources[id(each)] = weights
+                self.sources[id(each)] = sources_after(name, weights)
             return out
         for each in written:
             self._hold(each)
@@ -107,7 +109,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.sources.pop(id(each), None)
         kept = written[0].clone() if written and (product or name.rstrip("_") in self.keep) else None
         writes = [self.serial[id(each)] for each in written]
-        call = Call(name, func, args[1:], kwargs, reads, writes, weights, received, kept)
+        leading = None if args and any(args[0] is each for each in read) else args[:1]
+        call = Call(name, func, args[1:], kwargs, reads, writes, weights, received, kept, leading)
         for number in reads:
             self.passed.readers.setdefault(number, []).append(len(self.passed.calls))
         self.passed.calls.append(call)

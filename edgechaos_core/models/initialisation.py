@@ -157,7 +157,7 @@ def _start(
         weight = _matrix(named[row.name])
         weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu").to(weight))
     table = look() if constant else table
-    left = {row.name: _why_left(row, keep, table.why_no_growth) for row in table}
+    left = {row.name: _why_left(row, keep, table) for row in table}
     for row in table:
         if not left[row.name]:
             if bias_variance is not None:
@@ -194,14 +194,14 @@ def _off(table: Inspection, left: dict[str, str]) -> list[WeightRow]:
     return [row for row in free if abs(math.log(row.growth)) > GAIN / len(free)]
 
 
-def _why_left(row: WeightRow, keep: Collection[str], why_no_growth: str) -> str:
+def _why_left(row: WeightRow, keep: Collection[str], table: Inspection) -> str:
     if kept := kept_as(row.name, keep):
         return f"left alone: kept as {kept}"
     if row.why_not:
         return f"left alone: {row.why_not}"
-    if why_no_growth:
-        return f"left alone: {why_no_growth}"
-    if math.isnan(row.growth):
+    if table.why_no_growth:
+        return f"left alone: {table.why_no_growth}"
+    if math.isnan(row.growth) and not table.below:  # beyond rounding nothing is known, until weights are larger
         return "left alone: the sample's pass does not use it, or no difference reaches it"
     return "" if row.edge > 0 else f"left alone: {row.activation} follows, for which theory has no edge"
 

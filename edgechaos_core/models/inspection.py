@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from edgechaos_core.models.following import KEPT, edge_of
+from edgechaos_core.models.following import KEPT, Following, edge_of
 from edgechaos_core.models.forward import Call, Passed, distance, two_passes
 from edgechaos_core.models.inspection_table import Inspection, WeightRow
 from edgechaos_core.models.named_weights import (
@@ -26,7 +26,14 @@ from edgechaos_core.models.named_weights import (
     numberless,
     uses_of,
 )
+from edgechaos_core.models.rounding import rounding
+from edgechaos_core.models.scale import scale_is_undone
+from edgechaos_core.models.sources import COMPUTED
 
+UNUSED = "the sample's pass does not use it"
+COMPUTED_FIRST = (
+    "the layer computes its weight from it by an operation of its own: J^2 of the parameter is not what acts"
+)
 CONSTANT = "it is constant, or not finite: decay cannot set its variance"
 WRAPPERS = {  # by name: none of them is imported for it
     "DistributedDataParallel": "pass the model inside, model.module",
@@ -102,7 +109,16 @@ def _table(
         tied = " and ".join(others) if weight.tensor is not None else ""
         row = _measured(weight, _group(weight, optimizer))
         if passes is not None and (uses := uses_of(weight, passes[0], names, used)):
-            row = _passed(row, weight, uses, passes)
+            found = after(weight, uses[0], passes[0])
+            row, bound = _grown(_passed(row, weight, uses, passes[0], found), found, uses[0], passes)
+            if bound > 0:
+                table.below[row.name] = bound
+            if len(uses) > 1 and not isinstance(weight.module, (nn.RNNBase, nn.RNNCellBase)):
+                table.uses[row.name] = len(uses)
+            if not row.scale_free and _scale_free(weight, uses, passes[0], in_training=True):
+                table.free_in_training.append(row.name)
+        elif passes is not None:
+            row = replace(row, why_not=UNUSED)
         table.append(replace(row, why_not=(why := _why_not(row, weight, optimizer, tied)), steerable=not why))
     return table
 
@@ -134,29 +150,45 @@ def _ratio(J: float, J0: complex) -> float:
     return abs(J0) / J if isinstance(J0, complex) else J0 / J
 
 
-def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passes: tuple[Passed, Passed]) -> WeightRow:
-    """Add what the passes say, at the first use of a weight that is used several times."""
-    use = uses[0]
-    found = after(weight, use, passes[0])
-    edge = edge_of(found, bias_variance(weight)) if weight.found and not gated(weight) else float("nan")
-    defined = not found.scale_free and not math.isnan(edge) and row.J_squared > 0
+def _passed(row: WeightRow, weight: NamedWeight, uses: list[Use], passed: Passed, found: Following) -> WeightRow:
+    """Add what a pass says, at the first use of a weight that is used several times."""
+    refusal = COMPUTED_FIRST if _is_computed(weight, uses[0]) else found.refusal
+    scale_free = _scale_free(weight, uses, passed)
+    whole = weight.found and not gated(weight) and not refusal
+    edge = edge_of(found, bias_variance(weight)) if whole else float("nan")
+    defined = not scale_free and not math.isnan(edge) and row.J_squared > 0
     apart = row.J_squared / edge - 1 if defined else 0.0
     phase = ("edge" if abs(apart) <= EDGE else "chaos" if apart > 0 else "order") if defined else "not defined"
+    return replace(row, activation=found.activation, edge=edge, phase=phase, scale_free=scale_free, why_not=refusal)
+
+
+def _grown(row: WeightRow, found: Following, use: Use, passes: tuple[Passed, Passed]) -> tuple[WeightRow, float]:
+    """Add growth to a row; return it with the bound that growth from the input is below, nan where it is measured.
+
+    A difference that is small against the rounding of the values it is of is no measurement, but one of exactly 0 is.
+    """
     calls = {id(call): other for call, other in zip(passes[0].calls, passes[1].calls, strict=True)}
-    other = calls[id(use.call)]
-    before = distance(use.call.received, other.received)
-    end = found.call if found.call is not None and use.columns is None else use.call
-    here = distance(_part(end.returned, use.columns), _part(calls[id(end)].returned, use.columns))
-    start = passes[1].perturbation
-    return replace(
-        row,
-        activation=found.activation,
-        edge=edge,
-        phase=phase,
-        growth=here / before if before else float("nan"),
-        growth_from_input=here / start if start else float("nan"),
-        scale_free=found.scale_free,
-    )
+    end = (found.end or found.call or use.call) if use.columns is None else use.call
+    received, returned = use.call.received, _part(end.returned, use.columns)
+    before = distance(received, calls[id(use.call)].received)
+    here, start = distance(returned, _part(calls[id(end)].returned, use.columns)), passes[1].perturbation
+    unsure = 0 < here < rounding(returned)
+    growth = here / before if before and not unsure and before >= rounding(received) else float("nan")
+    from_input = here / start if start and not unsure else float("nan")
+    bound = rounding(returned) / start if start and unsure else float("nan")
+    return replace(row, growth=growth, growth_from_input=from_input), bound
+
+
+def _scale_free(weight: NamedWeight, uses: list[Use], passed: Passed, *, in_training: bool = False) -> bool:
+    """Tell whether a weight's scale, and its bias's, changes nothing; of a part of a tensor it is not said."""
+    if gated(weight) or any(use.columns is not None for use in uses):
+        return False
+    return scale_is_undone(passed, [use.call for use in uses], in_training=in_training)
+
+
+def _is_computed(weight: NamedWeight, use: Use) -> bool:
+    """Tell whether an operation of the model makes of the parameter what the product sums with."""
+    return weight.found is not None and f"{COMPUTED}{weight.prefix}{weight.base}" in use.call.weights
 
 
 def _part(values: Tensor | None, columns: slice | None) -> Tensor | None:
@@ -179,5 +211,6 @@ def _why_not(row: WeightRow, weight: NamedWeight, optimizer: Optimizer | None, t
         and optimizer is not None,
         "it is in no group of the optimizer": optimizer is not None and row.group is None,
         "a normalisation follows, which undoes its scale": row.scale_free,
+        row.why_not: bool(row.why_not),
     }
     return next((why for why, holds in reasons.items() if holds), "")

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from edgechaos_core.models.attached import groups_by_weight, steerable_optimizer
 from edgechaos_core.models.controller import EdgeDecay
 from edgechaos_core.models.inspection import inspect, inspect_weights
-from edgechaos_core.models.inspection_table import Inspection, WeightRow, as_text
+from edgechaos_core.models.inspection_table import Inspection, WeightRow, as_text, in_short
 from edgechaos_core.models.named_weights import kept_as, named_weights, refuse_unknown
 from edgechaos_core.models.parameter_groups import split_groups
 from edgechaos_core.theory.decay_law import DecayLaw
@@ -116,6 +116,8 @@ class ModelEdgeDecay:
         except ValueError:
             self.close()
             raise
+        if note := table.note_of_training(targets):
+            warnings.warn(f"EdgeDecay: {note}", stacklevel=3)
         self._order = [row.name for row in table]
         self._seen = self._rates(groups_by_weight(self.optimizer))
 
@@ -134,7 +136,7 @@ class ModelEdgeDecay:
             for message in layer._take_news():
                 news.setdefault(message, []).append(name)
         for message, names in news.items():
-            warnings.warn(f"EdgeDecay of {_in_short(names)}: {message}", stacklevel=2)
+            warnings.warn(f"EdgeDecay of {in_short(names)}: {message}", stacklevel=2)
         return decays
 
     def _rates(self, groups: Mapping[int, Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
@@ -181,7 +183,7 @@ class ModelEdgeDecay:
         if not isinstance(state, Mapping):
             raise ValueError(f"the state must be a dict as state_dict returns, got {type(state).__name__}")
         if set(state) != set(self.layers):
-            raise ValueError(f"the state is of {_in_short(list(state))}, steered are {_in_short(list(self.layers))}")
+            raise ValueError(f"the state is of {in_short(list(state))}, steered are {in_short(list(self.layers))}")
         before = self.state_dict()
         try:
             for name, layer in self.layers.items():
@@ -243,7 +245,3 @@ def _target(row: WeightRow, target: str | float | Mapping[str, float]) -> float:
     if isinstance(target, Mapping):
         return target[row.name]
     return row.edge if isinstance(target, str) else target
-
-
-def _in_short(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"

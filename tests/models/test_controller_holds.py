@@ -183,11 +183,26 @@ def test_another_schedule_of_decay_is_told_once():
     own = edge.step()
     optimizer.param_groups[0]["weight_decay"] = 0.125
     train(optimizer, layer)
-    with pytest.warns(UserWarning, match=rf"weight_decay is 0\.125, not the {own:g} that EdgeDecay set: take it"):
+    with pytest.warns(UserWarning, match=rf"weight_decay to 0\.125, where EdgeDecay had set {own:g}, and step"):
         edge.step()
+    assert edge.weight_decay != 0.125  # it is step()'s own again, as the sentence says
+    assert "step() sets its own again" in edge.status.detail
     optimizer.param_groups[0]["weight_decay"] = 0.125
     train(optimizer, layer)
     edge.step()
+
+
+@pytest.mark.parametrize(("steps", "word"), [(1, "at its limit"), (20, "coming down")])
+def test_decay_at_its_limit_is_told(steps, word):
+    (layer,) = layers(20)
+    optimizer = SGD([layer.weight], lr=1.0)
+    edge = EdgeDecay(optimizer, layer, target=0.01)
+    layer.weight.grad = torch.zeros_like(layer.weight)
+    for _ in range(steps):
+        optimizer.step()
+    assert (edge.step() == pytest.approx(0.1)) == (word == "at its limit")
+    assert edge.status.word == word
+    assert ("0.1 of the weight in a step" in edge.status.detail) == (word == "at its limit")
 
 
 def test_a_decay_that_was_loaded_is_no_other_schedule():

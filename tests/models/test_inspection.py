@@ -542,3 +542,19 @@ def test_torch_and_numpy_suffice():
         [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8", check=False
     )
     assert (done.stdout, done.stderr) == ("tanh\n", "")
+
+
+def test_growth_below_rounding_is_no_measurement_and_the_edge_is_set_all_the_same():
+    layers = [each for _ in range(60) for each in (nn.Linear(64, 64), nn.Tanh())]
+    model, sample = nn.Sequential(*layers), torch.randn(32, 64)
+    table = inspect(model, sample)
+    growths = [row.growth for row in table]
+    first = next(i for i, growth in enumerate(growths) if math.isnan(growth))
+    assert 30 < first < 45
+    assert all(map(math.isnan, growths[first:]))
+    assert max(growths[1:first]) < 0.65  # 0.54 to 0.6 by automatic differentiation
+    assert all(math.isnan(row.growth_from_input) for row in table[first:])
+    assert f"from {table[first].name} on, at {60 - first} of 60 weights" in table.notes[0]
+    assert re.search(r"below 1e-(9|10)", str(table).splitlines()[first + 1])
+    assert initialise_at_edge(model, sample).growth_from_input == pytest.approx(1, abs=0.2)
+    assert inspect(model, sample).below == {}
