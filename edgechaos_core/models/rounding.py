@@ -3,15 +3,17 @@
 import torch
 from torch import Tensor
 
-_CLEAR = 10  # times the spacing of numbers: rounding adds a few spacings, at most a tenth to the difference
+# Times the spacing of numbers. Rounding adds a few spacings, and the differences that are
+# used in shorter formats are nearer to it.
+_CLEAR, _CLEAR_DOUBLE = 2, 10
 
 
 def rounding(values: Tensor | None) -> float:
     """Return the least root mean square of a difference of values that is a measurement, 0 of no floating-point ones.
 
-    Half precision has too few digits for more than twice the spacing, as the differences used there are near it.
+    That is ten times the spacing of numbers in double precision, and twice in shorter formats.
     """
     if values is None or not values.is_floating_point() or not values.numel():
         return 0.0
-    clear = _CLEAR if values.dtype.itemsize > 2 else 2
+    clear = _CLEAR_DOUBLE if values.dtype == torch.float64 else _CLEAR
     return clear * torch.finfo(values.dtype).eps * float(values.detach().double().square().mean().sqrt())
