@@ -90,7 +90,8 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
     ``four_window``, A at B = 8 over A at B = 32; ``momentum_window``, the exponent of A in 1/(1 - α) over epochs
     0-48, of settings with a slope over the ordered phase. With the endings ``_low`` and ``_high``, over settings:
     ``c``, ``bend`` and ``passed`` of the ordered phase; ``window``, slopes over epochs 0-48 over the published ones,
-    and ``window_c``; ``published``, the published c without momentum.
+    and ``window_c``, of those with a slope over the ordered phase ``same_c``; ``published``, the published c without
+    momentum.
     """
     calm = table.index.get_level_values("α") == 0
     c, window = table["ordered"] / table["scale"], table["window"] / table["published"]
@@ -112,7 +113,8 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
         "momentum_window": _exponents(table)["1/(1 - α)"]["epochs 0-48, same settings"][0],
     }
     spans = {"c": c, "bend": table["bend"], "passed": table["passed"], "window": window}
-    spans |= {"window_c": table["window"] / table["scale"], "published": paper_c[calm]}
+    window_c = table["window"] / table["scale"]
+    spans |= {"window_c": window_c, "same_c": window_c[c.notna()], "published": paper_c[calm]}
     return numbers | {f"{name}_{end}": getattr(own, of)() for name, own in spans.items() for end, of in _ENDS.items()}
 
 

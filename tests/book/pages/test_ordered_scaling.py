@@ -45,6 +45,7 @@ def test_slopes_stand_beside_the_published_ones():
     assert (numbers["four_window"], numbers["four_ordered"]) == pytest.approx((4, 4 * 12 / 11))
     assert (numbers["bend_low"], numbers["bend_high"]) == pytest.approx((1, 1))
     assert numbers["base_bend"] == pytest.approx(1)
+    assert (numbers["same_c_low"], numbers["same_c_high"]) == pytest.approx((9.0, 9.0))
     assert numbers["straight"] == 2  # those with a bend, all of which are straight
     assert numbers["window_high"] == pytest.approx(9 * 0.0005 / 32 / 0.00017)
 
