@@ -158,6 +158,7 @@ def test_an_interactive_figure_is_no_wider_than_its_column_once_a_scroll_bar_has
     page, _ = open_page(chrome, f"{site}/intro.html", width=390)
     width = "(e => e.scrollWidth - e.parentElement.clientWidth)(document.querySelector('.js-plotly-plot'))"
     page.wait_for_function(f"{width} <= 1", timeout=10_000)
+    assert page.evaluate(width) <= 1
     page.context.close()
 
 
