@@ -66,9 +66,8 @@ def named_weights(model: nn.Module) -> Iterator[NamedWeight]:
                 continue
             if is_lazy(own) or own.ndim > 1:
                 hooked = "is computed from" in refusal and name.endswith(("_g", "_v", "_orig"))
-                why = (
-                    refusal if hooked or name.endswith("weight") else ""
-                )  # tokens and positions are no weights of a layer
+                # tokens and positions are no weights of a layer
+                why = refusal if hooked or name.endswith("weight") else ""
                 why = why or f"{name} of {type(module).__name__} is not a weight that is known to sum inputs"
                 yield NamedWeight(prefix, name, module, own, None, why)
         if not found and "quantized" in type(module).__module__ and callable(getattr(module, "weight", None)):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-# Times the spacing of numbers. Rounding adds a few spacings, and the differences that are
-# used in shorter formats are nearer to it.
+# Times the spacing of numbers. Rounding adds a few spacings, and the differences that are used in shorter formats are
+# nearer to it.
 _CLEAR, _CLEAR_DOUBLE = 2, 10
 
 
