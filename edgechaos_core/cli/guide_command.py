@@ -1,12 +1,15 @@
 """The command ``edgechaos guide``: which weight decay holds a network at the edge of chaos."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgechaos_core.cli.options import BatchSize, settings_of
 from edgechaos_core.cli.output import json_line
+
+if TYPE_CHECKING:
+    from edgechaos_core.guideline.decay_formula import Guidance
 
 
 def guide(
@@ -27,7 +30,7 @@ def guide(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Say which weight decay brings a network to the edge of chaos, and when it is there; trains with --pilot alone."""
-    from edgechaos_core.guideline.decay_formula import HORIZON, KNOWN, NEAR, Network, after_pilot, committed_formula
+    from edgechaos_core.guideline.decay_formula import KNOWN, Network, committed_formula
     from edgechaos_core.guideline.decay_formula import guide as advise
     from edgechaos_core.settings import parse_settings
 
@@ -37,13 +40,19 @@ def guide(
     start = {name: KNOWN[name] for name in ("depth", "activation")} if run_pilot else {}
     advice = advise(network.model_copy(update=start), formula, target)
     if run_pilot:
-        from edgechaos_core.guideline.pilot_runs import pilot
+        from edgechaos_core.guideline.pilot_runs import after_pilot, pilot
 
         found = pilot(network, advice, formula, dataset)
         advice = after_pilot(advice, network, found.l2, found.epochs_to_edge, found.story)
     if as_json:
         print(json_line(asdict(advice)))
-        return
+    else:
+        _tell(advice)
+
+
+def _tell(advice: "Guidance") -> None:
+    from edgechaos_core.guideline.decay_formula import HORIZON, NEAR
+
     if advice.pilot is not None:
         print(f"pilot: {advice.pilot}")
     known = ""
@@ -57,12 +66,16 @@ def guide(
     if advice.caution is not None:
         print(advice.caution)
     print(f"lambda of lambda ||w||^2        {advice.l2:.3g}{known}")
+    if advice.J_squared_interval is not None:
+        low, high = advice.J_squared_interval
+        print(f"J^2 at the end                  {advice.target:<8g}   (for a new network: {low:.2f} to {high:.2f})")
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"weight_decay of decoupled SGD   {advice.weight_decay_sgd_decoupled:.3g}")
     length = f"{advice.training_epochs:,.0f} epochs ({HORIZON:,} rescaled steps)"
     print(f"this is for training of {length}; after them J^2 still changes")
     if advice.epochs_to_edge is not None:
-        print(f"J^2 is within {NEAR:.0%} of {advice.target:g} after about {advice.epochs_to_edge:.0f} epochs")
+        place = "where it ends" if advice.pilot is None else f"{advice.target:g}"
+        print(f"J^2 is within {NEAR:.0%} of {place} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
         cost = f"{1 / setting['speedup']:.2g} x the epochs, {setting['steps_factor']:.2g} x the steps"

@@ -28,7 +28,7 @@ DECAYS = (0.0, 0.01, 0.1, 1.0)  # of AdamW; 0.01 is PyTorch's default
 HELD = "held at the edge"
 LEARNING_RATE, BATCH = 3e-3, 64
 SAMPLES, VALIDATION, EPOCHS = 5_000, 5_000, 12
-_SIDE = 28
+SIDE = 28  # pixels of an image's row, and of its column
 
 
 def _mlp(activation: Callable[[], nn.Module]) -> nn.Sequential:
@@ -64,7 +64,7 @@ class Rows(nn.Module):
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(_SIDE, width, batch_first=True)
+        self.lstm = nn.LSTM(SIDE, width, batch_first=True)
         self.head = nn.Linear(width, 10)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ def _train(data: Dataset, network: str, way: str, seed: int, epochs: int) -> lis
 
 def _as_input(split: Split) -> Tensor:
     """Return images as floats in 0 .. 1, ``[n, 1, 28, 28]``."""
-    return split.images.float().div(255).reshape(-1, 1, _SIDE, _SIDE)
+    return split.images.float().div(255).reshape(-1, 1, SIDE, SIDE)
 
 
 def _judge(model: nn.Module, split: Split) -> tuple[float, float]:

@@ -23,6 +23,7 @@ def protocol(
     ``samples`` replaces the number of training samples; ``seeds`` (default: 0) are for grids that give none. Raises
     ValueError for an unknown name, a bad file, settings that are not accepted, or seeds given both here and there.
 
+    >>> from edgechaos_core import protocol
     >>> [config.l2 for config in protocol("fig6")]
     [0.0, 1e-05, 5e-05, 9e-05, 0.00015, 0.0003, 0.0005, 0.001]
     """

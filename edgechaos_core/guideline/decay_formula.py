@@ -13,7 +13,7 @@ yet. Speed itself drops out, but for how many epochs that takes. Using the formu
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -103,6 +103,19 @@ class Formula:
         mean = self.log_l2(samples, width, target)
         return math.exp(mean), math.exp(mean - self.half), math.exp(mean + self.half)
 
+    def ends(self, target: float) -> tuple[float, float]:
+        """Return the 95% interval of J^2 at the end of a new network that is trained with lambda of `l2`.
+
+        The ends are the J^2 at which lambda would be right if it were too strong, or too weak, by the half width of
+        its own interval: solutions of the formula's quadratic in ln J^2.
+        """
+        bend, slope = self.coefficients["(ln J²)²"], self.coefficients["ln J²"]
+        known = math.log(target)
+        middle = slope * known + bend * known**2
+        roots = (np.polynomial.Polynomial([-middle - off, slope, bend]).roots() for off in (self.half, -self.half))
+        low, high = (float(min(own.real, key=lambda root: abs(root - known))) for own in roots)
+        return math.exp(low), math.exp(high)
+
     def epochs(self, samples: float, width: float, speed: float) -> float:
         """Return after about how many epochs J^2 is within `NEAR` of where it ends; seen at `SURE_SAMPLES` alone."""
         sizes = terms(samples, width, 1.0)
@@ -139,23 +152,25 @@ class Guidance:
 
     ``l2`` is lambda of ``lambda ||w||^2``, ``l2_interval`` its 95% interval for a network that the fit has not seen,
     None where there are ``untested`` settings: a width or speed (eta / ((1 - alpha) B)) beyond the runs of the fit,
-    or samples other than `SURE_SAMPLES`. ``nearest`` are the samples and the width that the formula is taken at where
-    those asked for are beyond its runs; from the nearest width on, lambda goes as 1 / width.
+    or samples other than `SURE_SAMPLES`; ``J_squared_interval`` is that of J^2 at the end which it means. ``nearest``
+    are the samples and the width that the formula is taken at where those asked for are beyond its runs; from the
+    nearest width on, lambda goes as 1 / width.
 
     ``weight_decay_sgd`` is that of PyTorch's SGD, ``weight_decay_sgd_decoupled`` that of an SGD whose decay is
     decoupled from momentum, ``w <- (1 - eta wd) w``, and shrinks the weights as much a step (AdamW's gradients make
     other steps: for it there is `EdgeDecay`).
 
-    ``epochs_to_edge`` is about when J^2 is within `NEAR` of the target, None where samples or width are untested, and
-    for a target that is not within `NEAR` of 1. ``sooner`` are changed settings, each with its ``speedup`` in epochs
-    and its ``steps_factor``, that in mini-batch steps, none where samples or width are untested. ``pilot`` tells of the
-    pilot runs of which the last confirmed lambda (then there is no interval, and nothing is untested). ``caution``
-    tells where no constant decay may do.
+    ``epochs_to_edge`` is about when J^2 is within `NEAR` of where it ends (after pilot runs: of the target), None where
+    samples or width are untested, and for a target that is not within `NEAR` of 1. ``sooner`` are changed settings,
+    each with its ``speedup`` in epochs and its ``steps_factor``, that in mini-batch steps, none where samples or width
+    are untested. ``pilot`` tells of the pilot runs of which the last confirmed lambda (then there is no interval, and
+    nothing is untested). ``caution`` tells where no constant decay may do.
     """
 
     target: float
     l2: float
     l2_interval: tuple[float, float] | None
+    J_squared_interval: tuple[float, float] | None
     weight_decay_sgd: float
     weight_decay_sgd_decoupled: float
     epochs_to_edge: float | None
@@ -174,6 +189,7 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
     more than one hidden layer (`EdgeDecay` finds the decay of such networks while they train), or a target beyond the
     J^2 of the runs it is fitted to.
 
+    >>> from edgechaos_core import Network, committed_formula, guide
     >>> network = Network(learning_rate=0.02, momentum=0.5, batch_size=32)
     >>> advice = guide(network, committed_formula())
     >>> f"{advice.l2:.1e}"  # lambda of a penalty lambda ||w||^2
@@ -197,6 +213,7 @@ def guide(network: Network, formula: Formula, target: float = 1.0) -> Guidance:
         target=target,
         l2=l2,
         l2_interval=None if untested else (interval[0], interval[1]),
+        J_squared_interval=None if untested else formula.ends(target),
         weight_decay_sgd=decay,
         weight_decay_sgd_decoupled=decay / (1 - network.momentum),
         epochs_to_edge=epochs if sizes_known and abs(target - 1) <= NEAR else None,
@@ -217,24 +234,6 @@ def corrected(trained: float, J_squared: float, network: Network, formula: Formu
     low, high = formula.within["J_squared"]
     ends = (formula.log_l2(network.samples, network.width, place) for place in (target, min(max(J_squared, low), high)))
     return trained * math.exp(next(ends) - next(ends))
-
-
-def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: float, story: str) -> Guidance:
-    """Return the advice with lambda and epochs as pilot runs have found them, and the ``story`` of how they did."""
-    decay = weight_decay_from_l2(l2)
-    return replace(
-        advice,
-        l2=l2,
-        l2_interval=None,
-        weight_decay_sgd=decay,
-        weight_decay_sgd_decoupled=decay / (1 - network.momentum),
-        epochs_to_edge=epochs_to_edge,
-        sooner=advice.sooner if all(getattr(network, name) == value for name, value in KNOWN.items()) else (),
-        untested=(),
-        nearest={},
-        pilot=story,
-        caution=None,
-    )
 
 
 def _between(value: float, ends: tuple[float, float]) -> bool:

@@ -85,6 +85,7 @@ def numbers(formula: Formula, calibrating: Sequence[Run], gradients: Sequence[Ru
         "scatter": f"{100 * formula.scatter:.1f}",
         "missed": f"{100 * errors.min():+.0f} to {100 * errors.max():+.0f}%",
         "off_factor": f"{math.exp(formula.half):.2f}",
+        "off_J2": "{:.2f} to {:.2f}".format(*formula.ends(1.0)),
         **_networks(formula, calibrating),
         "p_speed": shown(power_of_speed(calibrating)),
         "p_width": f"{formula.coefficients['ln w']:.2f}",

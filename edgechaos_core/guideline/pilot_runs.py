@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgechaos_core.analysis.scaling import settled
-from edgechaos_core.guideline.decay_formula import HORIZON, NEAR, Formula, Guidance, Network, corrected
+from edgechaos_core.conventions import weight_decay_from_l2
+from edgechaos_core.guideline.decay_formula import HORIZON, KNOWN, NEAR, Formula, Guidance, Network, corrected
 from edgechaos_core.store.runs import parse_config
 from edgechaos_core.sweeps.sweep import obtain
 
@@ -68,6 +69,25 @@ def pilot(network: Network, advice: Guidance, formula: Formula, dataset: str = "
             break
         l2 = found
     raise ValueError(f"no constant decay was found: {_story(tried, epochs)}; EdgeDecay needs no formula")
+
+
+def after_pilot(advice: Guidance, network: Network, l2: float, epochs_to_edge: float, story: str) -> Guidance:
+    """Return the advice with lambda and epochs as pilot runs have found them, and the ``story`` of how they did."""
+    decay = weight_decay_from_l2(l2)
+    return replace(
+        advice,
+        l2=l2,
+        l2_interval=None,
+        J_squared_interval=None,
+        weight_decay_sgd=decay,
+        weight_decay_sgd_decoupled=decay / (1 - network.momentum),
+        epochs_to_edge=epochs_to_edge,
+        sooner=advice.sooner if all(getattr(network, name) == value for name, value in KNOWN.items()) else (),
+        untested=(),
+        nearest={},
+        pilot=story,
+        caution=None,
+    )
 
 
 def _next(tried: Sequence[tuple[float, float]], network: Network, formula: Formula, target: float) -> float | None:

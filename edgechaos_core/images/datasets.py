@@ -94,6 +94,7 @@ def load_dataset(
 
     Raises ValueError for an unknown name or numbers out of range, DataError for a missing, damaged or unreachable file.
 
+    >>> from edgechaos_core import load_dataset
     >>> data = load_dataset("fashion-mnist", samples=1_000, validation=10_000)
     >>> len(data.train), len(data.validation), len(data.test), data.classes
     (1000, 10000, 10000, 10)

@@ -20,6 +20,7 @@ class EdgeDecayCallback(Callback):
     period within one; checkpoints hold its state. Raises ValueError for a module with several optimizers, or without a
     sample.
 
+    >>> from edgechaos_core.integrations.lightning import EdgeDecayCallback
     >>> from lightning.pytorch import Trainer
     >>> hold = EdgeDecayCallback(every=200)
     >>> quiet = {"logger": False, "enable_checkpointing": False}

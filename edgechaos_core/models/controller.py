@@ -66,7 +66,8 @@ class EdgeDecay:
     within a period: each step of the optimizer counts with the rate that it was taken with.
 
     >>> import torch
-    >>> from torch import optim
+    >>> from torch import nn, optim
+    >>> from edgechaos_core import EdgeDecay
     >>> model = nn.Sequential(nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 2))
     >>> optimizer = optim.AdamW([{"params": [p]} for p in model.parameters()])
     >>> edge = EdgeDecay(optimizer, model[0], target=1.0)

@@ -98,11 +98,11 @@ def initialise_at_edge(
     Raises ValueError for a name in ``keep`` that the model does not have, and as `inspect` does; the model is then as
     it was, also where growth cannot be brought to 1.
 
-    >>> layers = [(nn.Linear(256, 256), nn.Tanh()) for _ in range(20)]
-    >>> model = nn.Sequential(*[layer for pair in layers for layer in pair])
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> sample = torch.randn(64, 256, generator=generator)
-    >>> report = initialise_at_edge(model, sample)
+    >>> import torch
+    >>> from edgechaos_core import initialise_at_edge
+    >>> pairs = [(torch.nn.Linear(256, 256), torch.nn.Tanh()) for _ in range(20)]
+    >>> model = torch.nn.Sequential(*[layer for pair in pairs for layer in pair])
+    >>> report = initialise_at_edge(model, torch.randn(64, 256))
     >>> 0.5 < report.growth_from_input < 2
     True
     """

@@ -46,7 +46,7 @@ EDGE = 0.1  # J^2 within this of its edge, relative, is called the edge
 
 @torch.inference_mode(False)  # also where the caller is in it: slopes of activations need gradients
 def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *, seed: int = 0) -> Inspection:  # noqa: ANN401
-    """Return a table of all weights of a model: J^2, the edge of what follows, measured growth, and what steers it.
+    """Return a table of all weights of a model: J^2, that of the edge, measured growth, and whether decay can steer it.
 
     ``sample`` is what the model is called with: a tensor, a tuple or list of arguments, or a dict of keyword arguments,
     with values like the data's and best 16 samples or more.
@@ -61,6 +61,8 @@ def inspect(model: nn.Module, sample: Any, optimizer: Optimizer | None = None, *
     other types and a sample that the model does not take; a weight that cannot be measured says why in ``why_not``.
 
     >>> import torch
+    >>> from torch import nn
+    >>> from edgechaos_core import inspect
     >>> _ = torch.manual_seed(0)
     >>> layers = nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
     >>> for row in inspect(nn.Sequential(*layers), torch.randn(32, 256)):

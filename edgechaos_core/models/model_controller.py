@@ -68,6 +68,8 @@ class ModelEdgeDecay:
     `EdgeDecay` do.
 
     >>> import torch
+    >>> from torch import nn
+    >>> from edgechaos_core import EdgeDecay
     >>> _ = torch.manual_seed(0)
     >>> normalised = nn.Linear(20, 20), nn.LayerNorm(20), nn.ReLU()
     >>> last = nn.Linear(20, 20, bias=False), nn.Tanh()

@@ -98,6 +98,7 @@ def draw_starts(
 ) -> tuple[Tensor, Tensor]:
     """Draw starts and perturbations for one given matrix, ``[starts, N]`` each, from the seed alone.
 
+    >>> from edgechaos_core import draw_starts
     >>> x, perturbation = draw_starts(3, 784, seed=0)
     >>> x.shape, float(perturbation.std()) < 2e-4
     (torch.Size([3, 784]), True)

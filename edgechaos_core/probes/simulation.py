@@ -43,6 +43,7 @@ def simulate(
     or a file of other settings, TableError for one that cannot be read or written. Ctrl-C leaves the tiles done in the
     file and raises KeyboardInterrupt.
 
+    >>> from edgechaos_core import DiagramConfig, simulate
     >>> config = DiagramConfig(neurons=200, iterations=100, rows=4, columns=1,
     ...                        ratio_from=0, ratio_to=0)  # 1/J = 0.5, 1, 1.5, 2
     >>> (simulate(config).cells["lyapunov_exponent"] > 0).tolist()

@@ -133,6 +133,7 @@ class RunConfig(Settings):
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
     """Validate settings; raise ValueError with one line naming every bad one and what is accepted.
 
+    >>> from edgechaos_core import parse_config
     >>> parse_config({"learning_rate": 0.02, "momentum": 0.5}).batch_size
     32
     >>> parse_config({"epochs": -1})
@@ -188,8 +189,10 @@ class Run:
 def save_run(run: Run, path: Path) -> None:
     """Write a run to ``path``: whole or not at all. Raises TableError naming the file where it cannot be written.
 
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from edgechaos_core import load_dataset, train
+    >>> from edgechaos_core import RunConfig, load_dataset
+    >>> from edgechaos_core import load_run, save_run, train
     >>> config = RunConfig(samples=100, width=16, epochs=1)
     >>> run = train([config], load_dataset(samples=100))[0]
     >>> with TemporaryDirectory() as folder:

@@ -70,6 +70,7 @@ def committed_store() -> Store:
 def open_store() -> Store:
     """Return the store: committed runs below, above them where ``EDGECHAOS_STORE`` says or the user's cache.
 
+    >>> from edgechaos_core import open_store
     >>> committed = open_store().layers[-1]
     >>> len(list(committed.glob("*.parquet"))) > 270
     True

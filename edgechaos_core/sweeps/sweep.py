@@ -50,7 +50,7 @@ def obtain(
     TableError naming the first run that is missing. Ctrl-C while training ends with KeyboardInterrupt, and the next
     call goes on from there. Raises SweepError where a run fails, and what `load_dataset` raises.
 
-    >>> from edgechaos_core import protocol
+    >>> from edgechaos_core import obtain, protocol
     >>> run = obtain(protocol("fig2"))[0]  # committed: nothing is trained
     >>> run.history["J_squared"].iloc[[0, -1]].round(2).tolist()
     [0.25, 3.98]

@@ -28,6 +28,7 @@ def edge_of_chaos(ratio: float | Decimal, activation: AnyActivation = "tanh") ->
     ``bend`` the edge is known there to about ``1e-16 / sqrt(|ratio| - 1)``. Raises ValueError for ``|ratio| > 4`` and
     as `fixed_point` does.
 
+    >>> from edgechaos_core import edge_of_chaos
     >>> edge_of_chaos(0.0)  # at J = 1
     1.0
     >>> round(1 / edge_of_chaos(1.25), 3)  # J at the edge where J0 = 1.25 J

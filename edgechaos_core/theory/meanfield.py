@@ -36,6 +36,7 @@ def fixed_point(J: float, J0: float, activation: AnyActivation = "tanh") -> Fixe
     Raises ValueError for J outside 1e-6 ... 8,192, J0 that is not finite, an unknown
     activation, or one whose averages do not converge because it is not smooth.
 
+    >>> from edgechaos_core import fixed_point
     >>> point = fixed_point(J=2.0, J0=0.0)
     >>> round(point.q, 3), point.chi > 1  # chaos
     (0.53, True)
@@ -77,6 +78,7 @@ def asymptotic_distance(J: float, J0: float, activation: AnyActivation = "tanh")
     It is ``sqrt(2 (q - c))``, c the overlap of the two, ``c <- E_y (E_z phi(m + J sqrt(c) y + J sqrt(q - c) z))^2``,
     iterated from nearly q. Zero in order. Arguments and errors are those of `fixed_point`.
 
+    >>> from edgechaos_core import asymptotic_distance
     >>> asymptotic_distance(J=0.9, J0=0.0)
     0.0
     >>> round(asymptotic_distance(J=2.0, J0=0.0), 2)

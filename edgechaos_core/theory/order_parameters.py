@@ -14,6 +14,8 @@ def order_parameters(weight: Tensor) -> tuple[Tensor, Tensor]:
     Of complex weights, ``J^2 = N <|W - <W>|^2>``, real and imaginary parts together, and J0 is complex128.
     Raises ValueError for a tensor with fewer than two dimensions.
 
+    >>> import torch
+    >>> from edgechaos_core import order_parameters
     >>> layer = torch.nn.Linear(784, 784)  # PyTorch's start: J^2 = 1/3
     >>> J, J0 = order_parameters(layer.weight.detach().T)
     >>> round(float(J**2), 2)

@@ -57,7 +57,7 @@ def train(
     Raises ValueError for configs that cannot share a stack, a config that does not fit the data set, a checkpoint of
     other settings, or a bad device.
 
-    >>> from edgechaos_core import load_dataset, parse_config
+    >>> from edgechaos_core import load_dataset, parse_config, train
     >>> settings = {"samples": 1_000, "width": 100, "epochs": 2}
     >>> both = [parse_config(settings | {"learning_rate": rate})
     ...         for rate in (0.01, 0.04)]

@@ -1,5 +1,6 @@
 """The reference pages tell what the code and the committed files are: every name, command, author, run and number."""
 
+import doctest
 import inspect
 import re
 import zipfile
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+import conftest
 import edgechaos_core
 from edgechaos_core import EdgeDecay
 from edgechaos_core.book import chapters, reference, repository_links
@@ -66,6 +68,19 @@ def test_public_docstrings_name_no_source_files():
     texts = [inspect.getdoc(own) or "" for own in [*described, *members] if hasattr(own, "__doc__")]
     assert len(texts) > 60
     assert [found for text in texts for found in re.findall(r"\w+\.py\b", text)] == []
+
+
+def test_examples_that_the_book_shows_have_no_name_that_they_do_not_import(request):
+    shown = conftest.shown_by_the_book()
+    assert {"edgechaos_core.models.inspection.inspect", "edgechaos_core.store.runs.save_run"} < shown
+    names = ["edgechaos_core.models.inspection.inspect", "edgechaos_core.store.store.Store.get"]
+    own = ["edgechaos_core.models.inspection.inspect_not", "edgechaos_core.analysis.intervals.said"]
+    items = []
+    for name in [*names, *own]:
+        example = doctest.DocTest([], {"nn": 1}, name, None, None, None)
+        items.append(pytest.DoctestItem.from_parent(request.session, name=name, runner=None, dtest=example))
+    conftest.pytest_collection_modifyitems(items)
+    assert [item.dtest.globs for item in items] == [{}, {}, {"nn": 1}, {"nn": 1}]
 
 
 def test_the_citation_names_all_that_the_file_names():

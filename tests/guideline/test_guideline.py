@@ -19,14 +19,13 @@ from edgechaos_core.guideline import pilot_runs as pilots
 from edgechaos_core.guideline.decay_formula import (
     Formula,
     Network,
-    after_pilot,
     committed_formula,
     corrected,
     guide,
     terms,
 )
 from edgechaos_core.guideline.formula_fit import calibrate, calibration_runs, near_edge, points, power_of_speed
-from edgechaos_core.guideline.pilot_runs import pilot
+from edgechaos_core.guideline.pilot_runs import after_pilot, pilot
 from edgechaos_core.settings import parse_settings
 from edgechaos_core.store.runs import Outcome, Run, parse_config
 from edgechaos_core.sweeps.sweep import committed
@@ -262,6 +261,7 @@ def test_three_conventions():
     assert advice.weight_decay_sgd == pytest.approx(1.4e-4)
     assert advice.weight_decay_sgd_decoupled == pytest.approx(2.8e-4)  # a step shrinks w by eta 2 lambda / (1 - alpha)
     assert advice.l2_interval == pytest.approx((7e-5 * np.exp(-0.025), 7e-5 * np.exp(0.025)))
+    assert advice.J_squared_interval == pytest.approx((np.exp(-0.025 / 1.5), np.exp(0.025 / 1.5)))
     assert advice.epochs_to_edge == pytest.approx(13_500 / (60_000 * 0.00125))
     wide = guide(parse_settings(Network, FIG6 | {"width": 1_000, "samples": 30_000}), formula())
     assert wide.epochs_to_edge is None  # nobody has seen 30,000 samples hold what the formula says
@@ -270,12 +270,22 @@ def test_three_conventions():
     assert (advice.training_epochs, wide.training_epochs) == pytest.approx((20_000 / 75, 20_000 / 37.5))
 
 
+def test_the_interval_of_the_end_is_that_of_the_decay():
+    """At either end of J^2 the formula asks for a decay that is off by the half width of its interval."""
+    found = committed_formula()
+    for target in (0.6, 1.0, 1.5):
+        low, high = found.ends(target)
+        assert low < target < high
+        off = [found.log_l2(60_000, 784, J_squared) - found.log_l2(60_000, 784, target) for J_squared in (low, high)]
+        assert off == pytest.approx([found.half, -found.half])
+
+
 def test_what_no_run_has_tested_is_named():
     assert guide(parse_settings(Network, FIG6), formula()).untested == ()
     other = FIG6 | {"width": 100, "samples": 100, "learning_rate": 1.0}
     advice = guide(parse_settings(Network, other), formula())
     assert advice.untested == ("samples", "width", "speed")
-    assert advice.l2_interval is None
+    assert (advice.l2_interval, advice.J_squared_interval) == (None, None)
     assert advice.sooner == ()
     assert advice.caution.startswith("with 5,000 to 20,000 samples, which such a network memorises, J^2 was seen to")
     assert advice.nearest == {"samples": 5_000, "width": 256}

@@ -192,3 +192,8 @@ def _stacked(runs: Sequence[Run], column: str) -> np.ndarray:
 
 def _name(ax: Axes, label: str, x: float, y: float, color: Any) -> None:  # noqa: ANN401 - matplotlib's colours
     ax.annotate(label, (x, y), (5, 0), textcoords="offset points", va="center", size=8, color=color)
+
+
+def span(runs: Sequence[Run], low: float, high: float) -> tuple[float, float]:
+    """Return limits of an axis of test losses: these, or wider ones where a run ends above them."""
+    return low, max(high, 1.1 * max(settled(run, "test_loss") for run in runs))

@@ -37,7 +37,7 @@ def plot_inspection(table: Inspection | pd.DataFrame, axes: Sequence[Axes] | Non
 
     >>> import torch
     >>> from torch import nn
-    >>> from edgechaos_core import inspect
+    >>> from edgechaos_core import inspect, plot_inspection
     >>> layers = nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2)
     >>> table = inspect(nn.Sequential(*layers), torch.randn(16, 8))
     >>> figure = plot_inspection(table)

@@ -28,7 +28,7 @@ class Step:
 STEPS = (
     Step(
         "1. Does a normalisation follow a weight? (inspect: scale_free)",
-        "Leave that weight alone: its size changes nothing.",
+        "Leave that weight alone: its size changes nothing. (From theory; not tested here by training.)",
         "the others",
     ),
     Step(
@@ -38,8 +38,9 @@ STEPS = (
     ),
     Step(
         "3. Does the validation loss rise while you train?",
-        "Stop early, or try some weight decays (AdamW: 0.01, 0.1, 1; SGD: 1e-4, 3e-4). EdgeDecay.for_model sets the "
-        "decay of layers that come to their edge without a search; do not use it after initialise_at_edge.",
+        "Stop early, or try some weight decays (AdamW: 0.01, 0.1, 1; SGD: 1e-4, 3e-4) and choose by validation loss: "
+        "too much decay costs accuracy. EdgeDecay.for_model sets the decay of layers that come to their edge without a "
+        "search; do not use it after initialise_at_edge.",
     ),
 )
 OTHERWISE = "4. Nothing more of the edge is of use here."

@@ -117,7 +117,8 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     not resolve. Of all runs: ``map_chaotic`` of ``map_all`` become so, from ``map_trained``, and their entries shuffled
     from ``map_shuffled``, the least J to the largest; ``map_later`` become so later than their own entries shuffled, or
     not at all; the runs end at ``map_end``. The spectral radius of trained matrices passes 1 at J ``map_unstable``,
-    that of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed, over seeds:
+    that of their entries shuffled at ``map_unstable_shuffled``. Of the slowest speed: ``map_unstable_slow``, as before
+    (``map_unstable_fast`` of the other speeds); and, over seeds,
     ``map_outliers`` of ``map_width`` singular values of W are outlying where J^2 passes 1, and ``map_bulk`` is the
     spectral radius of W without them there. ``map_bulk_random`` is that of a random matrix with J as at the start and
     as many of its largest singular values removed, and ``map_bulk_times`` the first over the second.
@@ -126,11 +127,12 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
     """
     slowest = min((scale_factor(run.config) for run in runs), default=0.0)
     slow = [run for run in runs if scale_factor(run.config) == slowest]
+    fast = [run for run in runs if scale_factor(run.config) > slowest]
     pairs = [(passage(run, "lyapunov", RESOLVED), passage(run, "lyapunov_shuffled", RESOLVED)) for run in runs]
     trained, shuffled = ([pair[side] for pair in pairs if not math.isnan(pair[side])] for side in (0, 1))
     radii = [
-        [place for run in runs if not math.isnan(place := passage(run, f"spectral_radius{kind}", 1.0))]
-        for kind in ("", "_shuffled")
+        [place for run in group if not math.isnan(place := passage(run, f"spectral_radius{kind}", 1.0))]
+        for group, kind in ((runs, ""), (runs, "_shuffled"), (slow, ""), (fast, ""))
     ]
     later = [math.isnan(own) or own > other for own, other in pairs if not math.isnan(other)]
     estimates = {
@@ -152,6 +154,8 @@ def map_numbers(runs: Sequence[Run]) -> dict[str, str]:
         "map_shuffled": spanned(shuffled, ".2f"),
         "map_unstable": spanned(radii[0], ".2f"),
         "map_unstable_shuffled": spanned(radii[1], ".2f"),
+        "map_unstable_slow": spanned(radii[2], ".2f"),
+        "map_unstable_fast": spanned(radii[3], ".2f"),
         "map_end": spanned([float(run.history["J_squared"].iloc[-1]) ** 0.5 for run in runs], ".2f"),
         "map_width": str(slow[0].config.width) if slow else DASH,
     } | {name: shown(over_seeds(values) if values else None) for name, values in estimates.items()}

@@ -12,6 +12,8 @@ from edgechaos_core.claims.judging import Evidence, Judged, judged, serving_runs
 from edgechaos_core.claims.rules import OWN_RULES
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.runs import Run
+from edgechaos_core.system.places import REPOSITORY
+from edgechaos_core.system.yaml_files import read_yaml
 
 NOT_RUN = "(not run)"
 
@@ -38,6 +40,14 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         **_of_depth(evidence),
         "habit_points": _of_habit(evidence),
     }
+
+
+def address() -> str:
+    """Return in a sentence where the repository is, as _config.yml has it; that it is not said where it has none."""
+    url = read_yaml(REPOSITORY / "_config.yml")["repository"]["url"]
+    if url:
+        return f"The repository is at {url}."
+    return "Where the repository is, this copy of the book does not say: no address was set when it was built."
 
 
 def _value(part: Judged) -> str:

@@ -85,7 +85,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
     ``settings``, those with a slope over the ordered phase, of ``planned``, and those ``left``; their mean ``c``;
     ``off``, percent by which the farthest is from the published slope; c of the largest scale factor, ``fastest_c``;
     ``bend`` of the base setting, ``base_bend``, and the settings whose bend is within the bounds of C3, ``straight``;
-    largest over smallest c, ``spread``;
+    largest over smallest c, ``spread``, and by how much it is larger, ``spread_percent``;
     the published c without momentum, ``published_c``, and at its largest, ``published_bent``; ``four_ordered`` and
     ``four_window``, A at B = 8 over A at B = 32; ``momentum_window``, the exponent of A in 1/(1 - α) over epochs
     0-48, of settings with a slope over the ordered phase. With the endings ``_low`` and ``_high``, over settings:
@@ -103,6 +103,7 @@ def slope_numbers(table: pd.DataFrame) -> dict[str, float]:
         "c": c.mean(),
         "off": 100 * (table["ordered"] / table["published"] - 1).abs().max(),
         "spread": c.max() / c.min(),
+        "spread_percent": 100 * (c.max() / c.min() - 1),
         "fastest_c": c.iloc[int(table["scale"].argmax())],
         "base_bend": float(table["bend"].get(tuple(published.BASE_SETTING.values()), math.nan)),
         "published_c": paper_c[calm].mean(),

@@ -116,7 +116,7 @@ def numbers(runs: Sequence[Run]) -> dict[str, str]:
         "most_start": (means.index.max(), "g"),
         "least_J": (means.min(), ".2f"),
         "most_J": (means.max(), ".2f"),
-        "gained": (gained, ".2f"),
+        "gained": (gained, ".3f"),
         "reaching": (reaching, ".2f"),
         "from_03": (math.sqrt(0.3**2 + gained) if gained >= 0 else math.nan, ".2f"),
         "from_12": (math.sqrt(1.2**2 + gained) if gained >= 0 else math.nan, ".2f"),

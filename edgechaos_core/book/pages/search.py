@@ -1,5 +1,6 @@
 """Page `search`: the table of the contest's ways, and its numbers."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,15 +36,31 @@ def parts(contest: Contest | None) -> tuple[Standing | None, Standing | None]:
 
 
 def table(standing: Standing | None) -> pd.DataFrame:
-    """Set the ways side by side; points behind are those of accuracy on test images, seed by seed. None: no rows."""
+    """Set the ways side by side: means over seeds with their intervals; None: no rows.
+
+    Points behind are those of accuracy on test images, seed by seed.
+    """
     rows = {} if standing is None else {name: _row(entry, standing) for name, entry in standing.entries.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).rename_axis("method")
 
 
 def _row(entry: Entry, standing: Standing) -> tuple[object, ...]:
-    accuracy = shown(over_seeds([100 * value for value in entry.accuracies.values()]))
     off = DASH if entry is standing.best_found else points(behind(entry, standing.best_found))
-    return (entry.decay, accuracy, off, _mean(entry.losses, 3), _mean(entry.J_squared, 2), round(entry.epochs))
+    measured = (_accuracy(entry), off, _over_seeds(entry.losses), _over_seeds(entry.J_squared))
+    return (_decay(entry), *measured, round(entry.epochs))
+
+
+def _accuracy(entry: Entry) -> str:
+    return _over_seeds({seed: 100 * value for seed, value in entry.accuracies.items()})
+
+
+def _over_seeds(values: dict[int, float]) -> str:
+    return shown(over_seeds(list(values.values())))
+
+
+def _decay(entry: Entry) -> str:
+    value = float(entry.decay)
+    return strength_text(value) if math.isfinite(value) else DASH
 
 
 def _mean(values: dict[int, float], digits: int) -> str:
@@ -105,12 +122,12 @@ def _measures(standing: Standing | None, way: str) -> dict[str, str]:
     if standing is None or entry is None:
         return dict.fromkeys(("accuracy", "behind", "loss", "spared", "J", "decay", "price"), DASH)
     return {
-        "accuracy": shown(over_seeds([100 * value for value in entry.accuracies.values()])).partition(" ")[0],
+        "accuracy": _accuracy(entry).partition(" ")[0],
         "behind": points(behind(entry, standing.best_found)),
-        "loss": _mean(entry.losses, 3),
+        "loss": _over_seeds(entry.losses).partition(" ")[0],
         "spared": shown(spared(entry, standing.entries["no decay"])),
         "J": _mean(entry.J_squared, 2),
-        "decay": entry.decay,
+        "decay": _decay(entry),
         "price": f"{standing.best_found.epochs / entry.epochs:.0f}",
     }
 
@@ -137,7 +154,12 @@ def _choices(contest: Contest | None) -> dict[str, str]:
     first, second = best(over_l2), best(over_both)
     error = (score(second) * (1 - score(second)) / second.config.validation) ** 0.5  # binomial, of one accuracy
     near = [settled(run) for run in over_both if score(run) >= score(second) - error]
-    texts = (f"{first.config.l2:.2g}", f"{settled(first):.2f}", f"{second.config.l2:.2g}", f"{settled(second):.2f}")
+    texts = (
+        strength_text(first.config.l2),
+        f"{settled(first):.2f}",
+        strength_text(second.config.l2),
+        f"{settled(second):.2f}",
+    )
     more = (f"{second.config.learning_rate:.2g}", f"{100 * error:.2f}", f"{min(near):.2f} to {max(near):.2f}")
     return dict(zip(names, (*texts, *more, _spread(over_l2)), strict=True))
 

@@ -170,11 +170,6 @@ def flat_accuracy(runs: Sequence[Run]) -> dict[str, str]:
     return {"flat_low": f"{min(J):.2f}", "flat_high": f"{max(J):.2f}", "flat_points": f"{spread:.2f}"}
 
 
-def span(runs: Sequence[Run], low: float, high: float) -> tuple[float, float]:
-    """Return limits of an axis of test losses: these, or wider ones where a run ends above them."""
-    return low, max(high, 1.1 * max(settled(run, "test_loss") for run in runs))
-
-
 def protocol_told(evidence: Sequence[Run]) -> dict[str, str]:
     """Return what the inventory says of the paper's whole Fig. 6: runs ``whole_planned``, ``whole_present``, hours."""
     row = inventory(evidence).to_dict("index")["fig6"]
@@ -187,6 +182,20 @@ def least_loss_strength(runs: Sequence[Run]) -> float:
     strengths = of_strengths(runs)
     seeds = common_seeds(list(strengths.values()))
     return min(strengths, key=lambda l2: sum(settled(strengths[l2][seed], "test_loss") for seed in seeds))
+
+
+def _at_equal_loss(runs: Sequence[Run], strongest: float) -> dict[str, str]:
+    """The growth coefficient at a training loss of 0.25, without decay and with the strongest, and their ratio.
+
+    And without decay at 0.10, where runs with the paper's strength end.
+    """
+    free, decayed = (at_strength(runs, l2, lambda run: growth_at_loss(run, 0.25)) for l2 in (0.0, strongest))
+    return {
+        "c_at_free": shown(free),
+        "c_at_decayed": shown(decayed),
+        "c_at_ratio": DASH if free is None or decayed is None else f"{decayed.value / free.value:.2f}",
+        "c_at_low": shown(at_strength(runs, 0.0, lambda run: growth_at_loss(run, 0.10))),
+    }
 
 
 def _hull(estimates: Sequence[Estimate | None]) -> dict[str, str]:
@@ -232,8 +241,7 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
         "least_strength": strength_text(least),
         "least_J2": shown(at_strength(runs, least, settled)),
         "spared": shown(less(runs, EDGE_STRENGTH, least, "test_loss")),
-        "c_at_free": shown(at_strength(runs, 0.0, lambda run: growth_at_loss(run, 0.25))),
-        "c_at_decayed": shown(at_strength(runs, strongest, lambda run: growth_at_loss(run, 0.25))),
+        **_at_equal_loss(runs, strongest),
         "strongest": DASH if math.isnan(strongest) else strength_text(strongest),
         "habit_J2": shown(over_seeds([settled(run) for run in habits.values()]) if habits else None),
         "habit_accuracy": shown(habit_less_controller(contest, "test_accuracy"), 0.01),

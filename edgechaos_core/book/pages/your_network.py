@@ -4,51 +4,20 @@ The controller has two rivals: the best of a grid of weight decays, which costs 
 AdamW's default of 0.01, which costs one, as the controller does.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import torch
 
-from edgechaos_core.analysis.intervals import DASH, Estimate, over_seeds, said, shown, spanned
-from edgechaos_core.book.pages.deeper import accuracy_by_depth, deepest_trained, depth_numbers
+from edgechaos_core.analysis.intervals import Estimate, over_seeds, said, shown, spanned
 from edgechaos_core.book.pages.weight_decay import habit_less_controller
-from edgechaos_core.experiments.five_networks import HELD, chosen, compare, decay_name, load
-from edgechaos_core.experiments.named_grids import DEEP, DEEP_STARTS, DEPTHS
+from edgechaos_core.experiments.five_networks import DECAYS, HELD, chosen, compare, decay_name, load
 from edgechaos_core.experiments.protocols import protocol
-from edgechaos_core.experiments.starts import ROUNDING, WIDTH, WITH_BIASES, network, starts
-from edgechaos_core.models.initialisation import initialise_at_edge
-from edgechaos_core.models.inspection import inspect
-from edgechaos_core.models.inspection_table import Inspection
-from edgechaos_core.store.runs import parse_config
 from edgechaos_core.sweeps.sweep import available
 
 PERCENT = 100
 DEFAULT = 0.01  # AdamW's weight_decay in PyTorch
 RIVALS = {"grid": "best of four decays", "default": f"decay of {DEFAULT:g}"}  # as the page calls them
-DEPTH, SAMPLES = 20, 256  # of the network whose starts are drawn, and of the sample it is inspected with
-
-
-def deep_starts(depth: int = DEPTH, width: int = WIDTH) -> tuple[Inspection, Inspection]:
-    """Return what `inspect` tells of layers with tanh as PyTorch starts them, and then started at the edge."""
-    model = network("tanh", depth, width, width, seed=0)
-    sample = torch.randn(SAMPLES, width, generator=torch.Generator().manual_seed(0))
-    return inspect(model, sample), initialise_at_edge(model, sample).table
-
-
-def start_numbers(default: Inspection, at_edge: Inspection) -> dict[str, str]:
-    """Return in words what both starts do to a difference in all layers, and J^2 when started at the edge.
-
-    That of the first and the second layer, and the least.
-    """
-    J_squared = [row.J_squared for row in at_edge]
-    return {
-        "edge_first": said(J_squared[0], ".1f"),
-        "edge_second": said(J_squared[1], ".1f"),
-        "default_growth": said(default[-1].growth_from_input, ".5f"),
-        "edge_growth": said(at_edge[-1].growth_from_input, ".2f"),
-        "edge_low": said(min(J_squared), ".1f"),
-    }
 
 
 def habit_points() -> str:
@@ -64,67 +33,6 @@ def comparison(
         return compare(networks, seeds, samples=samples, epochs=epochs)
     found = load()
     return found[found["network"].isin(list(networks)) & found["seed"].isin(list(seeds))]
-
-
-def depth_limits() -> dict[str, str]:
-    """Return in words what the committed runs of chapter `deeper` say of depth, all layers starting from one J.
-
-    ``trained`` and ``untrained``: the deepest that is trained from PyTorch's J, and the next one tried; ``farthest``:
-    the largest J tried, ``farthest_squared``, and ``from_farthest`` the deepest that is trained from there.
-    """
-    grid = [
-        {"depth": depth, "initial_J": J, "seed": seed} for depth in DEPTHS for J in DEEP_STARTS for seed in range(3)
-    ]
-    accuracies = accuracy_by_depth(available([parse_config(DEEP | entry) for entry in grid]))
-    told, reached = depth_numbers(accuracies), deepest_trained(accuracies)
-    return {
-        "trained": told["from_default"],
-        "untrained": told["after_default"],
-        "farthest": f"{max(reached.index):.3g}",
-        "farthest_squared": f"{max(reached.index) ** 2:.3g}",
-        "from_farthest": f"{reached.iloc[-1]:.0f}",
-    }
-
-
-def differences_table() -> pd.DataFrame:
-    """Return by how much starts of deep networks multiply a difference, as far as rounding lets it be seen, in text.
-
-    A row a start, a column an activation and depth.
-    """
-    return _by_start(
-        "difference", lambda value: f"{float(f'{value:.1g}'):g}" if value >= ROUNDING else f"below {ROUNDING:g}"
-    )
-
-
-def accuracies_table() -> pd.DataFrame:
-    """Return the test accuracies of deep networks from these starts, in percent; rows and columns as before."""
-    return _by_start("accuracy", lambda value: f"{PERCENT * value:.0f}")
-
-
-def _by_start(column: str, written: Callable[[float], str]) -> pd.DataFrame:
-    cells: dict[str, dict[str, str]] = {}
-    for row in starts().to_dict("records"):
-        own = cells.setdefault(f"{row['activation']}, {row['depth']} layers", {})
-        own[str(row["start"])] = written(row[column])
-    return pd.DataFrame(cells).fillna(DASH).rename_axis("start")
-
-
-def tanh_at_edge() -> dict[str, str]:
-    """Return the accuracies, in percent, of tanh networks of 20 and 50 layers: all at J = 1, by growth, with gains."""
-    table = starts().set_index(["activation", "depth", "start"])["accuracy"]
-    ways = {"plain": "J of the edge in every layer", "measured": "at the edge", "gains": "nn.init with gains"}
-    return {
-        f"{name}_{depth}": said(PERCENT * float(table["tanh", depth, way]), ".0f")
-        for name, way in ways.items()
-        for depth in (20, 50)
-    }
-
-
-def best_without_biases(activation: str, depth: int) -> str:
-    """Return the best accuracy, in percent, that any start without drawn biases reaches at a depth."""
-    rows = starts()
-    own = rows[(rows["activation"] == activation) & (rows["depth"] == depth) & (rows["start"] != WITH_BIASES)]
-    return said(PERCENT * float(own["accuracy"].max()), ".0f")
 
 
 def best_of_grid(found: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +55,52 @@ def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of_default(found: pd.DataFrame) -> pd.DataFrame:
     """Return each network's and seed's row of least validation loss with AdamW's default weight_decay."""
-    return _by_seed(chosen(found[found["way"] == decay_name(DEFAULT)]))
+    return _of_decay(found, DEFAULT)
+
+
+def _of_decay(found: pd.DataFrame, decay: float) -> pd.DataFrame:
+    return _by_seed(chosen(found[found["way"] == decay_name(decay)]))
+
+
+def decay_points(found: pd.DataFrame, decay: float) -> dict[str, Estimate]:
+    """Return by network the points of test accuracy of a constant decay minus those of the default, paired by seed."""
+    points = PERCENT * (_of_decay(found, decay)["test_accuracy"] - of_default(found)["test_accuracy"])
+    return {name: over_seeds(points.loc[name].tolist()) for name in dict.fromkeys(found["network"])}
+
+
+def decays_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the default's test accuracy in percent, a row a network, and other decays' minus that, in text."""
+    names = list(dict.fromkeys(found["network"]))
+    own = PERCENT * of_default(found)["test_accuracy"].groupby("network").mean()
+    columns = {f"decay of {DEFAULT:g}, %": {name: said(own[name], ".1f") for name in names}}
+    for decay in DECAYS:
+        if decay != DEFAULT:
+            points = decay_points(found, decay)
+            columns[f"{decay:g} minus {DEFAULT:g}"] = {name: shown(points[name]) for name in names}
+    return pd.DataFrame(columns).rename_axis("network")
+
+
+def strongest_decay(found: pd.DataFrame) -> dict[str, str]:
+    """Return in words on which networks the strongest decay surely costs accuracy, or gains it, against the default.
+
+    And the largest cost in points, as a mean with its interval.
+    """
+    points = decay_points(found, max(DECAYS))
+    least = min(points.values(), key=lambda each: each.value)
+    raised, lowered = _sure(points)
+    return {
+        "strongest": f"{max(DECAYS):g}",
+        "strongest_raised": _named(raised),
+        "strongest_lowered": _named(lowered),
+        "strongest_cost": shown(over_seeds([-each for each in least.sample])),
+    }
+
+
+def _sure(estimates: Mapping[str, Estimate]) -> tuple[list[str], list[str]]:
+    """Return the networks whose interval lies above 0, and those whose interval lies below it."""
+    raised = [name for name, each in estimates.items() if each.low is not None and each.low > 0]
+    lowered = [name for name, each in estimates.items() if each.high is not None and each.high < 0]
+    return raised, lowered
 
 
 @dataclass(frozen=True)
@@ -210,8 +163,7 @@ def numbers(found: pd.DataFrame) -> Mapping[str, str]:
         told[f"{rival}_most"] = shown(max((each.accuracy for each in paired.values()), key=lambda each: each.value))
         for what in ("accuracy", "loss"):
             own: dict[str, Estimate] = {name: getattr(each, what) for name, each in paired.items()}
-            raised = [name for name, each in own.items() if each.low is not None and each.low > 0]
-            lowered = [name for name, each in own.items() if each.high is not None and each.high < 0]
+            raised, lowered = _sure(own)
             told |= {
                 f"{rival}_raised_{what}": _named(raised),
                 f"{rival}_lowered_{what}": _named(lowered),

@@ -23,12 +23,14 @@ def test_where_trained_maps_turn_chaotic_and_what_grows_in_them():
     small = FIG2 | {"width": 100}
     runs = [made_up(J**2, columns=columns, seed=seed, **small) for seed in range(3)]
     fast = small | {"momentum": 0.9}
-    never = columns | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 60.0}
+    other = {"spectral_radius": J + 0.21}  # passes 1 elsewhere at the higher speed
+    never = columns | other | {"lyapunov": np.full(101, -0.1), "lyapunov_shuffled": J - 1.045, "outliers": 60.0}
     told = page.map_numbers([*runs, made_up(J**2, columns=never, **fast)])
     assert (told["map_chaotic"], told["map_all"], told["map_end"]) == ("3", "4", "1.50")
     sooner = made_up(J**2, columns=columns | {"lyapunov": J - 0.9}, seed=5, **small)
     assert (told["map_later"], page.map_numbers([*runs, sooner])["map_later"]) == ("4", "3")
-    assert (told["map_unstable"], told["map_unstable_shuffled"]) == ("0.90", "1.00")
+    assert (told["map_unstable"], told["map_unstable_shuffled"]) == ("0.79 to 0.90", "1.00")
+    assert (told["map_unstable_slow"], told["map_unstable_fast"]) == ("0.90", "0.79")
     assert (told["map_trained"], told["map_shuffled"]) == ("1.25", "1.05 to 1.15")
     assert (told["map_outliers"], told["map_width"]) == ("10 (all alike)", "100")  # of the slowest speed
     assert told["map_bulk"] == "0.6 (all alike)"

@@ -33,7 +33,7 @@ def test_the_most_constant_candidate_is_told_from_the_others():
 
 def test_numbers_of_the_page():
     told = page.numbers(by_time())
-    assert (told["least_start"], told["most_start"], told["gained"]) == ("0.1", "1.5", "0.55")
+    assert (told["least_start"], told["most_start"], told["gained"]) == ("0.1", "1.5", "0.545")
     assert told["slope"] == told["slope_all"] == "1 (all alike)"
     assert told["reaching"] == f"{math.sqrt(1 - 0.54 * 1.01):.2f}"
     assert told["from_half"].startswith("0.89")

@@ -72,6 +72,17 @@ def test_the_table_has_a_row_a_way():
     assert shown.loc["broken"].tolist()[1:5] == ["–"] * 4
 
 
+def test_the_table_has_intervals_of_loss_and_of_j_squared():
+    losses = (0.30, 0.31, 0.32)
+    way = Entry("way", "8e-05", dict.fromkeys(range(3), 0.9), dict(enumerate(losses)), {0: 1.0, 1: 1.1, 2: 1.2}, 48)
+    row = table(Standing({"way": way}, way)).loc["way"]
+    assert row["λ"] == "8e-5"
+    assert row["test loss"] == "0.310 [0.285, 0.335]"
+    assert row["J²"] == "1.10 [0.85, 1.35]"
+    lost = Entry("lost", "nan", way.accuracies, way.losses, way.J_squared, 48)
+    assert table(Standing({"lost": lost}, way)).loc["lost", "λ"] == "–"
+
+
 def test_numbers_are_those_of_the_ways_and_of_the_searches(contest):
     told = numbers(contest)
     assert told["constant_formula_behind"] == "2"
@@ -80,7 +91,7 @@ def test_numbers_are_those_of_the_ways_and_of_the_searches(contest):
     assert (told["constant_formula_accuracy"], told["slowed_formula_accuracy"]) == ("88.5", "89")
     assert told["slowed_formula_spared"] == "0.055"
     assert (told["slowed_free_loss"], told["habit_points"]) == ("0.405", "0")
-    assert (told["first_l2"], told["second_l2"], told["second_eta"]) == ("0.00015", "1e-05", "0.03")
+    assert (told["first_l2"], told["second_l2"], told["second_eta"]) == ("1.5e-4", "1e-5", "0.03")
     assert told["error"] == "0.32"  # (0.885 x 0.115 / 10,000)^(1/2)
     assert told["near"] == "1.11 to 1.12"  # 0.884 is within it, 0.5 is not
     assert told["spread"] == "0.30"

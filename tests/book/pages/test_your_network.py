@@ -79,6 +79,22 @@ def test_the_tables_have_a_row_a_network_and_a_column_a_rival():
     assert ends.loc["CNN"].to_dict() == {"best of four decays": "0.50", "decay of 0.01": "0.55", "controller": "0.70"}
 
 
+def test_decays_are_compared_with_the_default_seed_by_seed():
+    found = pd.concat([FOUND, FOUND[FOUND["way"] == decay_name(1.0)].assign(way=decay_name(0.0), test_accuracy=0.7)])
+    decays = page.decays_table(found)
+    assert list(decays.columns) == ["decay of 0.01, %", "0 minus 0.01", "0.1 minus 0.01", "1 minus 0.01"]
+    assert decays.loc["CNN"].tolist() == ["78.0", "-8 (all alike)", "2 (all alike)", "21 (all alike)"]
+
+
+def test_the_strongest_decay_is_told_with_what_it_costs():
+    part, falls = FOUND["way"] == decay_name(1.0), {"CNN": 0.75, "LSTM": 0.78, "transformer": 0.80}
+    accuracy = FOUND["network"].map(falls) + 0.001 * FOUND["seed"]
+    told = page.strongest_decay(FOUND.assign(test_accuracy=accuracy.where(part, FOUND["test_accuracy"])))
+    assert told["strongest"] == "1"
+    assert (told["strongest_lowered"], told["strongest_raised"]) == ("1 (CNN)", "1 (transformer)")
+    assert told["strongest_cost"] == "2.90 [2.65, 3.15]"
+
+
 def test_a_comparison_is_trained_where_that_is_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(page, "compare", lambda *places, **named: asked.append((places, named)) or FOUND)
@@ -90,50 +106,6 @@ def test_the_committed_comparison_is_filtered():
     found = page.comparison(["LSTM"], [0, 2], samples=5_000, epochs=12, retrain=False)
     assert set(found["network"]) == {"LSTM"}
     assert set(found["seed"]) == {0, 2}
-
-
-def test_starts_have_a_row_each_and_a_column_a_network():
-    differences, accuracies = page.differences_table(), page.accuracies_table()
-    for table in (differences, accuracies):
-        assert list(table.columns[:2]) == ["GELU, 20 layers", "GELU, 50 layers"]
-        assert table.loc["at the edge, biases", "tanh, 50 layers"] == "–"  # of GELU alone
-    place = ("at the edge", "tanh, 50 layers")
-    assert (differences.loc[place], accuracies.loc[place]) == ("0.8", "73")
-    assert differences.loc["PyTorch's default", "tanh, 50 layers"] == "below 1e-10"
-    assert differences.loc["nn.init with gains", "tanh, 50 layers"] == "70"  # no power of ten
-
-
-def test_the_best_start_without_biases_is_the_best_of_the_table_but_for_them():
-    told = page.accuracies_table()["GELU, 50 layers"]
-    assert page.best_without_biases("GELU", 50) == max(told.drop("at the edge, biases"), key=int)
-    assert int(told["at the edge, biases"]) > int(page.best_without_biases("GELU", 50))
-
-
-def test_tanh_at_one_in_every_layer_is_told_beside_the_measured_start():
-    told, table = page.tanh_at_edge(), page.accuracies_table()
-    for depth in (20, 50):
-        column = table[f"tanh, {depth} layers"]
-        assert told[f"plain_{depth}"] == column["J of the edge in every layer"]
-        assert told[f"gains_{depth}"] == column["nn.init with gains"]
-        assert told[f"measured_{depth}"] == column["at the edge"]
-
-
-def test_the_depths_that_are_trained_are_those_of_chapter_deeper():
-    told = page.depth_limits()
-    assert (told["trained"], told["untrained"]) == ("8", "16")
-    assert (told["farthest"], told["farthest_squared"], told["from_farthest"]) == ("2", "4", "16")
-
-
-def test_a_deep_network_loses_a_difference_by_default_and_keeps_it_at_the_edge():
-    default, at_edge = page.deep_starts(depth=6, width=64)
-    assert len(default) == len(at_edge) == 6
-    assert {row.phase for row in default} == {"order"}
-    told = page.start_numbers(default, at_edge)
-    assert told["default_growth"] == f"{default[-1].growth_from_input:.5f}"
-    assert default[-1].growth_from_input < 0.1
-    assert 0.5 < float(told["edge_growth"]) < 2
-    first, second = (float(told[name]) for name in ("edge_first", "edge_second"))
-    assert 1 < float(told["edge_low"]) < second < first == pytest.approx(at_edge[0].J_squared, abs=0.06)
 
 
 def test_the_habit_of_weight_decay_is_as_accurate_as_the_controller():
