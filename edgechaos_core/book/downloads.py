@@ -2,20 +2,24 @@
 
 import io
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow.csv import WriteOptions, write_csv
 
+from edgechaos_core import EdgechaosError
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.store.catalogue import read_store
 from edgechaos_core.store.store import committed_store
 from edgechaos_core.store.tables import write_whole
 from edgechaos_core.sweeps.sweep import wanted
-from edgechaos_core.system.places import COMMITTED_DIAGRAMS, PUBLISHED
+from edgechaos_core.system.places import COMMITTED_DIAGRAMS, COMMITTED_RUNS, DATA, PACKAGE, PUBLISHED, REPOSITORY
 
 SEEDS = range(100)  # of which those that were run are found
 # The paper's figures whose runs are a named grid.
@@ -55,9 +59,37 @@ def write_downloads(folder: Path, made_from: str) -> None:
     for source, what in COPIES.items():
         shutil.copyfile(source, folder / source.name)
         rows.append(_row(folder / source.name, what, f"{len(_read(source)):,} rows"))
+    rows.append(_row(write_wheel(folder), "the package, to be installed with `pip install`", "without the chapters"))
     head = ["| file | what it holds | size |", "| --- | --- | ---: |"]
     write_whole(folder / "table.txt", "\n".join([*head, *rows, ""]).encode())
     write_whole(mark, made_from.encode())
+
+
+def write_wheel(folder: Path) -> Path:
+    """Build the package's wheel into a folder, from a copy of its files: a build leaves files where its source is.
+
+    Raises EdgechaosError where it cannot be built.
+    """
+    with TemporaryDirectory() as place:
+        source = Path(place) / "source"
+        shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+        for records in (DATA, COMMITTED_RUNS, COMMITTED_DIAGRAMS, PUBLISHED):
+            (source / "data" / records.relative_to(DATA)).mkdir(parents=True)
+            for file in filter(Path.is_file, records.iterdir()):
+                shutil.copyfile(file, source / "data" / file.relative_to(DATA))
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copyfile(REPOSITORY / name, source / name)
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel", "--no-deps"]
+        done = subprocess.run(
+            [*pip, "--no-build-isolation", "--wheel-dir", folder, source],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode:
+            raise EdgechaosError(f"the package for the downloads page cannot be built: {done.stderr.strip()[-500:]}")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def _csv(table: pd.DataFrame) -> bytes:

@@ -112,6 +112,11 @@ def test_downloads_hold_every_committed_run(quick_book):
     fig6 = pd.read_csv(folder / "fig6.csv")
     assert set(fig6["key"]) < set(runs["key"])
     assert fig6["l2"].nunique() == 8
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    assert {"edgechaos_core/models/controller.py", "edgechaos_core/data/claims.yaml"} < held
+    assert len([name for name in held if name.startswith("edgechaos_core/data/runs/")]) == runs["key"].nunique()
     table = (folder / "table.txt").read_text(encoding="utf-8")
     assert set(re.findall(r"downloads/([^>]+)>", table)) == {path.name for path in folder.iterdir()} - {
         "table.txt",

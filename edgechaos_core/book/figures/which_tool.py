@@ -28,7 +28,7 @@ class Step:
 STEPS = (
     Step(
         "1. Does a normalisation follow a weight? (inspect: scale_free)",
-        "Leave that weight alone: its size changes nothing. (From theory; not tested here by training.)",
+        "Do not scale or steer it, and keep its usual weight decay. (From theory; not tested here by training.)",
         "the others",
     ),
     Step(

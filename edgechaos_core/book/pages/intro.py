@@ -47,7 +47,8 @@ def address() -> str:
     url = read_yaml(REPOSITORY / "_config.yml")["repository"]["url"]
     if url:
         return f"The repository is at {url}."
-    return "Where the repository is, this copy of the book does not say: no address was set when it was built."
+    told = "Where the repository is, this copy of the book does not say: no address was set when it was built."
+    return f"{told} The page of downloads has the package."
 
 
 def _value(part: Judged) -> str:
