@@ -32,7 +32,7 @@ STEPS = (
         "the others",
     ),
     Step(
-        "2. Are there more than eight layers, without normalisation and skip connections?",
+        "2. Are there eight or more layers, without normalisation and skip connections?",
         "Start with initialise_at_edge (GELU: bias_variance=0.173). For ReLU, the gains of nn.init do as well.",
         "train",
     ),

@@ -96,14 +96,13 @@ def _of_adamw(evidence: Evidence) -> str:
 
 
 def _of_sizes(evidence: Evidence) -> dict[str, str]:
-    """J at the least validation loss of Fig. 2's setting twice as wide, with half the images, and itself."""
+    """J at the least validation loss of Fig. 2's setting twice as wide, and with half the images."""
     wanted = {*protocol("sizes", seeds=range(3))}
     runs = [run for run in evidence.runs if run.config in wanted]
     table = sizes_table(runs) if runs else None
     rows = {
         "wide_J": "width 1,568, 50,000 images",
         "half_J": "width 784, 25,000 images",
-        "usual_J": "width 784, 50,000 images",
     }
     return {name: NOT_RUN if table is None else str(table.loc[row, "J at the turn"]) for name, row in rows.items()}
 

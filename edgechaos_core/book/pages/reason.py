@@ -173,7 +173,8 @@ def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
     """Tell whether J = 1 is the reason: what came out of B1 to B5 and C14, on the committed runs if none are given.
 
     As ``value [interval]``, a dash for what has not been run: ``slope`` of J^2 at the least validation loss on J^2 at
-    the start (the edge as the cause predicts 0, a fixed gain of J^2 predicts 1) and the ``seeds`` behind it, ``epochs``
+    the start (the edge as the cause predicts 0, a fixed gain of J^2 predicts 1) and the ``seeds`` behind it
+    (``speed_seeds`` behind ``rate``), ``epochs``
     from J = 0.1 over those from 0.75, ``beyond``, the least validation loss from J = 1.5 minus that from 0.5, ``rate``
     and ``batch``, the exponents of J^2 there in speed, and ``map``, J where the trained map's exponent passes 0 over
     that where its shuffled entries' does. Of networks that are held ``held`` and ``held_accuracy``, J of the least loss
@@ -192,5 +193,6 @@ def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
         "relu": found["C14"][0],
     }
     told |= dict(zip(("held", "held_accuracy", "lost"), found["B4"], strict=True)) | {"relu": found["C14"][0]}
-    seeds = DASH if slope.estimate is None else str(slope.estimate.n)
-    return {"seeds": seeds} | {name: shown(part.estimate) for name, part in told.items()}
+    behind = {"seeds": slope.estimate, "speed_seeds": rate.estimate}
+    counts = {name: DASH if each is None else str(each.n) for name, each in behind.items()}
+    return counts | {name: shown(part.estimate) for name, part in told.items()}
