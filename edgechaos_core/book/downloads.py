@@ -38,7 +38,7 @@ COPIES = {
 
 
 def write_downloads(folder: Path, made_from: str) -> None:
-    """Write the files and ``table.txt``, a Markdown table of them, unless they are there, made from the same.
+    """Write the files, ``table.txt``, a Markdown table of them, and ``package.txt``, a line on the package, unless they are there, made from the same.
 
     ``made_from`` is a digest of the committed data and the code. What else is in the folder is removed.
     """
@@ -59,7 +59,9 @@ def write_downloads(folder: Path, made_from: str) -> None:
     for source, what in COPIES.items():
         shutil.copyfile(source, folder / source.name)
         rows.append(_row(folder / source.name, what, f"{len(_read(source)):,} rows"))
-    rows.append(_row(write_wheel(folder), "the package, to be installed with `pip install`", "without the chapters"))
+    wheel = write_wheel(folder)
+    told = f"The package without the chapters, for `pip install`: {_offered(wheel)}, {_size(wheel)}."
+    write_whole(folder / "package.txt", f"{told}\n".encode())
     head = ["| file | what it holds | size |", "| --- | --- | ---: |"]
     write_whole(folder / "table.txt", "\n".join([*head, *rows, ""]).encode())
     write_whole(mark, made_from.encode())
@@ -119,6 +121,13 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _row(path: Path, what: str, count: str) -> str:
+    return f"| {_offered(path)} | {what}: {count} | {_size(path)} |"
+
+
+def _offered(path: Path) -> str:
+    return f"{{download}}`{path.name} <../{path.parent.name}/{path.name}>`"
+
+
+def _size(path: Path) -> str:
     size = path.stat().st_size
-    told = f"{size / 1e6:.1f}\u00a0MB" if size >= 1e5 else f"{size / 1e3:.1f}\u00a0kB"
-    return f"| {{download}}`{path.name} <../{path.parent.name}/{path.name}>` | {what}: {count} | {told} |"
+    return f"{size / 1e6:.1f}\u00a0MB" if size >= 1e5 else f"{size / 1e3:.1f}\u00a0kB"

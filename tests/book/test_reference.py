@@ -121,7 +121,10 @@ def test_downloads_hold_every_committed_run(quick_book):
     assert set(re.findall(r"downloads/([^>]+)>", table)) == {path.name for path in folder.iterdir()} - {
         "table.txt",
         "made-from.txt",
+        "package.txt",
+        wheel.name,
     }
+    assert f"downloads/{wheel.name}>" in (folder / "package.txt").read_text(encoding="utf-8")
 
 
 def test_notebooks_and_figures_of_all_pages_are_offered(quick_book):

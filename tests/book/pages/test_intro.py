@@ -22,6 +22,6 @@ def test_every_number_comes_from_the_committed_runs():
     ("url", "told"), [("", "does not say"), ("https://example.org/x", "is at https://example.org/x.")]
 )
 def test_the_address_of_the_repository_is_said_or_that_it_is_not(tmp_path, monkeypatch, url, told):
-    (tmp_path / "_config.yml").write_text(f'repository:\n  url: "{url}"\n')
+    (tmp_path / "_config.yml").write_text(f'repository:\n  url: "{url}"\n', encoding="utf-8")
     monkeypatch.setattr(intro, "REPOSITORY", tmp_path)
     assert told in intro.address()
