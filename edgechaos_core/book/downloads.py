@@ -38,9 +38,10 @@ COPIES = {
 
 
 def write_downloads(folder: Path, made_from: str) -> None:
-    """Write the files, ``table.txt``, a Markdown table of them, and ``package.txt``, a line on the package, unless they are there, made from the same.
+    """Write the files, ``table.txt``, a Markdown table of them, and ``package.txt``, a line on the package.
 
-    ``made_from`` is a digest of the committed data and the code. What else is in the folder is removed.
+    Unless they are there, made from the same: ``made_from`` is a digest of the committed data and the code.
+    What else is in the folder is removed.
     """
     mark = folder / "made-from.txt"
     if mark.is_file() and mark.read_text(encoding="utf-8") == made_from:
