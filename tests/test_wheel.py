@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from edgechaos_core.system.places import REPOSITORY
+from edgechaos_core.book.downloads import write_wheel
 
 BIN = "Scripts" if os.name == "nt" else "bin"
 
@@ -54,17 +54,8 @@ def borrow(names: set[str], folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """The wheel of the committed and uncommitted files, built outside the checkout."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    listed = ["git", "-C", str(REPOSITORY), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    for name in subprocess.run(listed, capture_output=True, check=True, encoding="utf-8").stdout.split("\0"):
-        if name and (REPOSITORY / name).is_file() and not name.startswith(("tests/", "chapters/")):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((REPOSITORY / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out]
-    subprocess.run([*command, source], check=True, capture_output=True)
-    (built,) = out.glob("edgechaos-*.whl")
-    return built
+    """The wheel that the book offers, of the committed and uncommitted files."""
+    return write_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")

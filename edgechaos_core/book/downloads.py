@@ -90,7 +90,8 @@ def write_wheel(folder: Path) -> Path:
             check=False,
         )
         if done.returncode:
-            raise EdgechaosError(f"the package for the downloads page cannot be built: {done.stderr.strip()[-500:]}")
+            why = done.stderr.strip().rpartition("\n")[2]
+            raise EdgechaosError(f"the package for the downloads page cannot be built: {why}")
     (wheel,) = folder.glob("*.whl")
     return wheel
 

@@ -12,7 +12,7 @@ import pytest
 import conftest
 import edgechaos_core
 from edgechaos_core import EdgeDecay
-from edgechaos_core.book import chapters, reference, repository_links
+from edgechaos_core.book import chapters, downloads, reference, repository_links
 from edgechaos_core.cli.app import app
 from edgechaos_core.system.places import COMMITTED_RUNS, PUBLISHED, REPOSITORY
 from edgechaos_core.system.yaml_files import read_yaml
@@ -125,6 +125,20 @@ def test_downloads_hold_every_committed_run(quick_book):
         wheel.name,
     }
     assert f"downloads/{wheel.name}>" in (folder / "package.txt").read_text(encoding="utf-8")
+
+
+def test_a_package_that_cannot_be_built_is_told_in_one_line(tmp_path, monkeypatch):
+    repository, out = tmp_path / "repository", tmp_path / "out"
+    repository.mkdir()
+    for name in ("README.md", "LICENSE"):
+        (repository / name).write_text("", encoding="utf-8")
+    (repository / "pyproject.toml").write_text("[project", encoding="utf-8")
+    monkeypatch.setattr(downloads, "REPOSITORY", repository)
+    with pytest.raises(
+        edgechaos_core.EdgechaosError, match=r"^the package for the downloads page cannot be built: .+$"
+    ):
+        downloads.write_wheel(out)
+    assert list(out.glob("*")) == []
 
 
 def test_notebooks_and_figures_of_all_pages_are_offered(quick_book):
