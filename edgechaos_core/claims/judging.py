@@ -15,7 +15,7 @@ from edgechaos_core.analysis.intervals import Estimate, shown
 from edgechaos_core.analysis.scaling import ORDERED
 from edgechaos_core.claims.estimates import growth
 from edgechaos_core.claims.rules import OWN_RULES, RULES, Over, Rule
-from edgechaos_core.claims.verdicts import Part, Verdict, p_value, read_claims, seeds_to_settle, verdict
+from edgechaos_core.claims.verdicts import MOST_MORE, Part, Verdict, p_value, read_claims, seeds_to_settle, verdict
 from edgechaos_core.experiments.protocols import protocol
 from edgechaos_core.probes.diagram import Diagram, load_diagram
 from edgechaos_core.store.runs import Run, RunConfig, cut_run, load_run
@@ -44,7 +44,7 @@ class Judged:
 
     @property
     def more(self) -> int | None:
-        """How many more seeds (draws of W for C1) would settle it, None where it is settled or no seeds would."""
+        """How many more seeds (draws of W for C1) would settle it, None where it is settled or 100 would not."""
         if self.estimate is None or self.verdict != "inconclusive" or self.over == "settings":
             return None
         return seeds_to_settle(self.estimate, self.part)
@@ -85,11 +85,12 @@ class Judged:
         if self.verdict == "inconclusive" and self.estimate is not None and self.estimate.low is None:
             return "inconclusive: in more than a tenth of the draws of seeds the fit finds no value"
         if self.verdict == "inconclusive":
-            more = (
-                f"about {self.more:,} more {_counted(self.over, self.more)} would settle it, if the estimate stays"
-                if self.more
-                else "more seeds would not settle it"
-            )
+            if self.more:
+                more = f"about {self.more} more {_counted(self.over, self.more)} would settle it, if the estimate stays"
+            elif self.over == "settings":
+                more = "more seeds would not settle it"
+            else:
+                more = f"too close to its bound for {MOST_MORE} more {self.over} to settle it, if the estimate stays"
             return f"inconclusive: {more}"
         return f"no verdict: {self.to_train}" if self.verdict == "no verdict" else self.verdict
 

@@ -19,7 +19,7 @@ from edgechaos_core.settings import Settings, parse_settings
 from edgechaos_core.system.places import CLAIMS
 from edgechaos_core.system.yaml_files import read_yaml
 
-MOST_SEEDS = 10_000  # beyond which "how many more" is no plan
+MOST_MORE = 100  # seeds beyond which "how many more" is no plan
 
 Kind = Literal["claims", "own"]
 Verdict = Literal["reproduced", "reproduced in part", "not reproduced", "inconclusive", "no verdict"]
@@ -108,19 +108,17 @@ def in_words(name: str, verdict: str) -> str:
 def seeds_to_settle(estimate: Estimate, part: Part) -> int | None:
     """Return how many more seeds would settle a part if its value and scatter stayed what they are.
 
-    None where it is settled, has no interval, or would take more than 10,000.
+    None where it is settled, has no interval, or would take more than 100.
     """
     if verdict(estimate, part) != "inconclusive" or estimate.low is None or estimate.high is None:
         return None
     room = min(abs(estimate.value - bound) for bound in part.bounds)
     scatter = (estimate.high - estimate.low) / 2 / stats.t.ppf((1 + CONFIDENCE) / 2, estimate.n - 1)
     scatter *= math.sqrt(estimate.n)
-    more, step = estimate.n, 1
-    while more <= MOST_SEEDS:
-        half = scatter / math.sqrt(more) * stats.t.ppf((1 + CONFIDENCE) / 2, more - 1)
-        if half < room:
-            return more - estimate.n
-        more += step
+    for more in range(1, MOST_MORE + 1):
+        n = estimate.n + more
+        if scatter / math.sqrt(n) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) < room:
+            return more
     return None
 
 

@@ -65,6 +65,13 @@ def test_an_inconclusive_row_says_how_many_more_seeds():
     )
 
 
+def test_an_estimate_at_its_bound_asks_for_no_thousands_of_seeds():
+    found = row("C13", [noisy(0.0901 + seed / 100, 0.95, seed) for seed in range(3)])
+    assert (
+        found["what would settle it"] == "too close to its bound for 100 more seeds to settle it, if the estimate stays"
+    )
+
+
 def test_one_seed_has_no_verdict():
     one = row("C13", [noisy(0.04, 0.95, 0)])
     assert (one["verdict"], one["estimate"]) == ("no verdict", "0.04, 1 seed; 0.95, 1 seed")

@@ -174,12 +174,12 @@ def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
 
     As ``value [interval]``, a dash for what has not been run: ``slope`` of J^2 at the least validation loss on J^2 at
     the start (the edge as the cause predicts 0, a fixed gain of J^2 predicts 1) and the ``seeds`` behind it
-    (``speed_seeds`` behind ``rate``), ``epochs``
-    from J = 0.1 over those from 0.75, ``beyond``, the least validation loss from J = 1.5 minus that from 0.5, ``rate``
-    and ``batch``, the exponents of J^2 there in speed, and ``map``, J where the trained map's exponent passes 0 over
-    that where its shuffled entries' does. Of networks that are held ``held`` and ``held_accuracy``, J of the least loss
-    and of the best accuracy at the end, and ``lost``, points of accuracy lost by holding J^2 at 0.5 and not at 1.
-    ``relu`` is J at the least test loss of ReLU with Adam, over that of its edge.
+    (``speed_seeds`` behind ``rate``), ``epochs`` from J = 0.1 over those from 0.75, ``beyond``, the least validation
+    loss from J = 1.5 minus that from 0.5, ``rate`` and ``batch``, the exponents of J^2 there in speed, and ``map``, J
+    where the trained map's exponent passes 0 over that where its shuffled entries' does. Of networks that are held,
+    ``held`` and ``held_accuracy``, J of the least loss and of the best accuracy at the end, and ``lost``, points of
+    accuracy lost by holding J^2 at 0.5 and not at 1. ``relu`` is J at the least test loss of ReLU with Adam, over that
+    of its edge.
     """
     found = judged(evidence or committed_evidence(), ["B1", "B2", "B3", "B4", "B5", "C14"])
     (slope, epochs), (beyond,), (rate, batch), (own,) = found["B1"], found["B2"], found["B3"], found["B5"]

@@ -50,8 +50,8 @@ def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -
 
     One row a setting, seeds averaged, by speed: ``speed`` is the scale factor over that of ``base``; epochs, mini-batch
     ``steps`` and ``seconds`` (by those of an epoch of each batch size; nan for a size that is not among them) up to the
-    best epoch; J^2 there, and estimates over seeds of test loss and test accuracy there. Raises ValueError for no runs,
-    and for runs without validation.
+    best epoch; J^2 there, and estimates over seeds of test loss and test accuracy (in percent) there. Raises ValueError
+    for no runs, and for runs without validation.
     """
     if not runs:
         raise ValueError("a pay-off needs at least one run")
@@ -70,7 +70,7 @@ def payoff(runs: Sequence[Run], base: RunConfig, seconds: Mapping[int, float]) -
                 "seconds": epochs * seconds.get(config.batch_size, math.nan),
                 "J²": float(np.mean([row["J_squared"] for row in best])),
                 "test loss": over_seeds([float(row["test_loss"]) for row in best]),
-                "test accuracy": over_seeds([float(row["test_accuracy"]) for row in best]),
+                "test accuracy, %": over_seeds([100 * float(row["test_accuracy"]) for row in best]),
                 "seeds": len(own),
             }
         )

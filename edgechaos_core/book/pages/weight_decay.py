@@ -59,9 +59,10 @@ def ends(runs: Sequence[Run]) -> pd.DataFrame:
     rows = {}
     for l2 in sorted({run.config.l2 for run in runs}):
         own = [run for run in runs if run.config.l2 == l2]
-        columns = {"J² at the end": "J_squared", "test loss": "test_loss", "test accuracy": "test_accuracy"}
         rows[strength_text(l2)] = {
-            **{name: shown(over_seeds([settled(run, column) for run in own])) for name, column in columns.items()},
+            "J² at the end": shown(over_seeds([settled(run) for run in own])),
+            "test loss": shown(over_seeds([settled(run, "test_loss") for run in own])),
+            "test accuracy, %": shown(over_seeds([100 * settled(run, "test_accuracy") for run in own])),
             "seeds": len(own),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("λ")

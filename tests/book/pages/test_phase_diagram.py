@@ -120,6 +120,7 @@ def test_the_excess_of_the_published_edge_has_its_parts():
     assert parts["measure"] == pytest.approx(0, abs=0.007)  # half a row
     assert parts["matrices"] == pytest.approx(0.67 - theoretical_passage(1.1))
     assert parts["error"] == pytest.approx(0.01)
+    assert parts["error_expected"] == pytest.approx(parts["scatter"] / 2**0.5)
 
 
 def test_costs_are_told_in_minutes():

@@ -40,11 +40,11 @@ def test_payoff_by_hand():
     table = payoff([*runs, run_of(SLOW, 400, 0.4)], runs[0].config, {32: 3.0})
     assert table.index.tolist() == [(0.005, 0.0, 32), (0.02, 0.5, 32)]
     slow, fast = table.to_dict("records")
-    assert slow | {"test loss": 0, "test accuracy": 0} == pytest.approx(
+    assert slow | {"test loss": 0, "test accuracy, %": 0} == pytest.approx(
         {"speed": 1 / 8, "epochs": 400, "steps": 400 * 1563, "seconds": 1200.0, "J²": 4.0, "seeds": 1}
-        | {"test loss": 0, "test accuracy": 0}
+        | {"test loss": 0, "test accuracy, %": 0}
     )
-    assert (slow["test loss"].value, slow["test accuracy"].value) == pytest.approx((0.4, 0.86))
+    assert (slow["test loss"].value, slow["test accuracy, %"].value) == pytest.approx((0.4, 86))
     assert slow["test loss"].low is None
     assert (fast["epochs"], fast["speed"], fast["seeds"], fast["seconds"]) == (50, 1, 2, 150)
     assert payoff(runs, runs[0].config, {})["seconds"].isna().all()
