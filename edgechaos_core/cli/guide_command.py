@@ -72,9 +72,9 @@ def _tell(advice: "Guidance") -> None:
     print(f"weight_decay of PyTorch's SGD   {advice.weight_decay_sgd:.3g}")
     print(f"weight_decay of decoupled SGD   {advice.weight_decay_sgd_decoupled:.3g}")
     length = f"{advice.training_epochs:,.0f} epochs ({HORIZON:,} rescaled steps)"
-    print(f"this is for training of {length}; after them J^2 still changes")
+    print(f"this is for training of {length}; with more epochs J^2 goes on changing")
     if advice.epochs_to_edge is not None:
-        place = "where it ends" if advice.pilot is None else f"{advice.target:g}"
+        place = "its value then" if advice.pilot is None else f"{advice.target:g}"
         print(f"J^2 is within {NEAR:.0%} of {place} after about {advice.epochs_to_edge:.0f} epochs")
     for setting in advice.sooner:
         eta, alpha, size = (setting[name] for name in ("learning_rate", "momentum", "batch_size"))
