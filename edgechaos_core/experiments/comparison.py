@@ -16,7 +16,10 @@ from edgechaos_core.sweeps.sweep import obtain
 
 @dataclass(frozen=True)
 class Entry:
-    """One way: its decay in words, results by seed, and ``epochs``, all that were trained to get one network."""
+    """One way: its decay in words, results by seed, and ``epochs``: what it costs to get one network.
+
+    ``epochs`` are of all images: an epoch on fewer of them, in a search, counts as the share of them that it trains on.
+    """
 
     name: str
     decay: str
@@ -92,7 +95,7 @@ def hold_contest(
     runs = {way: [next(obtained) for _ in seeds] for way in (*ways, ON, AGAIN)}
 
     def stand(own: Mapping[str, Sequence[Run]], more: Sequence[Entry]) -> Standing:
-        before = dict.fromkeys(searches, trials * epochs)
+        before = dict.fromkeys(searches, trials * epochs * samples / (samples + validation))
         entries = {name: trained(name, seeded, before=before.get(name, 0)) for name, seeded in own.items()}
         entries |= {entry.name: entry for entry in more}
         return Standing(entries, max((entries[name] for name in searches), key=Entry.accuracy))
@@ -126,10 +129,11 @@ def _constant(epochs: int) -> dict[str, int]:
     return {"epochs": epochs, "milestone": 0}
 
 
-def trained(name: str, runs: Sequence[Run], *, before: int = 0) -> Entry:
+def trained(name: str, runs: Sequence[Run], *, before: float = 0) -> Entry:
     """Return the entry of runs trained to their end, where results are means over the last tenth of the epochs.
 
-    ``before`` are epochs spent earlier, on a search. Raises ValueError for no runs, or runs of several settings.
+    ``before`` are epochs of all images spent earlier, on a search. Raises ValueError for no runs, or runs of several
+    settings.
     """
     if len({run.config.model_dump_json(exclude={"seed"}) for run in runs}) != 1:
         raise ValueError("an entry needs runs that differ in seed alone")
@@ -147,9 +151,11 @@ def stopped_early(name: str, runs: Sequence[Run], again: Sequence[Run] = (), slo
 
     ``again`` are runs of the same seeds on all samples, that are trained for as many epochs, and ``slow_epochs`` more,
     and take their place: results are then as in `trained`, or at the epoch kept if there are no slow ones. What it took
-    to find out how many is paid for as well.
+    to find out how many is paid for as well: as the share of all images, the validation images among them, that those
+    runs train on.
     """
     accuracies, losses, J_squared, epochs = {}, {}, {}, []
+    share = runs[0].config.samples / (runs[0].config.samples + runs[0].config.validation)
     second = {run.config.seed: run for run in again}
     for run in runs:
         kept, stopped = stop_early(run)
@@ -159,5 +165,5 @@ def stopped_early(name: str, runs: Sequence[Run], again: Sequence[Run] = (), slo
             settled(own, column) if slow_epochs else float(own.history[column].iloc[kept])
             for column in ("test_accuracy", "test_loss", "J_squared")
         )
-        epochs.append(stopped + (kept + slow_epochs if again else 0))
+        epochs.append(stopped * share + (kept + slow_epochs if again else 0))
     return Entry(name, f"{runs[0].config.l2:.2g}", accuracies, losses, J_squared, float(np.mean(epochs)))

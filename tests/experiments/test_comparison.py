@@ -74,7 +74,11 @@ def test_a_contest_asks_for_what_its_protocol_trains_and_slows_all():
     assert all(entry.accuracy() == pytest.approx(0.501 + 0.075) for entry in slowed)  # the last 6 of 59 epochs
     assert held.slowed.entries[AGAIN].accuracy() == pytest.approx(0.501 + 0.095)  # the last 2 of 18
     price = {name: tuple(part.entries[name].epochs for part in parts) for name in (*searches, AGAIN)}
-    assert price == {**dict.fromkeys(searches, (2 * 48 + 48, 2 * 48 + 58)), AGAIN: (17 + 7, 17 + 7 + 10)}
+    tried, until_stopped = 2 * 48 * 5 / 6, 17 * 5 / 6  # epochs of 50,000 images, as epochs of all 60,000
+    assert price == {
+        **dict.fromkeys(searches, pytest.approx((tried + 48, tried + 58))),
+        AGAIN: pytest.approx((until_stopped + 7, until_stopped + 7 + 10)),
+    }
     searched = {run.config for runs in held.searches.values() for run in runs}
     assert len(searched) == 4
     assert all((config.validation, config.milestone, config.epochs) == (10_000, 0, 48) for config in searched)
@@ -137,10 +141,10 @@ def test_early_stopping_pays_for_its_patience_and_for_training_again():
     runs = [run_of(seed, validation=10_000, columns={"test_accuracy": falling}) for seed in (0, 1)]
     once = stopped_early("once", runs)
     assert once.accuracies == {0: pytest.approx(falling[7]), 1: pytest.approx(falling[7])}
-    assert once.epochs == 17
+    assert once.epochs == pytest.approx(17 * 5 / 6)  # of 50,000 images, as epochs of all 60,000
     again = stopped_early("twice", runs, [run_of(seed, columns={"test_accuracy": falling / 2}) for seed in (0, 1)])
     assert again.accuracies[1] == pytest.approx(falling[7] / 2)
-    assert again.epochs == 17 + 7
+    assert again.epochs == pytest.approx(17 * 5 / 6 + 7)
 
 
 def test_there_is_no_contest_where_a_run_is_not_stored():

@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from edgechaos_core.analysis.by_setting import by_setting, setting_in_words, strength_text
+from edgechaos_core.analysis.by_setting import USUAL, by_setting, setting_in_words, strength_text
 from edgechaos_core.analysis.intervals import DASH, over_seeds, shown
 from edgechaos_core.analysis.scaling import scale_factor, settled
 from edgechaos_core.store.runs import Run, RunConfig
@@ -87,7 +87,9 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     ``few_peak`` is the largest J^2 of the formula's run of 10,000 samples; ``reached`` and ``steered`` count the
     controller's runs, those that come to the edge and all; ``held`` is the range of J^2 at the end of the former,
     ``exposure`` their largest `decay_exposure`. ``few_l2`` and ``few_steered_l2`` are lambda of formula and controller
-    with 10,000 samples and ``few_over`` their ratio, ``wide_l2`` and so on those of width 1,568; ``half_off`` is
+    with 10,000 samples and ``few_over`` their ratio, ``half_l2`` and so on those of 30,000 samples, ``wide_l2`` and so
+    on those of width 1,568; ``whole_steered_l2`` is the range of lambda of the controller with 60,000 samples and
+    width 784. ``half_off`` is
     percent of J^2 = 1 that the formula's runs of 30,000 end beside it, ``seeds_told`` how many seeds a setting of
     formula and controller has.
     """
@@ -102,8 +104,10 @@ def numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     return (
         found
         | _beside_controller(runs, "few", "S 10,000")
+        | _beside_controller(runs, "half", "S 30,000")
         | _beside_controller(runs, "wide", "width 1,568")
         | {
+            "whole_steered_l2": _range_of_steered(steered),
             "seeds_told": _seeds([*runs.get("formula", []), *steered]),
             "half_off": DASH if found["half"] == DASH else f"{100 * abs(float(found['half']) - 1):.0f}",
             "few_peak": f"{max(peaks):.3f}" if peaks else DASH,
@@ -125,6 +129,13 @@ def _beside_controller(runs: Mapping[str, Sequence[Run]], name: str, words: str)
         return dict.fromkeys(names, DASH)
     l2, held = fmean(constant), fmean(steered)
     return dict(zip(names, (strength_text(l2), strength_text(held), f"{l2 / held:.1f}"), strict=True))
+
+
+def _range_of_steered(steered: Sequence[Run]) -> str:
+    """The range of lambda at the end of the controller's runs of the usual network, all images and 784 units."""
+    usual = [run for run in steered if run.config.samples == USUAL["samples"] and run.config.width == USUAL["width"]]
+    ends = [settled(run, "lambda") for run in usual]
+    return f"{strength_text(min(ends))} to {strength_text(max(ends))}" if ends else DASH
 
 
 def counts(

@@ -100,7 +100,8 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
 
     ``whole``: published less theory. ``measure``: our edge at N = 10,000 by distance less that by exponent, both as in
     `beside_published`. ``matrices``: our edge by exponent less theory read at the same exponent, with its standard
-    error over draws, ``error``. ``read``: that theory. ``scatter``: of one W, as in `beside_published`, and
+    error over draws, ``error``. ``read``: that theory, and ``from_read`` how far the published edge is above it.
+    ``scatter``: of one W, as in `beside_published`, and
     ``error_expected``: the standard error that it lets expect of as many draws.
     ``far_least`` and ``far_most``: our edge by distance over theory, over all J0/J.
     """
@@ -114,6 +115,7 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
         "matrices": float(np.mean(matrices)),
         "error": float(np.std(matrices, ddof=1) / len(matrices) ** 0.5),
         "read": row["theory at 0.005"],
+        "from_read": row["published"] - row["theory at 0.005"],
         "scatter": row["scatter of one W"],
         "error_expected": row["scatter of one W"] / len(matrices) ** 0.5,
         "far_least": float(far.min()),

@@ -15,8 +15,9 @@ from edgechaos_core.experiments.named_grids import GUIDED_L2
 from edgechaos_core.guideline.decay_formula import Formula
 from edgechaos_core.store.runs import Run
 
-COLUMNS = ("λ", "test accuracy, %", "points behind the search", "test loss", "J²", "epochs trained")
+COLUMNS = ("λ", "test accuracy, %", "points behind the search", "test loss", "J²", "cost, epochs")
 FEWER, WIDTH = 20_000, 784  # the network of fewer images, of the width of the contest, that the formula is fitted to
+IMAGES = 60_000  # of the contest, those for validation among them
 # The ways that the chapter names, by the short name that its numbers have.
 TOLD = {
     "formula": "formula",
@@ -171,11 +172,14 @@ def _spread(over_l2: Sequence[Run]) -> str:
 
 
 def cost_of_formula(formula: Formula, fitted_to: Sequence[Run]) -> dict[str, str]:
-    """Return how many runs and epochs the formula was fitted to, and its 95% interval of lambda for these networks."""
-    _, low, high = formula.l2(60_000, 784, 1.0)
+    """Return how many runs the formula was fitted to, what they cost, and its interval of lambda for these networks.
+
+    The cost is in epochs of all `IMAGES`, as that of the contest's ways; the interval is at 95%.
+    """
+    _, low, high = formula.l2(IMAGES, WIDTH, 1.0)
     return {
         "fitting_runs": str(len(fitted_to)),
-        "fitting_epochs": f"{sum(run.config.epochs for run in fitted_to):,}",
+        "fitting_epochs": f"{sum(run.config.epochs * run.config.samples for run in fitted_to) / IMAGES:,.0f}",
         "l2_interval": f"{strength_text(low)} to {strength_text(high)}",
     }
 
@@ -186,7 +190,7 @@ def same_decay_on_fewer(formula: Formula, fitted_to: Sequence[Run]) -> dict[str,
     if run is None:
         return dict.fromkeys(("same_l2", "same_samples", "same_few", "same_all"), DASH)
     ends = np.linspace(*formula.within["J_squared"], 1_000)
-    decays = [formula.l2(60_000, WIDTH, end)[0] for end in ends]
+    decays = [formula.l2(IMAGES, WIDTH, end)[0] for end in ends]
     place = ends[np.argmin(np.abs(np.log(np.array(decays) / run.config.l2)))]
     return {
         "same_l2": strength_text(run.config.l2),

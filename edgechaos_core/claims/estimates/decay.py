@@ -122,17 +122,35 @@ def strength_for_the_edge(runs: Sequence[Run]) -> Estimate:
     J^2 is the mean of the seeds that all strengths have, lambda = 0 left out; the bootstrap draws these seeds anew. nan
     where J^2 does not pass 1 between two strengths.
     """
-    strengths = {l2: own for l2, own in of_strengths(runs).items() if l2 > 0}
-    seeds = common_seeds(list(strengths.values()))
-    if not seeds:
-        return over_seeds([math.nan])
-    log_l2 = np.log(list(strengths))
-    ends = np.array([[settled(own[seed]) for seed in seeds] for own in strengths.values()])
+    log_l2, ends = _ends_by_strength(runs)
 
     def passage(places: NDArray[np.int_]) -> float:
         return float(np.exp(crossing(log_l2, -np.log(ends[:, places].mean(1)), 0.0)))  # J^2 falls with lambda
 
-    return bootstrap(passage, len(seeds))
+    return bootstrap(passage, ends.shape[1]) if ends.size else over_seeds([math.nan])
+
+
+def end_at_strength(runs: Sequence[Run], l2: float) -> Estimate:
+    """Return J^2 at the end with a lambda that was not run: ln J^2, linear in ln lambda between its two neighbours.
+
+    Seeds and bootstrap as in `strength_for_the_edge`. nan outside the strengths above 0 that were run.
+    """
+    log_l2, ends = _ends_by_strength(runs)
+    if not ends.size or not log_l2[0] <= math.log(l2) <= log_l2[-1]:
+        return over_seeds([math.nan])
+
+    def end(places: NDArray[np.int_]) -> float:
+        return float(np.exp(np.interp(math.log(l2), log_l2, np.log(ends[:, places].mean(1)))))
+
+    return bootstrap(end, ends.shape[1])
+
+
+def _ends_by_strength(runs: Sequence[Run]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logarithms of the lambdas above 0, and J^2 at the end, ``[strengths, seeds]``, of the seeds that all have."""
+    strengths = {l2: own for l2, own in of_strengths(runs).items() if l2 > 0}
+    seeds = common_seeds(list(strengths.values()))
+    ends = np.array([[settled(own[seed]) for seed in seeds] for own in strengths.values()])
+    return np.log(list(strengths)), ends
 
 
 def wrong_labels_fitted(runs: Sequence[Run]) -> Estimate:

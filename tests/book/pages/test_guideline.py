@@ -39,6 +39,9 @@ def test_the_formula_is_told_beside_what_the_controller_takes():
     found = guideline.numbers(runs)
     assert (found["few_l2"], found["few_steered_l2"], found["few_over"]) == ("2.5e-5", "1e-5", "2.5")
     assert (found["half_off"], found["seeds_told"]) == ("10", "1 seed")
+    assert found["whole_steered_l2"] == "–"
+    usual = {"controller": [ending(1.0, hold=1.0), ending(1.0, width=1_568, hold=1.0)]}
+    assert guideline.numbers(usual)["whole_steered_l2"] == "1e-5 to 1e-5"
     wide = {"formula": [ending(0.85, width=1_568, l2=1.3e-5)], "controller": [ending(1.0, width=1_568, hold=1.0)]}
     assert guideline.numbers(wide)["wide_over"] == "1.3"
     assert guideline.numbers({"formula": [ending(0.3, samples=30_000, l2=7e-5)]})["half_off"] == "70"

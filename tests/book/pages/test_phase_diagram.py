@@ -119,6 +119,7 @@ def test_the_excess_of_the_published_edge_has_its_parts():
     assert [parts["far_least"], parts["far_most"]] == pytest.approx(far, rel=0.02)
     assert parts["measure"] == pytest.approx(0, abs=0.007)  # half a row
     assert parts["matrices"] == pytest.approx(0.67 - theoretical_passage(1.1))
+    assert parts["from_read"] == pytest.approx(0.74 - theoretical_passage(1.1))
     assert parts["error"] == pytest.approx(0.01)
     assert parts["error_expected"] == pytest.approx(parts["scatter"] / 2**0.5)
 

@@ -299,6 +299,17 @@ def test_lambda_of_the_edge():
     assert math.isnan(decay.strength_for_the_edge(low).value)
 
 
+def test_the_end_at_a_strength_that_was_not_run():
+    runs = of_decay()
+    between = decay.end_at_strength(runs, decay.strength_for_the_edge(runs).value)
+    assert between.value == pytest.approx(1.0, rel=0.002)
+    strongest = max(run.config.l2 for run in runs)
+    own = np.mean([decay.settled(run) for run in runs if run.config.l2 == strongest])
+    assert decay.end_at_strength(runs, strongest).value == pytest.approx(own)
+    for outside in (2 * strongest, 1e-9):
+        assert math.isnan(decay.end_at_strength(runs, outside).value)
+
+
 def test_a_run_that_diverged_has_no_end():
     runs = [ended(9e-5, 1.0, seed) for seed in range(3)]
     runs[1] = Run(runs[1].config, runs[1].history, Outcome("diverged", 50))
