@@ -52,7 +52,7 @@ def summary(ends: pd.DataFrame) -> pd.DataFrame:
         {
             "J² at the end": groups["J²"].agg(lambda values: shown(over_seeds(values.tolist()))),
             "λ": groups["lambda"].mean().map(strength_text),
-            "test accuracy": groups["test accuracy"].mean().round(4),
+            "test accuracy, %": (100 * groups["test accuracy"].mean()).round(2),
         }
     ).rename_axis(["setting", "method"])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from edgechaos_core.analysis.intervals import DASH, shown
+from edgechaos_core.analysis.intervals import DASH, said, shown
 from edgechaos_core.book.pages.deeper import sizes_table, ways_table
 from edgechaos_core.book.pages.further_tests import held_numbers
 from edgechaos_core.book.pages.training_path import path_estimates
@@ -32,7 +32,7 @@ def headline(evidence: Evidence) -> Mapping[str, str]:
         "held_epochs": f"{held.share * epochs:.0f}" if held.estimate else NOT_RUN,
         "formula_J2": _value(formula),
         "reason_slope": _value(parts["B1"][0]),
-        "held_J": _value(parts["B4"][0]),
+        "held_J": NOT_RUN if (best := parts["B4"][0].estimate) is None else said(best.value, ".1f"),
         "held_points": _of_held(evidence),
         "adamw_J": _of_adamw(evidence),
         "relu_J": _value(parts["C14"][0]),

@@ -74,6 +74,12 @@ def shown_slopes(table: pd.DataFrame) -> Table:
     return flat(plain(own, formats | {"c": ".2f"}).rename(columns=names))
 
 
+def rates_left(table: pd.DataFrame) -> str:
+    """Return the learning rates of the settings of `slope_table` without a slope over the ordered phase, as text."""
+    left = table.index[table["ordered"].isna()].get_level_values("η")
+    return ", ".join(f"{rate:g}" for rate in sorted(set(left))) or DASH
+
+
 def _first_beyond(history: pd.DataFrame) -> float:
     beyond = history.loc[history["J_squared"] > ORDERED[1], "epoch"]
     return float(beyond.iloc[0]) if len(beyond) else math.nan

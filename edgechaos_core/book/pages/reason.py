@@ -177,9 +177,9 @@ def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
     (``speed_seeds`` behind ``rate``), ``epochs`` from J = 0.1 over those from 0.75, ``beyond``, the least validation
     loss from J = 1.5 minus that from 0.5, ``rate`` and ``batch``, the exponents of J^2 there in speed, and ``map``, J
     where the trained map's exponent passes 0 over that where its shuffled entries' does. Of networks that are held,
-    ``held`` and ``held_accuracy``, J of the least loss and of the best accuracy at the end, and ``lost``, points of
-    accuracy lost by holding J^2 at 0.5 and not at 1. ``relu`` is J at the least test loss of ReLU with Adam, over that
-    of its edge.
+    ``held`` (rounded: ``about_held``) and ``held_accuracy``, J of the least loss and of the best accuracy at the end,
+    and ``lost``, points of accuracy lost by holding J^2 at 0.5 and not at 1. ``relu`` is J at the least test loss of
+    ReLU with Adam, over that of its edge.
     """
     found = judged(evidence or committed_evidence(), ["B1", "B2", "B3", "B4", "B5", "C14"])
     (slope, epochs), (beyond,), (rate, batch), (own,) = found["B1"], found["B2"], found["B3"], found["B5"]
@@ -190,9 +190,10 @@ def edge_as_cause(evidence: Evidence | None = None) -> dict[str, str]:
         "rate": rate,
         "batch": batch,
         "map": own,
-        "relu": found["C14"][0],
     }
     told |= dict(zip(("held", "held_accuracy", "lost"), found["B4"], strict=True)) | {"relu": found["C14"][0]}
     behind = {"seeds": slope.estimate, "speed_seeds": rate.estimate}
     counts = {name: DASH if each is None else str(each.n) for name, each in behind.items()}
+    held = told["held"].estimate
+    counts["about_held"] = DASH if held is None else said(held.value, ".1f")
     return counts | {name: shown(part.estimate) for name, part in told.items()}

@@ -38,6 +38,8 @@ def test_slopes_stand_beside_the_published_ones():
     assert table["passed"].iloc[:2].tolist() == [219, 51]  # 0.75 / (c scale) epochs, rounded up
     numbers = ordered_scaling.slope_numbers(table)
     assert (numbers["settings"], numbers["planned"], numbers["left"]) == (2, 3, 1)
+    assert ordered_scaling.rates_left(table) == "0.0005"
+    assert ordered_scaling.rates_left(table.iloc[:2]) == "–"
     assert (numbers["c"], numbers["c_low"], numbers["c_high"]) == pytest.approx((11.5, 11.0, 12.0))
     assert numbers["off"] == pytest.approx(100 * (12 * 0.00125 / 0.0138 - 1))
     assert numbers["spread"] == pytest.approx(12 / 11)

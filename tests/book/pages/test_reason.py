@@ -90,7 +90,7 @@ def test_the_answer_in_numbers():
     assert (told["rate"], told["batch"]) == ("–", "–")
     assert judged(Evidence(runs, []), ["B1"])["B1"][0].verdict == "not reproduced"
     nothing = page.edge_as_cause(Evidence([], []))
-    assert (nothing["slope"], nothing["beyond"], nothing["seeds"]) == ("–", "–", "–")
+    assert (nothing["slope"], nothing["beyond"], nothing["seeds"], nothing["about_held"]) == ("–", "–", "–", "–")
 
 
 def test_the_exponents_of_the_rate_and_of_the_batch_are_told_apart():
