@@ -15,6 +15,7 @@ from edgechaos_core.analysis.scaling import (
     at_end,
     growth_at_loss,
     growth_constant,
+    in_order,
     near_value,
     predicted_constant,
     settled,
@@ -103,12 +104,13 @@ def constants(runs: Sequence[Run], losses: Sequence[float] = LOSSES) -> pd.DataF
 def growth_causes(measured: Sequence[Run]) -> pd.DataFrame:
     """Return, in words, what makes J² grow with and without decay: growth coefficient, drift and noise at equal places.
 
-    One row a place (``at training loss 0.25``, ``at J² = 0.5``, ``at the end``) and strength that has at least three
-    epochs there with every seed; means over seeds with their interval. Of runs whose gradients were measured.
+    One row a place and strength that has at least three epochs there with every seed; means over seeds with their
+    interval. Of runs whose gradients were measured.
     """
     places: dict[str, Callable[[Run], pd.Series[bool]]] = {
         f"training loss {EQUAL_LOSS}": at_equal_loss,
         f"J² = {EQUAL_J_SQUARED}": lambda run: near_value(run, "J_squared", EQUAL_J_SQUARED),
+        "the ordered phase": in_order,  # of the runs without decay alone, with which B11 compares the end of others
         "the end": at_end,
     }
     columns = {"growth coefficient": "measured", "drift": "drift", "noise": "noise"}
@@ -116,7 +118,9 @@ def growth_causes(measured: Sequence[Run]) -> pd.DataFrame:
     for place, marked in places.items():
         for l2 in sorted({run.config.l2 for run in measured}):
             found = [predicted_constant(run, marked(run)) for run in measured if run.config.l2 == l2]
-            if (l2 or place != "the end") and all(terms["epochs"] >= FEWEST for terms in found):
+            if place != ("the ordered phase" if l2 else "the end") and all(
+                terms["epochs"] >= FEWEST for terms in found
+            ):
                 rows[place, strength_text(l2)] = {
                     name: shown(over_seeds([terms[column] for terms in found])) for name, column in columns.items()
                 }
@@ -132,9 +136,8 @@ def habit_less_controller(contest: Sequence[Run], column: str) -> Estimate | Non
     slowed, habits = _slowed(contest), habits_of(contest)
     held = {run.config.seed: run for run in slowed if run.config.hold == RIVALS["controller"]["hold"]}
     seeds = common_seeds([habits, held])
-    return (
-        over_seeds([settled(habits[seed], column) - settled(held[seed], column) for seed in seeds]) if seeds else None
-    )
+    apart = [settled(habits[seed], column) - settled(held[seed], column) for seed in seeds]
+    return over_seeds(apart) if apart else None
 
 
 def habits_of(contest: Sequence[Run]) -> dict[int, Run]:
@@ -201,8 +204,8 @@ def _at_equal_loss(runs: Sequence[Run], strongest: float) -> dict[str, str]:
 
 def _hull(estimates: Sequence[Estimate | None]) -> dict[str, str]:
     """The least and the largest end of several intervals, ``loss_low`` and ``loss_high``; dashes without intervals."""
-    known = [each for each in estimates if each is not None]
-    lows, highs = ([end for each in known if (end := getattr(each, side)) is not None] for side in ("low", "high"))
+    lows = [each.low for each in estimates if each is not None and each.low is not None]
+    highs = [each.high for each in estimates if each is not None and each.high is not None]
     return {
         "loss_low": f"{min(lows):.2f}" if lows else DASH,
         "loss_high": f"{max(highs):.2f}" if highs else DASH,
@@ -213,8 +216,7 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
     """Return the numbers of the chapter's sentences, in words, from runs of Fig. 6 and those of the contest."""
     c, best = published.constant(), optima(runs)
     count = len({run.config.l2 for run in runs})
-    several, several_more = count > 1, count > NEAR_THE_TOP
-    least = least_loss_strength(runs) if several else runs[0].config.l2
+    least = least_loss_strength(runs) if count > 1 else runs[0].config.l2
     strongest = max((run.config.l2 for run in runs if math.isfinite(growth_at_loss(run, 0.25))), default=math.nan)
     losses = [best["test_loss"]]
     losses += [place_of_least_final_loss(runs, number) for number in (3, 5) if best["test_loss"] and count >= number]
@@ -226,12 +228,12 @@ def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
         "J2_free": shown(at_strength(runs, 0.0, settled)),
         "J2_order": shown(at_strength(runs, ORDER_STRENGTH, settled)),
         "J2_formula": shown(at_strength(runs, FORMULA_STRENGTH, settled)),
-        "strength": shown(strength_for_the_edge(runs) if several else None, 1e-5),
+        "strength": shown(strength_for_the_edge(runs) if count > 1 else None, 1e-5),
         "c_held": shown(held),
         "c_ratio": DASH if held is None else f"{held.value / c:.2f}",
         "J_accuracy": shown(best["test_accuracy"]),
         "J_accuracy_three": shown(place_of_best_accuracy(runs, 3) if best["test_accuracy"] else None),
-        "J_accuracy_five": shown(place_of_best_accuracy(runs, 5) if several_more else None),
+        "J_accuracy_five": shown(place_of_best_accuracy(runs, 5) if count > NEAR_THE_TOP else None),
         "J_loss": shown(losses[0]),
         "J_loss_three": shown(losses[1] if len(losses) > 1 else None),
         "J_loss_five": shown(losses[2] if len(losses) > 2 else None),

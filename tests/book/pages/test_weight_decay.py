@@ -137,8 +137,8 @@ def test_the_causes_of_growth_have_a_row_where_a_strength_comes():
         run_of(l2, (6, 1), (5 + strong, 2 + strong), seed=seed) for seed in range(3) for strong, l2 in enumerate(L2S)
     ]
     found = weight_decay.growth_causes(runs)
-    places = ["training loss 0.25"] * 2 + ["J² = 0.5"] * 2 + ["the end"]
-    assert list(found.index) == list(zip(places, ["0", "1e-4", "0", "1e-4", "1e-4"], strict=True))
+    places = ["training loss 0.25"] * 2 + ["J² = 0.5"] * 2 + ["the ordered phase", "the end"]
+    assert list(found.index) == list(zip(places, ["0", "1e-4", "0", "1e-4", "0", "1e-4"], strict=True))
     at_loss, at_end = found.loc[("training loss 0.25", "1e-4")], found.loc[("the end", "1e-4")]
     assert at_loss["drift"] == "6 (all alike)"
     assert at_loss["noise"] == "6 (all alike)"
