@@ -37,6 +37,7 @@ ORDER_STRENGTH = 1.5e-4  # ends in order, as accurate as those beyond the edge
 LEVEL = 0.2  # points of accuracy that are no difference: the margin of claim C12
 HABIT = "usual weight_decay 1e-4"
 EQUAL_J_SQUARED = 0.5  # at which drift and noise are compared; 3e-4 does not come so far
+ORDER, END = "the ordered phase", "the end"  # places of runs without and with decay, which B11 compares
 LOSSES = (0.25, 0.15, 0.10)  # of the training images, at which the growth is compared
 
 
@@ -110,17 +111,15 @@ def growth_causes(measured: Sequence[Run]) -> pd.DataFrame:
     places: dict[str, Callable[[Run], pd.Series[bool]]] = {
         f"training loss {EQUAL_LOSS}": at_equal_loss,
         f"J² = {EQUAL_J_SQUARED}": lambda run: near_value(run, "J_squared", EQUAL_J_SQUARED),
-        "the ordered phase": in_order,  # of the runs without decay alone, with which B11 compares the end of others
-        "the end": at_end,
+        ORDER: in_order,
+        END: at_end,
     }
     columns = {"growth coefficient": "measured", "drift": "drift", "noise": "noise"}
     rows = {}
     for place, marked in places.items():
         for l2 in sorted({run.config.l2 for run in measured}):
             found = [predicted_constant(run, marked(run)) for run in measured if run.config.l2 == l2]
-            if place != ("the ordered phase" if l2 else "the end") and all(
-                terms["epochs"] >= FEWEST for terms in found
-            ):
+            if place != (ORDER if l2 else END) and all(terms["epochs"] >= FEWEST for terms in found):
                 rows[place, strength_text(l2)] = {
                     name: shown(over_seeds([terms[column] for terms in found])) for name, column in columns.items()
                 }
