@@ -213,8 +213,7 @@ def _hull(estimates: Sequence[Estimate | None]) -> dict[str, str]:
 
 def numbers(runs: Sequence[Run], contest: Sequence[Run]) -> dict[str, str]:
     """Return the numbers of the chapter's sentences, in words, from runs of Fig. 6 and those of the contest."""
-    c, best = published.constant(), optima(runs)
-    count = len({run.config.l2 for run in runs})
+    c, best, count = published.constant(), optima(runs), len({run.config.l2 for run in runs})
     least = least_loss_strength(runs) if count > 1 else runs[0].config.l2
     strongest = max((run.config.l2 for run in runs if math.isfinite(growth_at_loss(run, 0.25))), default=math.nan)
     losses = [best["test_loss"]]
