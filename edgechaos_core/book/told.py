@@ -1,5 +1,6 @@
 """What a page tells of numbers: in prose, glued as text, and in tables; a dash stands for what a run does not have."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import pandas as pd
 from myst_nb import glue
 
 from edgechaos_core.analysis.intervals import DASH, Estimate, said, shown
+
+POWER = re.compile(r"\b\d[\d.]*e-\d+\b")  # such as 1.8e-6, which a browser would break at its hyphen
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Table:
         return self.columns.to_string(index=False)
 
     def _repr_html_(self) -> str:
-        return self.columns.to_html(index=False, border=0)
+        return POWER.sub(r'<span style="white-space: nowrap">\g<0></span>', self.columns.to_html(index=False, border=0))
 
 
 def flat(table: pd.DataFrame) -> Table:

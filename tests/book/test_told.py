@@ -31,6 +31,12 @@ def test_a_flat_table_has_one_row_of_heads_and_no_blank_cell():
     assert re.findall("<td>(.*?)</td>", html) == ["0.01", "32", "11.2", "0.01", "64", "–"]
 
 
+def test_a_number_with_a_power_of_ten_stands_in_one_line_and_can_be_copied():
+    html = told.flat(pd.DataFrame({"λ": ["1.8e-6", "9e-5 to 1e-4", "one-way"]}))._repr_html_()
+    assert re.findall('nowrap">(.*?)</span>', html) == ["1.8e-6", "9e-5", "1e-4"]
+    assert "<td>one-way</td>" in html
+
+
 def test_a_table_has_text_and_no_nan():
     estimates = [Estimate(0.9449, 0.9255, 0.9643, 5), Estimate(math.nan, None, None, 1), Estimate(1.0, None, None, 1)]
     table = pd.DataFrame({"a": [1.0, math.nan, 3.14], "J²": estimates, "left out": 0})
