@@ -136,7 +136,7 @@ def end_at_strength(runs: Sequence[Run], l2: float) -> Estimate:
     Seeds and bootstrap as in `strength_for_the_edge`. nan outside the strengths above 0 that were run.
     """
     log_l2, ends = _ends_by_strength(runs)
-    if not ends.size or not log_l2[0] <= math.log(l2) <= log_l2[-1]:
+    if not ends.size or l2 <= 0 or not log_l2[0] <= math.log(l2) <= log_l2[-1]:
         return over_seeds([math.nan])
 
     def end(places: NDArray[np.int_]) -> float:

@@ -306,7 +306,7 @@ def test_the_end_at_a_strength_that_was_not_run():
     strongest = max(run.config.l2 for run in runs)
     own = np.mean([decay.settled(run) for run in runs if run.config.l2 == strongest])
     assert decay.end_at_strength(runs, strongest).value == pytest.approx(own)
-    for outside in (2 * strongest, 1e-9):
+    for outside in (2 * strongest, 1e-9, 0.0):
         assert math.isnan(decay.end_at_strength(runs, outside).value)
 
 
