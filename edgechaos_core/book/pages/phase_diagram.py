@@ -103,10 +103,12 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
     error over draws, ``error``. ``read``: that theory, and ``from_read`` how far the published edge is above it.
     ``scatter``: of one W, as in `beside_published`, and
     ``error_expected``: the standard error that it lets expect of as many draws.
-    ``far_least`` and ``far_most``: our edge by distance over theory, over all J0/J.
+    ``far_least`` and ``far_most``: our edge by distance over theory, over all J0/J; ``above_least`` and ``above_most``:
+    the one less the other. ``rest_most``: the same at the other J0/J; ``rest_published``: that of the published edge.
     """
     table = beside_published(cuts)
     row, far = table.to_dict("index")[ratio], table["here, by distance"] / table["theory"]
+    above, rest = table["here, by distance"] - table["theory"], table.drop(index=ratio)
     edges = simulated_passages(cuts[ratio, LARGEST])
     matrices = [edge - theoretical_passage(ratio) for edge in edges]
     return {
@@ -120,6 +122,10 @@ def excess(cuts: Cuts, ratio: float = 1.1) -> dict[str, float]:
         "error_expected": row["scatter of one W"] / len(matrices) ** 0.5,
         "far_least": float(far.min()),
         "far_most": float(far.max()),
+        "above_least": float(above.min()),
+        "above_most": float(above.max()),
+        "rest_most": float(above[rest.index].max()),
+        "rest_published": float((rest["published"] - rest["theory"]).max()),
     }
 
 

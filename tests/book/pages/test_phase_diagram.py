@@ -117,6 +117,9 @@ def test_the_excess_of_the_published_edge_has_its_parts():
     assert parts["whole"] == pytest.approx(0.74 - edge_of_chaos(1.1))
     far = [0.67 / edge_of_chaos(ratio) for ratio in (1.1, 1.75)]  # the nearest and the farthest
     assert [parts["far_least"], parts["far_most"]] == pytest.approx(far, rel=0.02)
+    above = [0.67 - edge_of_chaos(ratio) for ratio in (1.1, 1.75, 1.75)]  # 1.75 is among the rest
+    assert [parts[name] for name in ("above_least", "above_most", "rest_most")] == pytest.approx(above, abs=0.007)
+    assert parts["rest_published"] == pytest.approx(max(0.48 - edge_of_chaos(1.25), 0.28 - edge_of_chaos(1.5)))
     assert parts["measure"] == pytest.approx(0, abs=0.007)  # half a row
     assert parts["matrices"] == pytest.approx(0.67 - theoretical_passage(1.1))
     assert parts["from_read"] == pytest.approx(0.74 - theoretical_passage(1.1))
